@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <vstor/types.h>
+
+static const struct {
+    const char *name, *text;
+} statuses[VST_N_STATUS] = {
+    [VST_OK] = {"ok", "success"},
+    [VST_ERR_INVALID] = {"invalid", "misaligned or inconsistent request"},
+    [VST_ERR_FULL] = {"full", "queue full"},
+    [VST_ERR_TOO_LARGE] = {"too_large", "too large"},
+    [VST_ERR_RANGE] = {"range", "beyond the end of the device"},
+    [VST_ERR_READ_ONLY] = {"read_only", "read-only device"},
+    [VST_ERR_UNSUPPORTED] = {"unsupported", "operation not supported"},
+    [VST_ERR_NOT_FOUND] = {"not_found", "not found"},
+    [VST_ERR_NO_MEMORY] = {"no_memory", "out of memory"},
+    [VST_ERR_IO] = {"io", "I/O error reported by the device"},
+    [VST_ERR_TIMEOUT] = {"timeout", "no answer in time"},
+    [VST_ERR_BROKEN] = {"broken", "device out of service"},
+    [VST_ERR_MALFORMED] = {"malformed", "malformed data"},
+};
+
+const char *vst_status_text(enum vst_status status)
+{
+    return (unsigned)status < VST_N_STATUS ? statuses[status].text : "unknown status";
+}
+
+const char *vst_status_name(enum vst_status status)
+{
+    return (unsigned)status < VST_N_STATUS ? statuses[status].name : "unknown";
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The shell: command lines from the boot loader and from the serial console, and the commands themselves.
+ *
+ * It is a program on newlib (stdio, malloc) and the public vstor headers, and knows no machine: the kernel, later the EFI
+ * loader, and the unit tests hand it what it needs in a struct shell_host.
+ */
+#ifndef VSTOR_BOOT_SHELL_H
+#define VSTOR_BOOT_SHELL_H
+
+#include <vstor/vstor.h>
+
+/** What the program around the shell provides. Output goes to stdout. */
+struct shell_host {
+    void *ctx;
+    const struct vst_platform *platform; /**< time_ns and relax are used here too */
+    struct vst_block_registry *registry;
+    const struct vst_pci_function *functions;
+    size_t n_functions;
+    /** Next byte from the console, or -1 if there is none within timeout_ns (0: do not wait; UINT64_MAX: for ever). */
+    int (*console_read)(void *ctx, uint64_t timeout_ns);
+    /** Ticks of a cheap counter and their number per second; for latencies. */
+    uint64_t (*ticks)(void *ctx);
+    uint64_t ticks_per_second;
+    /** True when standard input is somebody's console: prompts, editing, progress bars. */
+    bool interactive;
+};
+
+/** Exit status that shell_run returns when no `exit` was run: the caller goes on with shell_interactive. */
+#define SHELL_NO_EXIT (-1)
+
+/**
+ * Runs commands separated by ';' until one fails or `exit` is run. Words starting with "vstor." are options of the boot
+ * loader's line, not commands, and must have been removed. Returns the exit status: that of `exit`, 1 after a failed
+ * command, SHELL_NO_EXIT if the line ended without either.
+ */
+int shell_run(const struct shell_host *host, const char *line);
+
+/** Reads and runs lines from the console until `exit`; a failing command does not end it. Returns the exit status. */
+int shell_interactive(const struct shell_host *host);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vstor/pci.h: finding PCI functions and making them usable.
+ *
+ * Order of calls: describe the host (struct vst_pci_host), vst_pci_scan, vst_pci_assign, then for each function that is
+ * wanted vst_pci_enable. None of these blocks; all are for one CPU at a time.
+ */
+#ifndef VSTOR_PCI_H
+#define VSTOR_PCI_H
+
+#include <vstor/platform.h>
+
+#define VST_PCI_N_BARS          6u
+#define VST_PCI_MAX_CAPABILITIES 48u /**< as many as fit 192 bytes of 4-byte capabilities */
+#define VST_PCI_VENDOR_VIRTIO   0x1af4u
+
+enum vst_pci_bar_kind {
+    VST_PCI_BAR_NONE,       /**< not implemented, or the upper half of the 64-bit BAR before it */
+    VST_PCI_BAR_IO,         /**< I/O ports */
+    VST_PCI_BAR_MEMORY32,   /**< memory below 4 GiB */
+    VST_PCI_BAR_MEMORY64,   /**< memory anywhere; takes two BAR registers */
+};
+
+struct vst_pci_bar {
+    enum vst_pci_bar_kind kind;
+    bool prefetchable;
+    bool assigned;    /**< address is valid (firmware or vst_pci_assign gave it) */
+    uint64_t address; /**< CPU physical address, or port number */
+    uint64_t bytes;   /**< a power of two, 0 for VST_PCI_BAR_NONE */
+};
+
+/** One entry of a capability list, position checked. (PCIe 4, 7.5.3) */
+struct vst_pci_capability {
+    uint8_t id;
+    uint8_t offset; /**< in configuration space, 0x40 to 0xfc, multiple of 4 */
+};
+
+/** Memory or port range that a bridge passes on. Empty when first > last. */
+struct vst_pci_window {
+    uint64_t first;
+    uint64_t last;
+};
+
+/** One PCI function as the scan found it: plain checked values, nothing to be trusted again. */
+struct vst_pci_function {
+    struct vst_pci_address address;
+    uint16_t vendor_id, device_id;
+    uint16_t subsystem_vendor_id, subsystem_id; /**< header type 0 only, else 0 */
+    uint8_t base_class, sub_class, programming_interface, revision;
+    uint8_t header_type; /**< 0 device, 1 PCI-to-PCI bridge, 2 CardBus; multifunction bit removed */
+    uint8_t interrupt_pin; /**< 0 none, 1 INTA to 4 INTD */
+    uint8_t interrupt_line;
+    struct vst_pci_bar bars[VST_PCI_N_BARS];
+    uint8_t n_capabilities;
+    bool capabilities_malformed; /**< the list loops or leaves its range; what came before is kept */
+    struct vst_pci_capability capabilities[VST_PCI_MAX_CAPABILITIES];
+    /* bridges (header type 1) only */
+    uint8_t secondary_bus, subordinate_bus;
+    struct vst_pci_window bridge_io, bridge_memory, bridge_prefetchable;
+    int32_t parent; /**< index of the bridge above in the scan's array, -1 on a root bus */
+};
+
+/**
+ * What the machine says of its PCI. Windows are where BARs that firmware left at 0 may be placed; the ranges of BARs
+ * already assigned inside them are avoided. An empty window means nothing can be placed there.
+ */
+struct vst_pci_host {
+    const struct vst_platform *platform;
+    uint16_t segment;
+    uint8_t first_bus, last_bus; /**< buses that configuration access reaches */
+    struct vst_pci_window io, memory_below_4g, memory_above_4g;
+};
+
+/**
+ * Finds every function: from each root bus through all bridges (buses firmware left unnumbered are numbered), then any
+ * further root bus. BARs are sized with decoding off and decoding is restored. Fills `functions` in ascending order of
+ * bus, device, function and stores their number. VST_ERR_TOO_LARGE if there are more than `max` (the first `max` are
+ * stored). (PCIe 4, 7.5; PCI-to-PCI bridge 1.2, 3.2)
+ */
+enum vst_status vst_pci_scan(const struct vst_pci_host *host, struct vst_pci_function *functions, size_t max,
+                             size_t *n_functions) VST_MUST_USE;
+
+/**
+ * Places every BAR and bridge window that firmware left at 0, largest first, inside the host's windows, and programs
+ * them. What is assigned stays where it is. VST_ERR_NO_MEMORY if something did not fit: the rest is placed all the same
+ * and what did not fit has `assigned` false. With `all`, forgets what firmware did and places everything anew (the
+ * caller vouches that no device is in use).
+ */
+enum vst_status vst_pci_assign(const struct vst_pci_host *host, struct vst_pci_function *functions, size_t n_functions,
+                               bool all) VST_MUST_USE;
+
+/**
+ * Lets the function decode memory and ports, and master the bus; also each bridge above it. INTx is switched off until
+ * a driver asks for it. (PCIe 4, 7.5.1.1.3)
+ */
+void vst_pci_enable(const struct vst_platform *platform, const struct vst_pci_function *functions,
+                    const struct vst_pci_function *function);
+
+/** Stops decoding and bus mastering of the function itself. */
+void vst_pci_disable(const struct vst_platform *platform, const struct vst_pci_function *function);
+
+/** "0000:00:05.0" into at least 13 bytes of text; returns text. */
+char *vst_pci_address_text(struct vst_pci_address address, char text[13]);
+
+/** English name of a class, e.g. "SCSI storage controller"; "unknown class" where there is none. */
+const char *vst_pci_class_name(uint8_t base_class, uint8_t sub_class);
+
+/** English name of a capability id, e.g. "MSI-X"; "unknown" where there is none. */
+const char *vst_pci_capability_name(uint8_t id);
+
+/*
+ * Two ways to reach configuration space on PC-like machines, for platforms that have them. Both are usable as the
+ * bodies of vst_platform.pci_config_read and _write.
+ */
+
+/** Memory-mapped configuration space (PCIe 4, 7.2.2). `base` maps bus `first_bus` at its beginning. */
+struct vst_pci_ecam {
+    void *base;
+    uint16_t segment;
+    uint8_t first_bus, last_bus;
+};
+uint32_t vst_pci_ecam_read(const struct vst_pci_ecam *ecam, struct vst_pci_address address, uint16_t offset,
+                           uint8_t width_bytes);
+void vst_pci_ecam_write(const struct vst_pci_ecam *ecam, struct vst_pci_address address, uint16_t offset,
+                        uint8_t width_bytes, uint32_t value);
+
+/** Ports CF8/CFC (PCI 3.0, 3.2.2.3.2): segment 0, offsets below 256. Reads all ones where ports do not exist. */
+uint32_t vst_pci_port_read(struct vst_pci_address address, uint16_t offset, uint8_t width_bytes);
+void vst_pci_port_write(struct vst_pci_address address, uint16_t offset, uint8_t width_bytes, uint32_t value);
+
+#endif

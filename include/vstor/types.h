@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vstor/types.h: the words every room of the house shares.
+ *
+ * Freestanding: needs only the compiler's own headers. Units stand in names: `_bytes`, `_sectors` (always 512 bytes),
+ * `_blocks` (logical blocks of a device), `_ns`, `n_` for counts. `bus_addr` is an address as the device sees it, never a
+ * pointer.
+ */
+#ifndef VSTOR_TYPES_H
+#define VSTOR_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Bytes of a sector. Requests and capacities count sectors of this size whatever a device's logical block is. */
+#define VST_SECTOR_BYTES 512u
+#define VST_SECTOR_SHIFT 9u
+
+/** What a function says of its success. Every function that returns one must have its answer looked at. */
+enum vst_status {
+    VST_OK = 0,
+    VST_ERR_INVALID,     /**< the caller's argument is wrong (alignment, sum of segments, unknown operation) */
+    VST_ERR_FULL,        /**< no room now: poll, then try again */
+    VST_ERR_TOO_LARGE,   /**< never fits, whatever completes */
+    VST_ERR_RANGE,       /**< reaches beyond the end of the device */
+    VST_ERR_READ_ONLY,   /**< a write to a read-only device */
+    VST_ERR_UNSUPPORTED, /**< the device or this library does not do that */
+    VST_ERR_NOT_FOUND,   /**< no such device, function or structure */
+    VST_ERR_NO_MEMORY,   /**< the platform gave no memory */
+    VST_ERR_IO,          /**< the device reports that the transfer failed */
+    VST_ERR_TIMEOUT,     /**< no answer in time; the device was reset before this was said */
+    VST_ERR_BROKEN,      /**< the device broke the protocol (or an earlier request of it did) and is out of service */
+    VST_ERR_MALFORMED,   /**< data from a device, firmware or disk makes no sense */
+    VST_N_STATUS
+};
+
+/** Fixed English text of a status, e.g. "read-only device". Never NULL, also for unknown values. */
+const char *vst_status_text(enum vst_status status);
+
+/** Short lower-case word of a status for programs, e.g. "read_only". Never NULL. */
+const char *vst_status_name(enum vst_status status);
+
+#define VST_MUST_USE __attribute__((warn_unused_result))
+
+/** Formats checked like printf: FMT is the number of the format argument, ARGS of the first value. */
+#define VST_PRINTF(FMT, ARGS) __attribute__((format(printf, FMT, ARGS)))
+
+#define VST_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define VST_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define VST_ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+
+/** The structure of TYPE whose MEMBER is at pointer P. */
+#define VST_CONTAINER_OF(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
+
+/*
+ * Byte order lives in the type: a value in foreign order is a structure, so that it cannot be used as a number by
+ * mistake. get converts to a number, the maker converts from one. All compile to nothing or to one instruction.
+ */
+typedef struct {
+    uint16_t raw;
+} vst_le16;
+typedef struct {
+    uint32_t raw;
+} vst_le32;
+typedef struct {
+    uint64_t raw;
+} vst_le64;
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define VST_LE16_(x) (x)
+#define VST_LE32_(x) (x)
+#define VST_LE64_(x) (x)
+#else
+#define VST_LE16_(x) __builtin_bswap16(x)
+#define VST_LE32_(x) __builtin_bswap32(x)
+#define VST_LE64_(x) __builtin_bswap64(x)
+#endif
+
+static inline uint16_t vst_le16_get(vst_le16 v)
+{
+    return VST_LE16_(v.raw);
+}
+static inline uint32_t vst_le32_get(vst_le32 v)
+{
+    return VST_LE32_(v.raw);
+}
+static inline uint64_t vst_le64_get(vst_le64 v)
+{
+    return VST_LE64_(v.raw);
+}
+static inline vst_le16 vst_le16_of(uint16_t n)
+{
+    return (vst_le16){VST_LE16_(n)};
+}
+static inline vst_le32 vst_le32_of(uint32_t n)
+{
+    return (vst_le32){VST_LE32_(n)};
+}
+static inline vst_le64 vst_le64_of(uint64_t n)
+{
+    return (vst_le64){VST_LE64_(n)};
+}
+
+/** a + b, or the largest value where that does not fit. */
+static inline uint64_t vst_add_saturated_u64(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/** a * b, or the largest value where that does not fit. */
+static inline uint64_t vst_mul_saturated_u64(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static inline bool vst_is_power_of_two(uint64_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+#endif

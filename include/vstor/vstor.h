@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vstor/vstor.h: all of the library's public face. */
+#ifndef VSTOR_VSTOR_H
+#define VSTOR_VSTOR_H
+
+#include <vstor/types.h>
+#include <vstor/platform.h>
+#include <vstor/log.h>
+#include <vstor/pci.h>
+#include <vstor/block.h>
+#include <vstor/virtio.h>
+
+#endif
