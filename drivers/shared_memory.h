@@ -2,10 +2,10 @@
 /*
  * Fields of memory that driver and device share: the type says who writes.
  *
- *   drv_le16/32/64  the driver writes: put; publish where the device may look at once. There is no way to read one back:
- *                   what we need to know again, we keep in memory of our own.
- *   dev_le16/32/64  the device writes: get; observe where what it announces is read next. Each read is one load, and its
- *                   result is to be kept in a local and checked: the device may change it at any time.
+ *   drv_le16/32/64  the driver writes: put; publish where the device may look at once. There is no
+ * way to read one back: what we need to know again, we keep in memory of our own. dev_u8/le16/le32
+ * the device writes: get; observe where what it announces is read next. Each read is one load, and
+ * its result is to be kept in a local and checked: the device may change it at any time.
  */
 #ifndef VSTOR_DRIVERS_SHARED_MEMORY_H
 #define VSTOR_DRIVERS_SHARED_MEMORY_H
@@ -29,8 +29,8 @@ typedef struct {
     vst_le16 shared;
 } dev_le16;
 typedef struct {
-    vst_le64 shared;
-} dev_le64;
+    vst_le32 shared;
+} dev_le32;
 
 static inline void drv_le16_put(drv_le16 *field, uint16_t value)
 {
@@ -60,9 +60,9 @@ static inline uint16_t dev_le16_get(const dev_le16 *field)
 {
     return VST_LE16_(__atomic_load_n(&field->shared.raw, __ATOMIC_RELAXED));
 }
-static inline uint64_t dev_le64_get(const dev_le64 *field)
+static inline uint32_t dev_le32_get(const dev_le32 *field)
 {
-    return VST_LE64_(__atomic_load_n(&field->shared.raw, __ATOMIC_RELAXED));
+    return VST_LE32_(__atomic_load_n(&field->shared.raw, __ATOMIC_RELAXED));
 }
 
 /** What the device wrote before it wrote this field is seen by the loads that follow. */

@@ -40,8 +40,8 @@ static void put_field(struct sink *sink, const struct field *field, const char *
         put_padding(sink, ' ', padding);
 }
 
-static void put_number(struct sink *sink, const struct field *field, uint64_t value, bool negative, unsigned base,
-                       bool upper)
+static void put_number(struct sink *sink, const struct field *field, uint64_t value, bool negative,
+                       unsigned base, bool upper)
 {
     const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
     char text[24];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Marks for counting instructions from outside the guest (tests/icount): 7-byte no-ops that a QEMU plugin recognises
- * and any processor ignores. MARK(n) begins window n, MARK(n | 0x80) ends it; 0 and 0x80 bracket waiting loops, which
- * are counted apart.
+ * Marks for counting instructions from outside the guest (tests/icount): 7-byte no-ops that a QEMU
+ * plugin recognises and any processor ignores. MARK(n) begins window n, MARK(n | 0x80) ends it; 0
+ * and 0x80 bracket waiting loops, which are counted apart.
  */
 #ifndef VSTOR_BOOT_MARKS_H
 #define VSTOR_BOOT_MARKS_H
@@ -13,7 +13,8 @@
 #define MARK_END   0x80
 
 #if defined(__x86_64__) || defined(__i386__)
-#define MARK(id) __asm__ __volatile__(".byte 0x0f,0x1f,0x80,%c0,0x4d,0x4b,0x52" ::"i"((id) & 0xff) : "memory")
+#define MARK(id)                                                                                   \
+    __asm__ __volatile__(".byte 0x0f,0x1f,0x80,%c0,0x4d,0x4b,0x52" ::"i"((id)&0xff) : "memory")
 #else
 #define MARK(id) ((void)0)
 #endif

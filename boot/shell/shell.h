@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The shell: command lines from the boot loader and from the serial console, and the commands themselves.
+ * The shell: command lines from the boot loader and from the serial console, and the commands
+ * themselves.
  *
- * It is a program on newlib (stdio, malloc) and the public vstor headers, and knows no machine: the kernel, later the EFI
- * loader, and the unit tests hand it what it needs in a struct shell_host.
+ * It is a program on newlib (stdio, malloc) and the public vstor headers, and knows no machine: the
+ * kernel, later the EFI loader, and the unit tests hand it what it needs in a struct shell_host.
  */
 #ifndef VSTOR_BOOT_SHELL_H
 #define VSTOR_BOOT_SHELL_H
@@ -17,7 +18,8 @@ struct shell_host {
     struct vst_block_registry *registry;
     const struct vst_pci_function *functions;
     size_t n_functions;
-    /** Next byte from the console, or -1 if there is none within timeout_ns (0: do not wait; UINT64_MAX: for ever). */
+    /** Next byte from the console, or -1 if there is none within timeout_ns (0: do not wait;
+     * UINT64_MAX: for ever). */
     int (*console_read)(void *ctx, uint64_t timeout_ns);
     /** Ticks of a cheap counter and their number per second; for latencies. */
     uint64_t (*ticks)(void *ctx);
@@ -26,17 +28,19 @@ struct shell_host {
     bool interactive;
 };
 
-/** Exit status that shell_run returns when no `exit` was run: the caller goes on with shell_interactive. */
+/** Exit status that shell_run returns when no `exit` was run: the caller goes on with
+ * shell_interactive. */
 #define SHELL_NO_EXIT (-1)
 
 /**
- * Runs commands separated by ';' until one fails or `exit` is run. Words starting with "vstor." are options of the boot
- * loader's line, not commands, and must have been removed. Returns the exit status: that of `exit`, 1 after a failed
- * command, SHELL_NO_EXIT if the line ended without either.
+ * Runs commands separated by ';' until one fails or `exit` is run. Words starting with "vstor." are
+ * options of the boot loader's line, not commands, and must have been removed. Returns the exit
+ * status: that of `exit`, 1 after a failed command, SHELL_NO_EXIT if the line ended without either.
  */
 int shell_run(const struct shell_host *host, const char *line);
 
-/** Reads and runs lines from the console until `exit`; a failing command does not end it. Returns the exit status. */
+/** Reads and runs lines from the console until `exit`; a failing command does not end it. Returns
+ * the exit status. */
 int shell_interactive(const struct shell_host *host);
 
 #endif

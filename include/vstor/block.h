@@ -5,12 +5,13 @@
  * The life of a request:
  *
  *     fill a struct vst_block_request                     (the caller owns it and its buffers)
- *     vst_block_submit(queue, &request)                   (VST_OK: the queue owns it; else nothing has happened)
- *     vst_block_kick(queue)                               (once for any number of submits: rings the doorbell)
- *     vst_block_poll(queue, done, max)                    (returns requests; each comes back exactly once)
+ *     vst_block_submit(queue, &request)                   (VST_OK: the queue owns it; else nothing
+ * has happened) vst_block_kick(queue)                               (once for any number of
+ * submits: rings the doorbell) vst_block_poll(queue, done, max)                    (returns
+ * requests; each comes back exactly once)
  *
- * One queue belongs to one CPU: nothing here takes a lock. Nothing blocks but the functions of the last section, and
- * those have a deadline.
+ * One queue belongs to one CPU: nothing here takes a lock. Nothing blocks but the functions of the
+ * last section, and those have a deadline.
  */
 #ifndef VSTOR_BLOCK_H
 #define VSTOR_BLOCK_H
@@ -20,31 +21,34 @@
 enum vst_block_op {
     VST_BLOCK_READ,
     VST_BLOCK_WRITE,
-    VST_BLOCK_FLUSH, /**< all writes completed before this was submitted are durable when it completes */
+    VST_BLOCK_FLUSH, /**< all writes completed before this was submitted are durable when it
+                        completes */
     VST_BLOCK_N_OPS
 };
 
-/** A piece of memory that takes part in a transfer. Any address; `bytes` a multiple of 512 in sum over the request. */
+/** A piece of memory that takes part in a transfer. Any address; `bytes` a multiple of 512 in sum
+ * over the request. */
 struct vst_block_segment {
     void *buffer;
     size_t bytes; /**< at least 1 */
 };
 
 /**
- * One request. The caller fills the first part and may read the outcome after poll has returned it; from submit until
- * then request, segments and buffers belong to the queue. There is no limit to the length or to the number of segments:
- * what the device can't take at once is split.
+ * One request. The caller fills the first part and may read the outcome after poll has returned it;
+ * from submit until then request, segments and buffers belong to the queue. There is no limit to
+ * the length or to the number of segments: what the device can't take at once is split.
  */
 struct vst_block_request {
     enum vst_block_op op;
     uint32_t n_segments;                      /**< 0 for a flush */
     const struct vst_block_segment *segments; /**< their bytes sum up to n_sectors * 512 */
     uint64_t start_sector;                    /**< 512-byte units, multiple of the logical block */
-    uint64_t n_sectors;                       /**< 512-byte units, multiple of the logical block; 0 for a flush */
-    void *user;                               /**< the caller's own */
+    uint64_t n_sectors; /**< 512-byte units, multiple of the logical block; 0 for a flush */
+    void *user;         /**< the caller's own */
 
     enum vst_status status; /**< outcome */
-    uint64_t error_sector;  /**< first sector of the lowest part that failed; valid if status is not VST_OK */
+    uint64_t error_sector;  /**< first sector of the lowest part that failed; valid if status is not
+                               VST_OK */
 
     /** The queue's own; no need to initialise. */
     struct vst_block_request_private {
@@ -57,36 +61,46 @@ struct vst_block_request {
     } priv;
 };
 
-/** What a device accepts in one go, and how it is divided. Checked by the driver: never zero or absurd. */
+/** Requests in order, linked through priv.next. All zero is an empty list. */
+struct vst_block_request_list {
+    struct vst_block_request *first, *last;
+};
+
+/** What a device accepts in one go, and how it is divided. Checked by the driver: never zero or
+ * absurd. */
 struct vst_block_limits {
-    uint64_t n_sectors;              /**< capacity, 512-byte units */
-    uint32_t logical_block_bytes;    /**< power of two, 512 to 64 KiB: unit of addressing */
-    uint32_t physical_block_bytes;   /**< power of two, at least the logical one: unit without read-modify-write */
-    uint32_t max_segments;           /**< per device command, at least 1 */
-    uint32_t max_segment_bytes;      /**< per segment, at least 512 */
-    uint32_t max_sectors;            /**< per device command, at least one logical block */
-    uint16_t depth;                  /**< one-segment commands that a queue takes at once */
+    uint64_t n_sectors;            /**< capacity, 512-byte units */
+    uint32_t logical_block_bytes;  /**< power of two, 512 to 64 KiB: unit of addressing */
+    uint32_t physical_block_bytes; /**< power of two, at least the logical one: unit without
+                                      read-modify-write */
+    uint32_t max_segments;         /**< per device command, at least 1 */
+    uint32_t max_segment_bytes;    /**< per segment, at least 512 */
+    uint32_t max_sectors;          /**< per device command, at least one logical block */
+    uint16_t depth;                /**< one-segment commands that a queue takes at once */
 };
 
 /** Counters of one queue since attach. */
 struct vst_block_stats {
-    uint64_t reads, writes, flushes; /**< commands given to the device (a split request counts each part) */
-    uint64_t read_sectors, written_sectors;
-    uint64_t errors;     /**< commands that came back with an error */
-    uint64_t kicks;      /**< doorbells rung */
-    uint64_t interrupts; /**< interrupts taken */
-    uint64_t rescues;    /**< doorbells rung again because nothing moved for a second; 0 on sound hardware */
+    uint64_t
+        commands[VST_BLOCK_N_OPS]; /**< given to the device (a split request counts each part) */
+    uint64_t sectors[VST_BLOCK_N_OPS]; /**< 512-byte units carried by them */
+    uint64_t errors;                   /**< commands that came back with an error */
+    uint64_t kicks;                    /**< doorbells rung */
+    uint64_t interrupts;               /**< interrupts taken */
+    uint64_t rescues; /**< doorbells rung again because nothing moved for a second; 0 on sound
+                         hardware */
     uint64_t timeouts;
 };
 
 struct vst_block_device;
 
-/** One queue of a device; a driver's queue begins with it. Opaque to callers but for `device`, `index`, `stats`. */
+/** One queue of a device; a driver's queue begins with it. Opaque to callers but for `device`,
+ * `index`, `stats`. */
 struct vst_block_queue {
     struct vst_block_device *device;
     const struct vst_block_driver *driver;
-    struct vst_block_request *split_first, *split_last; /**< accepted, not yet wholly issued */
-    struct vst_block_request *ready_first, *ready_last; /**< finished, not yet returned by poll */
+    struct vst_block_request_list split; /**< accepted, not yet wholly issued */
+    struct vst_block_request_list ready; /**< finished, not yet returned by poll */
     uint16_t index;
     struct vst_block_stats stats;
 };
@@ -103,6 +117,7 @@ struct vst_block_device {
     struct vst_block_limits limits;
     bool read_only;
     bool write_cache;       /**< writes are durable only after a flush */
+    bool flush_needed;      /**< a flush is worth a command: write cache and not read-only */
     bool broken;            /**< out of service; every submit answers VST_ERR_BROKEN */
     const char *broken_why; /**< fixed text, NULL if not broken */
     uint16_t n_queues;
@@ -110,43 +125,70 @@ struct vst_block_device {
     const char *const *features; /**< names of what was negotiated, ended by NULL */
 };
 
+/** A part of a request that one device command can carry. */
+struct vst_block_part {
+    uint64_t start_sector;
+    uint32_t bytes;    /**< a multiple of the logical block */
+    uint32_t n_pieces; /**< contiguous pieces of memory, each within max_segment_bytes */
+    const struct vst_block_segment *segments; /**< the first that takes part */
+    size_t skip_bytes; /**< of that first one, already carried by earlier parts */
+};
+
 /**
- * What a driver does for the block layer. Requests come checked: known operation, inside the device, aligned.
+ * What a driver does for the block layer. Requests come checked: known operation, inside the
+ * device, aligned.
  */
 struct vst_block_driver {
     /** Issues the whole request as one command. VST_ERR_FULL changes nothing. */
     enum vst_status (*submit)(struct vst_block_queue *queue, struct vst_block_request *request);
-    /** Issues one part of a split request: `n_segments` from `segments`, leaving out `skip_bytes` of the first. */
+    /** Issues one part of a split request. VST_ERR_FULL changes nothing. */
     enum vst_status (*submit_part)(struct vst_block_queue *queue, struct vst_block_request *request,
-                                   uint64_t start_sector, uint32_t n_sectors,
-                                   const struct vst_block_segment *segments, uint32_t n_segments, size_t skip_bytes);
-    /** Makes what was submitted visible to the device and rings the doorbell if the device wants it. */
+                                   const struct vst_block_part *part);
+    /** Makes what was submitted visible to the device and rings the doorbell if the device wants
+     * it. */
     void (*kick)(struct vst_block_queue *queue);
-    /** Stores up to `max` finished requests and returns their number. Calls vst_block_part_done for parts. */
+    /** Stores up to `max` finished requests and returns their number. Calls vst_block_part_done for
+     * parts. */
     size_t (*poll)(struct vst_block_queue *queue, struct vst_block_request **done, size_t max);
+    /** Whether poll would find something: one look at memory, nothing else. */
+    bool (*ready)(const struct vst_block_queue *queue);
 };
 
 /**
  * Gives a request to the queue. Nothing reaches the device for sure before vst_block_kick.
  *
  * VST_OK          the queue owns the request until poll returns it
- * VST_ERR_FULL    no room: poll and try again          VST_ERR_INVALID  misaligned, or segments do not sum up
- * VST_ERR_RANGE   beyond the end                       VST_ERR_READ_ONLY, VST_ERR_UNSUPPORTED, VST_ERR_BROKEN
+ * VST_ERR_FULL    no room: poll and try again          VST_ERR_INVALID  misaligned, or segments do
+ * not sum up VST_ERR_RANGE   beyond the end                       VST_ERR_READ_ONLY,
+ * VST_ERR_UNSUPPORTED, VST_ERR_BROKEN
  */
-enum vst_status vst_block_submit(struct vst_block_queue *queue, struct vst_block_request *request) VST_MUST_USE;
+enum vst_status vst_block_submit(struct vst_block_queue *queue,
+                                 struct vst_block_request *request) VST_MUST_USE;
 
-/** Rings the doorbell for all that was submitted since the last kick, unless the device asked not to be told. */
+/** Rings the doorbell for all that was submitted since the last kick, unless the device asked not
+ * to be told. */
 void vst_block_kick(struct vst_block_queue *queue);
 
-/** Stores up to `max` finished requests in `done`, in order of completion; returns how many. Never blocks. */
-size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max) VST_MUST_USE;
+/** Stores up to `max` finished requests in `done`, in order of completion; returns how many. Never
+ * blocks. */
+size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **done,
+                      size_t max) VST_MUST_USE;
 
-/** For drivers: a part of a split request has ended. True if that ended the request, which is then to be returned. */
-bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request *request, uint64_t start_sector,
-                         enum vst_status status);
+/**
+ * Whether poll may have something to return: for loops that wait (cheap: no work is done) and
+ * before going idle. Time-outs are noticed by poll only, so call that at least once a second as
+ * well.
+ */
+bool vst_block_ready(const struct vst_block_queue *queue);
+
+/** For drivers: a part of a split request has ended. True if that ended the request, which is then
+ * to be returned. */
+bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request *request,
+                         uint64_t start_sector, enum vst_status status);
 
 /** For drivers: ends a request outside the ring (the device died); the next poll returns it. */
-void vst_block_finish(struct vst_block_queue *queue, struct vst_block_request *request, enum vst_status status);
+void vst_block_finish(struct vst_block_queue *queue, struct vst_block_request *request,
+                      enum vst_status status);
 
 /** Devices of one instance, in order of registration. The caller owns it; start with all zero. */
 struct vst_block_registry {
@@ -154,31 +196,38 @@ struct vst_block_registry {
 };
 
 /** Names the device (`prefix` "vd" gives vda .. vdz, vdaa ..) and appends it. */
-void vst_block_register(struct vst_block_registry *registry, struct vst_block_device *device, const char *prefix);
+void vst_block_register(struct vst_block_registry *registry, struct vst_block_device *device,
+                        const char *prefix);
 void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_device *device);
 
-/** Finds by name ("vda"), path ("pci-0000:00:04.0") or serial ("serial=abc"). NULL if there is none. */
-struct vst_block_device *vst_block_find(const struct vst_block_registry *registry, const char *name);
+/** Finds by name ("vda"), path ("pci-0000:00:04.0") or serial ("serial=abc"). NULL if there is
+ * none. */
+struct vst_block_device *vst_block_find(const struct vst_block_registry *registry,
+                                        const char *name);
 
 /*
- * Blocking convenience on top: each submits, kicks and polls until its own request has ended. Requests of others on the
- * same queue that end meanwhile are kept for the next vst_block_poll. Bounded by the device's own time-out.
+ * Blocking convenience on top: each submits, kicks and polls until its own request has ended.
+ * Requests of others on the same queue that end meanwhile are kept for the next vst_block_poll.
+ * Bounded by the device's own time-out.
  */
 
 /** Runs one request to its end and returns its status. */
-enum vst_status vst_block_execute(struct vst_block_queue *queue, struct vst_block_request *request) VST_MUST_USE;
+enum vst_status vst_block_execute(struct vst_block_queue *queue,
+                                  struct vst_block_request *request) VST_MUST_USE;
 
 /**
- * Reads or writes any byte range, also such that cuts logical blocks: those are read, changed and written back through
- * `bounce` (at least two logical blocks; needed only if offset, length or the device's blocks make it so). On an error
- * *error_offset, if not NULL, is the byte offset of the failing part. A torn write can leave a cut block old or new,
- * never mixed beyond what the device itself does.
+ * Reads or writes any byte range, also such that cuts logical blocks: those are read, changed and
+ * written back through `bounce` (at least one logical block; may be NULL if neither offset nor
+ * length cuts one). A range that does not lie wholly on the device is refused before anything is
+ * transferred. On an error *error_offset, if not NULL, is the byte offset of the failing part. A
+ * torn write can leave a cut block old or new, never mixed beyond what the device itself does.
  */
-enum vst_status vst_block_read_bytes(struct vst_block_queue *queue, uint64_t offset_bytes, void *buffer, size_t bytes,
-                                     void *bounce, size_t bounce_bytes, uint64_t *error_offset) VST_MUST_USE;
-enum vst_status vst_block_write_bytes(struct vst_block_queue *queue, uint64_t offset_bytes, const void *buffer,
-                                      size_t bytes, void *bounce, size_t bounce_bytes, uint64_t *error_offset)
-    VST_MUST_USE;
+enum vst_status vst_block_read_bytes(struct vst_block_queue *queue, uint64_t offset_bytes,
+                                     void *buffer, size_t bytes, void *bounce, size_t bounce_bytes,
+                                     uint64_t *error_offset) VST_MUST_USE;
+enum vst_status vst_block_write_bytes(struct vst_block_queue *queue, uint64_t offset_bytes,
+                                      const void *buffer, size_t bytes, void *bounce,
+                                      size_t bounce_bytes, uint64_t *error_offset) VST_MUST_USE;
 enum vst_status vst_block_flush(struct vst_block_queue *queue) VST_MUST_USE;
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * vstor/platform.h: the ten functions that an embedder provides.
  *
- * All are cold: none is called on the path of a request except dma_map and dma_unmap where they are not NULL. The library
- * calls them on the CPU that called into the library and never from an interrupt. Nothing here may call back into vstor.
+ * All are cold: none is called on the path of a request except dma_map and dma_unmap where they are
+ * not NULL. The library calls them on the CPU that called into the library and never from an
+ * interrupt. Nothing here may call back into vstor.
  */
 #ifndef VSTOR_PLATFORM_H
 #define VSTOR_PLATFORM_H
@@ -23,7 +24,8 @@ enum vst_log_level { VST_LOG_ERROR, VST_LOG_WARNING, VST_LOG_INFO, VST_LOG_DEBUG
 /** What memory is wanted for. */
 enum vst_memory_kind {
     VST_MEMORY_PRIVATE, /**< the driver's own state; no device shall reach it */
-    VST_MEMORY_SHARED,  /**< rings and headers, read and written by a device; physically contiguous, coherent */
+    VST_MEMORY_SHARED,  /**< rings and headers, read and written by a device; physically contiguous,
+                           coherent */
 };
 
 enum vst_dma_direction {
@@ -36,44 +38,54 @@ struct vst_platform {
     void *ctx;
 
     /**
-     * Reads 1, 2 or 4 bytes (`width_bytes`, offset naturally aligned, below 4096) of PCI configuration space. What no
-     * function answers reads as all ones, as does an offset that the access method cannot reach. (PCIe 4, 7.2)
+     * Reads 1, 2 or 4 bytes (`width_bytes`, offset naturally aligned, below 4096) of PCI
+     * configuration space. What no function answers reads as all ones, as does an offset that the
+     * access method cannot reach. (PCIe 4, 7.2)
      */
-    uint32_t (*pci_config_read)(void *ctx, struct vst_pci_address address, uint16_t offset, uint8_t width_bytes);
-    void (*pci_config_write)(void *ctx, struct vst_pci_address address, uint16_t offset, uint8_t width_bytes,
-                             uint32_t value);
+    uint32_t (*pci_config_read)(void *ctx, struct vst_pci_address address, uint16_t offset,
+                                uint8_t width_bytes);
+    void (*pci_config_write)(void *ctx, struct vst_pci_address address, uint16_t offset,
+                             uint8_t width_bytes, uint32_t value);
 
     /**
-     * Makes `bytes` of device memory at CPU physical address `physical` reachable, uncached, until the machine stops.
-     * Returns NULL if that is not possible. May be called twice for the same range.
+     * Makes `bytes` of device memory at CPU physical address `physical` reachable, uncached, until
+     * the machine stops. Returns NULL if that is not possible. May be called twice for the same
+     * range.
      */
     void *(*mmio_map)(void *ctx, uint64_t physical, uint64_t bytes);
 
     /**
-     * Gives zeroed memory aligned to `align_bytes` (a power of two, at most 4096), or NULL. For VST_MEMORY_SHARED also
-     * stores the address by which devices reach it; for VST_MEMORY_PRIVATE `bus_addr` is NULL. Called while a device is
-     * attached, never later.
+     * Gives zeroed memory aligned to `align_bytes` (a power of two, at most 4096), or NULL. For
+     * VST_MEMORY_SHARED also stores the address by which devices reach it; for VST_MEMORY_PRIVATE
+     * `bus_addr` is NULL. Called while a device is attached, never later.
      */
-    void *(*alloc)(void *ctx, size_t bytes, size_t align_bytes, enum vst_memory_kind kind, uint64_t *bus_addr);
-    /** Takes back what alloc gave; `bytes` and `kind` as then. Only after the device has confirmed its reset. */
+    void *(*alloc)(void *ctx, size_t bytes, size_t align_bytes, enum vst_memory_kind kind,
+                   uint64_t *bus_addr);
+    /** Takes back what alloc gave; `bytes` and `kind` as then. Only after the device has confirmed
+     * its reset. */
     void (*free)(void *ctx, void *memory, size_t bytes, enum vst_memory_kind kind);
 
     /**
-     * Makes a caller's buffer reachable for one transfer. Both NULL: bus address = pointer, which is right where memory
-     * is mapped one to one and devices see physical addresses. Each successful dma_map is followed by exactly one
-     * dma_unmap with the same four values once the device is done with the buffer.
+     * Makes a caller's buffer reachable for one transfer. Both NULL: bus address = pointer, which
+     * is right where memory is mapped one to one and devices see physical addresses. Each
+     * successful dma_map is followed by exactly one dma_unmap with the same four values once the
+     * device is done with the buffer.
      */
-    enum vst_status (*dma_map)(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction,
-                               uint64_t *bus_addr);
-    void (*dma_unmap)(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction, uint64_t bus_addr);
+    enum vst_status (*dma_map)(void *ctx, void *buffer, size_t bytes,
+                               enum vst_dma_direction direction, uint64_t *bus_addr);
+    void (*dma_unmap)(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction,
+                      uint64_t bus_addr);
 
-    /** Nanoseconds since an arbitrary start; never goes back. Every bounded wait is measured with it. */
+    /** Nanoseconds since an arbitrary start; never goes back. Every bounded wait is measured with
+     * it. */
     uint64_t (*time_ns)(void *ctx);
 
-    /** Called over and over while the library waits: a pause instruction, a scheduler's yield, a host call. */
+    /** Called over and over while the library waits: a pause instruction, a scheduler's yield, a
+     * host call. */
     void (*relax)(void *ctx);
 
-    /** Takes one finished line without a line feed, e.g. "vblk0: device says ...". Text is valid during the call only. */
+    /** Takes one finished line without a line feed, e.g. "vblk0: device says ...". Text is valid
+     * during the call only. */
     void (*log)(void *ctx, enum vst_log_level level, const char *text);
 };
 

@@ -2,9 +2,10 @@
 /*
  * vstor/types.h: the words every room of the house shares.
  *
- * Freestanding: needs only the compiler's own headers. Units stand in names: `_bytes`, `_sectors` (always 512 bytes),
- * `_blocks` (logical blocks of a device), `_ns`, `n_` for counts. `bus_addr` is an address as the device sees it, never a
- * pointer.
+ * Freestanding: needs only the compiler's own headers. Units stand in names: `_bytes`, `_sectors`
+ * (always 512 bytes),
+ * `_blocks` (logical blocks of a device), `_ns`, `n_` for counts. `bus_addr` is an address as the
+ * device sees it, never a pointer.
  */
 #ifndef VSTOR_TYPES_H
 #define VSTOR_TYPES_H
@@ -13,14 +14,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Bytes of a sector. Requests and capacities count sectors of this size whatever a device's logical block is. */
+/** Bytes of a sector. Requests and capacities count sectors of this size whatever a device's
+ * logical block is. */
 #define VST_SECTOR_BYTES 512u
 #define VST_SECTOR_SHIFT 9u
 
-/** What a function says of its success. Every function that returns one must have its answer looked at. */
+/** What a function says of its success. Every function that returns one must have its answer looked
+ * at. */
 enum vst_status {
     VST_OK = 0,
-    VST_ERR_INVALID,     /**< the caller's argument is wrong (alignment, sum of segments, unknown operation) */
+    VST_ERR_INVALID,     /**< the caller's argument is wrong (alignment, sum of segments, unknown
+                            operation) */
     VST_ERR_FULL,        /**< no room now: poll, then try again */
     VST_ERR_TOO_LARGE,   /**< never fits, whatever completes */
     VST_ERR_RANGE,       /**< reaches beyond the end of the device */
@@ -30,8 +34,9 @@ enum vst_status {
     VST_ERR_NO_MEMORY,   /**< the platform gave no memory */
     VST_ERR_IO,          /**< the device reports that the transfer failed */
     VST_ERR_TIMEOUT,     /**< no answer in time; the device was reset before this was said */
-    VST_ERR_BROKEN,      /**< the device broke the protocol (or an earlier request of it did) and is out of service */
-    VST_ERR_MALFORMED,   /**< data from a device, firmware or disk makes no sense */
+    VST_ERR_BROKEN, /**< the device broke the protocol (or an earlier request of it did) and is out
+                       of service */
+    VST_ERR_MALFORMED, /**< data from a device, firmware or disk makes no sense */
     VST_N_STATUS
 };
 
@@ -43,7 +48,8 @@ const char *vst_status_name(enum vst_status status);
 
 #define VST_MUST_USE __attribute__((warn_unused_result))
 
-/** Formats checked like printf: FMT is the number of the format argument, ARGS of the first value. */
+/** Formats checked like printf: FMT is the number of the format argument, ARGS of the first value.
+ */
 #define VST_PRINTF(FMT, ARGS) __attribute__((format(printf, FMT, ARGS)))
 
 #define VST_LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -52,11 +58,12 @@ const char *vst_status_name(enum vst_status status);
 #define VST_ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
 /** The structure of TYPE whose MEMBER is at pointer P. */
-#define VST_CONTAINER_OF(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
+#define VST_CONTAINER_OF(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 /*
- * Byte order lives in the type: a value in foreign order is a structure, so that it cannot be used as a number by
- * mistake. get converts to a number, the maker converts from one. All compile to nothing or to one instruction.
+ * Byte order lives in the type: a value in foreign order is a structure, so that it cannot be used
+ * as a number by mistake. get converts to a number, the maker converts from one. All compile to
+ * nothing or to one instruction.
  */
 typedef struct {
     uint16_t raw;

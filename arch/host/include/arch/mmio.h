@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * arch/mmio.h (host): registers of fake devices in unit tests. Same types as on a real machine, but every access goes
- * to the test's two functions, which know what lies at the address.
+ * arch/mmio.h (host): registers of fake devices in unit tests. Same types as on a real machine, but
+ * every access goes to the test's two functions, which know what lies at the address.
  */
 #ifndef VSTOR_ARCH_MMIO_H
 #define VSTOR_ARCH_MMIO_H

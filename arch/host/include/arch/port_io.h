@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* arch/port_io.h (host): I/O ports of fake devices in unit tests; the test program provides the two functions. */
+/* arch/port_io.h (host): I/O ports of fake devices in unit tests; the test program provides the two
+ * functions. */
 #ifndef VSTOR_ARCH_PORT_IO_H
 #define VSTOR_ARCH_PORT_IO_H
 

@@ -2,9 +2,10 @@
 /*
  * arch/mmio.h (x86_64): device registers. The only place where `volatile` stands.
  *
- * A register's type knows its width and its byte order (PCI and virtio registers are little-endian); a register
- * structure is laid out with these types, and no register is reached with another width than its own. Stores to
- * registers come after all earlier stores to memory: on x86 uncached stores are not reordered with earlier ones.
+ * A register's type knows its width and its byte order (PCI and virtio registers are
+ * little-endian); a register structure is laid out with these types, and no register is reached
+ * with another width than its own. Stores to registers come after all earlier stores to memory: on
+ * x86 uncached stores are not reordered with earlier ones.
  */
 #ifndef VSTOR_ARCH_MMIO_H
 #define VSTOR_ARCH_MMIO_H

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The request's way through the block layer: checked, split where the device can't take it whole,
+ * given to the driver.
+ *
+ * A split request needs no memory beyond itself: it stands in the queue's list `split`, remembers
+ * how much of it has been issued, and counts the parts in flight. Poll issues further parts as room
+ * comes up.
+ */
+#include "block/request_list.h"
+
+void vst_block_finish(struct vst_block_queue *queue, struct vst_block_request *request,
+                      enum vst_status status)
+{
+    request->status = status;
+    request_list_append(&queue->ready, request);
+}
+
+/* ------------------------------------------------------------------ splitting */
+
+/** Where in a request the next part begins. */
+struct cursor {
+    uint64_t sectors; /* behind us */
+    uint32_t segment_index;
+    size_t skip_bytes; /* of that segment, behind us */
+};
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/** Bytes, at most `want`, that fit `max_pieces` pieces of memory from the cursor on, and how many
+ * pieces these are. */
+static uint64_t reach(const struct vst_block_request *request, const struct cursor *from,
+                      uint64_t want, const struct vst_block_limits *limits, uint32_t *n_pieces)
+{
+    uint64_t bytes = 0;
+    size_t skip = from->skip_bytes;
+
+    *n_pieces = 0;
+    for (uint32_t i = from->segment_index; i < request->n_segments && bytes < want; skip = 0) {
+        uint64_t left = request->segments[i++].bytes - skip;
+        while (left > 0 && bytes < want && *n_pieces < limits->max_segments) {
+            uint64_t piece = min_u64(min_u64(left, limits->max_segment_bytes), want - bytes);
+            bytes += piece;
+            left -= piece;
+            ++*n_pieces;
+        }
+        if (left > 0)
+            break;
+    }
+    return bytes;
+}
+
+/** The part at the cursor; its length is 0 if not even one logical block fits a command. */
+static struct vst_block_part next_part(const struct vst_block_request *request,
+                                       const struct cursor *at,
+                                       const struct vst_block_limits *limits)
+{
+    uint64_t want = min_u64(request->n_sectors - at->sectors, limits->max_sectors)
+                    << VST_SECTOR_SHIFT;
+    struct vst_block_part part = {
+        .start_sector = request->start_sector + at->sectors,
+        .segments = request->segments + at->segment_index,
+        .skip_bytes = at->skip_bytes,
+    };
+    uint64_t bytes = reach(request, at, want, limits, &part.n_pieces);
+    uint64_t whole_blocks = bytes & ~(uint64_t)(limits->logical_block_bytes - 1);
+
+    /* A part that ends within a block is cut back to the block's beginning, which takes fewer
+     * pieces. */
+    if (whole_blocks != bytes)
+        reach(request, at, whole_blocks, limits, &part.n_pieces);
+    part.bytes = (uint32_t)whole_blocks;
+    return part;
+}
+
+static void advance(const struct vst_block_request *request, struct cursor *at, uint64_t bytes)
+{
+    at->sectors += bytes >> VST_SECTOR_SHIFT;
+    bytes += at->skip_bytes;
+    while (at->segment_index < request->n_segments &&
+           bytes >= request->segments[at->segment_index].bytes)
+        bytes -= request->segments[at->segment_index++].bytes;
+    at->skip_bytes = bytes;
+}
+
+/** Whether every part of the request can be carried: said before the first of them is issued. */
+static bool splittable(const struct vst_block_request *request,
+                       const struct vst_block_limits *limits)
+{
+    struct cursor at = {0};
+
+    while (at.sectors < request->n_sectors) {
+        struct vst_block_part part = next_part(request, &at, limits);
+        if (part.bytes == 0)
+            return false;
+        advance(request, &at, part.bytes);
+    }
+    return true;
+}
+
+static bool wholly_issued(const struct vst_block_request *request)
+{
+    return request->priv.issued_sectors == request->n_sectors;
+}
+
+/** Notes the lowest failing sector, and the status that belongs to it. */
+static void note_error(struct vst_block_request *request, uint64_t sector, enum vst_status status)
+{
+    if (request->status != VST_OK && request->error_sector <= sector)
+        return;
+    request->status = status;
+    request->error_sector = sector;
+}
+
+bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request *request,
+                         uint64_t start_sector, enum vst_status status)
+{
+    (void)queue;
+    if (status != VST_OK)
+        note_error(request, start_sector, status);
+    request->priv.n_parts_in_flight--;
+    return request->priv.n_parts_in_flight == 0 && wholly_issued(request);
+}
+
+/** Issues the next part of a split request. */
+static enum vst_status issue_part(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    struct cursor at = {request->priv.issued_sectors, request->priv.segment_index,
+                        request->priv.segment_skip_bytes};
+    struct vst_block_part part = next_part(request, &at, &queue->device->limits);
+    enum vst_status status = queue->driver->submit_part(queue, request, &part);
+
+    if (status != VST_OK)
+        return status;
+    advance(request, &at, part.bytes);
+    request->priv.issued_sectors = at.sectors;
+    request->priv.segment_index = at.segment_index;
+    request->priv.segment_skip_bytes = at.skip_bytes;
+    request->priv.n_parts_in_flight++;
+    return VST_OK;
+}
+
+/** The rest of a split request is not issued any more: it ends when the parts in flight have. */
+static void give_up(struct vst_block_queue *queue, struct vst_block_request *request,
+                    enum vst_status status)
+{
+    note_error(request, request->start_sector + request->priv.issued_sectors, status);
+    request->priv.issued_sectors = request->n_sectors;
+    if (request->priv.n_parts_in_flight == 0)
+        vst_block_finish(queue, request, request->status);
+}
+
+/** Issues parts of the split requests until the ring is full or nothing is left; true if any was
+ * issued. */
+static bool issue_parts(struct vst_block_queue *queue)
+{
+    bool any = false;
+
+    while (queue->split.first != NULL) {
+        struct vst_block_request *request = queue->split.first;
+        enum vst_status status = issue_part(queue, request);
+        if (status == VST_ERR_FULL)
+            break;
+        any |= status == VST_OK;
+        if (status == VST_OK && !wholly_issued(request))
+            continue;
+        request_list_take(&queue->split);
+        if (status != VST_OK)
+            give_up(queue, request, status);
+    }
+    return any;
+}
+
+static __attribute__((noinline, cold)) enum vst_status
+submit_split(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    if (!splittable(request, &queue->device->limits))
+        return VST_ERR_TOO_LARGE;
+    request->status = VST_OK;
+    request->priv = (struct vst_block_request_private){.split = true};
+    request_list_append(&queue->split, request);
+    issue_parts(queue);
+    return VST_OK;
+}
+
+/* ------------------------------------------------------------------ submitting */
+
+/** Whether one device command can carry the request; *bytes is the sum of its segments, UINT64_MAX
+ * if one is empty. */
+static inline bool fits_one_command(const struct vst_block_request *request,
+                                    const struct vst_block_limits *limits, uint64_t *bytes)
+{
+    bool fits =
+        request->n_segments <= limits->max_segments && request->n_sectors <= limits->max_sectors;
+
+    *bytes = 0;
+    for (uint32_t i = 0; i < request->n_segments; i++) {
+        uint64_t piece = request->segments[i].bytes;
+        fits &= piece <= limits->max_segment_bytes;
+        *bytes = VST_UNLIKELY(piece == 0) ? UINT64_MAX : vst_add_saturated_u64(*bytes, piece);
+    }
+    return fits;
+}
+
+static __attribute__((noinline, cold)) enum vst_status
+submit_flush(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    if (request->n_segments != 0 || request->n_sectors != 0 || request->start_sector != 0)
+        return VST_ERR_INVALID;
+    request->priv.split = false;
+    if (queue->device->flush_needed)
+        return queue->driver->submit(queue, request);
+    /* Nothing to make durable: no write cache, or nothing can have been written. */
+    vst_block_finish(queue, request, VST_OK);
+    return VST_OK;
+}
+
+enum vst_status vst_block_submit(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    const struct vst_block_device *device = queue->device;
+    const struct vst_block_limits *limits = &device->limits;
+    uint64_t bytes;
+
+    if (VST_UNLIKELY(device->broken))
+        return VST_ERR_BROKEN;
+    if (VST_UNLIKELY(request->op > VST_BLOCK_WRITE))
+        return request->op == VST_BLOCK_FLUSH ? submit_flush(queue, request) : VST_ERR_UNSUPPORTED;
+    if (VST_UNLIKELY(request->op == VST_BLOCK_WRITE && device->read_only))
+        return VST_ERR_READ_ONLY;
+    bool fits = fits_one_command(request, limits, &bytes);
+    uint32_t block_mask = limits->logical_block_bytes / VST_SECTOR_BYTES - 1;
+    if (VST_UNLIKELY(((request->start_sector | request->n_sectors) & block_mask) != 0 ||
+                     request->n_sectors == 0))
+        return VST_ERR_INVALID;
+    if (VST_UNLIKELY(request->n_sectors > limits->n_sectors ||
+                     request->start_sector > limits->n_sectors - request->n_sectors))
+        return VST_ERR_RANGE;
+    if (VST_UNLIKELY(bytes != request->n_sectors << VST_SECTOR_SHIFT))
+        return VST_ERR_INVALID;
+    if (VST_UNLIKELY(!fits))
+        return submit_split(queue, request);
+    request->priv.split = false;
+    return queue->driver->submit(queue, request);
+}
+
+void vst_block_kick(struct vst_block_queue *queue)
+{
+    queue->driver->kick(queue);
+}
+
+/* ------------------------------------------------------------------ completing */
+
+static size_t take_ready(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
+{
+    size_t n = 0;
+
+    while (n < max && queue->ready.first != NULL)
+        done[n++] = request_list_take(&queue->ready);
+    return n;
+}
+
+static __attribute__((noinline, cold)) size_t
+poll_with_lists(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
+{
+    size_t n = take_ready(queue, done, max);
+
+    n += queue->driver->poll(queue, done + n, max - n);
+    if (issue_parts(queue))
+        vst_block_kick(queue);
+    return n + take_ready(queue, done + n, max - n);
+}
+
+size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
+{
+    if (VST_UNLIKELY(queue->ready.first != NULL || queue->split.first != NULL))
+        return poll_with_lists(queue, done, max);
+    return queue->driver->poll(queue, done, max);
+}
+
+bool vst_block_ready(const struct vst_block_queue *queue)
+{
+    return queue->ready.first != NULL || queue->driver->ready(queue);
+}

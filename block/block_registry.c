@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Names of block devices, and finding them by name, path or serial number. */
+#include <vstor/block.h>
+
+static size_t text_length(const char *text)
+{
+    size_t n = 0;
+
+    while (text[n] != '\0')
+        n++;
+    return n;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+    size_t n = text_length(a);
+
+    return n == text_length(b) && __builtin_memcmp(a, b, n) == 0;
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    size_t n = text_length(prefix);
+
+    return text_length(text) >= n && __builtin_memcmp(text, prefix, n) == 0;
+}
+
+/** prefix + a, b, .. z, aa, ab, ..: numbers with the letters as digits, but without a zero. */
+static void make_name(char *name, size_t bytes, const char *prefix, unsigned number)
+{
+    char letters[8];
+    size_t at = sizeof(letters) - 1;
+    size_t n = text_length(prefix);
+
+    letters[at] = '\0';
+    for (number++; number > 0 && at > 0; number = (number - 1) / 26)
+        letters[--at] = (char)('a' + (number - 1) % 26);
+    if (n > bytes - sizeof(letters))
+        n = bytes - sizeof(letters);
+    __builtin_memcpy(name, prefix, n);
+    __builtin_memcpy(name + n, letters + at, sizeof(letters) - at);
+}
+
+void vst_block_register(struct vst_block_registry *registry, struct vst_block_device *device,
+                        const char *prefix)
+{
+    unsigned number = 0;
+
+    do
+        make_name(device->name, sizeof(device->name), prefix, number++);
+    while (vst_block_find(registry, device->name) != NULL);
+    device->next = NULL;
+    if (registry->first == NULL)
+        registry->first = device;
+    else
+        registry->last->next = device;
+    registry->last = device;
+}
+
+void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_device *device)
+{
+    struct vst_block_device *previous = NULL;
+
+    for (struct vst_block_device *d = registry->first; d != NULL; previous = d, d = d->next) {
+        if (d != device)
+            continue;
+        if (previous == NULL)
+            registry->first = d->next;
+        else
+            previous->next = d->next;
+        if (registry->last == d)
+            registry->last = previous;
+        return;
+    }
+}
+
+struct vst_block_device *vst_block_find(const struct vst_block_registry *registry, const char *name)
+{
+    static const char by_serial[] = "serial=";
+
+    for (struct vst_block_device *device = registry->first; device != NULL; device = device->next) {
+        if (text_equal(name, device->name) || text_equal(name, device->path))
+            return device;
+        if (starts_with(name, by_serial) && name[sizeof(by_serial) - 1] != '\0' &&
+            text_equal(name + sizeof(by_serial) - 1, device->serial))
+            return device;
+    }
+    return NULL;
+}

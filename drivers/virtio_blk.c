@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* virtio-blk: attaching, configuration, detaching. The path of a request is in virtio_blk_io.c. */
+#include "drivers/virtio_blk.h"
+
+#define DEFAULT_QUEUE_SIZE   128u
+#define DEFAULT_MAX_SEGMENTS 30u
+#define DEFAULT_TIMEOUT_NS   30000000000ull
+#define MAX_WATCH_NS         1000000000ull
+#define ATTACH_TIMEOUT_NS    2000000000ull
+
+/* Most that one command carries, bytes. Devices have limits that they don't tell (QEMU: just under
+ * 2 GiB), and a longer command saves nothing. */
+#define MAX_COMMAND_BYTES (16u << 20)
+
+#define IMPLEMENTED_FEATURES                                                                       \
+    (VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |                        \
+     VIRTIO_BIT(VIRTIO_BLK_F_RO) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |                             \
+     VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |                          \
+     VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) |                    \
+     VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |                             \
+     VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM))
+
+bool vst_virtio_blk_matches(const struct vst_pci_function *function)
+{
+    /* 4.1.2: 0x1040 + device type 2; the transitional id. */
+    return function->vendor_id == VST_PCI_VENDOR_VIRTIO &&
+           (function->device_id == 0x1042 || function->device_id == 0x1001);
+}
+
+/* ------------------------------------------------------------------ configuration: parse, then act
+ */
+
+static void read_config(struct virtio_device *device, void *into)
+{
+    struct blk_limits_read *read = into;
+
+    read->capacity_sectors =
+        vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_CAPACITY, 4, 0) |
+        (uint64_t)vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_CAPACITY + 4, 4, 0) << 32;
+    read->size_max = 0;
+    read->seg_max = 1; /* 5.2.4: a device that names no seg_max takes one segment (nanos#1730) */
+    read->blk_size = VST_SECTOR_BYTES;
+    read->physical_exponent = 0;
+    read->writeback = virtio_has(device, VIRTIO_BLK_F_FLUSH);
+    if (virtio_has(device, VIRTIO_BLK_F_SIZE_MAX))
+        read->size_max = vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_SIZE_MAX, 4, 0);
+    if (virtio_has(device, VIRTIO_BLK_F_SEG_MAX))
+        read->seg_max = vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_SEG_MAX, 4, 1);
+    if (virtio_has(device, VIRTIO_BLK_F_BLK_SIZE))
+        read->blk_size =
+            vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_BLK_SIZE, 4, VST_SECTOR_BYTES);
+    if (virtio_has(device, VIRTIO_BLK_F_TOPOLOGY))
+        read->physical_exponent =
+            (uint8_t)vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_PHYSICAL, 1, 0);
+    if (virtio_has(device, VIRTIO_BLK_F_CONFIG_WCE))
+        read->writeback =
+            vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_WRITEBACK, 1, read->writeback) != 0;
+}
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static enum vst_status malformed(const struct blk_device *blk, const char *what, uint64_t value)
+{
+    vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s of %lu makes no sense", blk->pci.name, what,
+            (unsigned long)value);
+    return VST_ERR_MALFORMED;
+}
+
+enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_limits_read *read,
+                                      uint16_t queue_size)
+{
+    struct vst_block_limits *limits = &blk->base.limits;
+    bool indirect = virtio_has(&blk->pci.base, VIRTIO_F_INDIRECT_DESC);
+
+    if (read->blk_size < VST_SECTOR_BYTES || read->blk_size > 65536 ||
+        !vst_is_power_of_two(read->blk_size))
+        return malformed(blk, "block size", read->blk_size);
+    if (read->capacity_sectors > UINT64_MAX >> VST_SECTOR_SHIFT)
+        return malformed(blk, "capacity (sectors)", read->capacity_sectors);
+    limits->logical_block_bytes = read->blk_size;
+    /* A physical block beyond 64 MiB is nobody's: it serves as a hint only, so fall back to the
+     * logical one. */
+    limits->physical_block_bytes =
+        read->physical_exponent <= 16 &&
+                (uint64_t)read->blk_size << read->physical_exponent <= 64u << 20
+            ? read->blk_size << read->physical_exponent
+            : read->blk_size;
+    /* 5.2.5: capacity counts 512-byte sectors whatever blk_size says. A cut block at the end can't
+     * be addressed. */
+    limits->n_sectors = read->capacity_sectors & ~(uint64_t)(read->blk_size / VST_SECTOR_BYTES - 1);
+    /* 2.7.5.3.1: no chain, indirect or not, longer than the queue. Two descriptors are head and
+     * status. */
+    if (queue_size < 3)
+        return malformed(blk, "queue size", queue_size);
+    limits->max_segments = min_u32(read->seg_max == 0 ? 1 : read->seg_max,
+                                   min_u32(blk->config.max_segments, queue_size - 2u));
+    limits->max_segment_bytes =
+        read->size_max == 0 ? MAX_COMMAND_BYTES : min_u32(read->size_max, MAX_COMMAND_BYTES);
+    if (limits->max_segment_bytes < VST_SECTOR_BYTES ||
+        (uint64_t)limits->max_segments * limits->max_segment_bytes < limits->logical_block_bytes)
+        return malformed(blk, "largest segment (bytes)", read->size_max);
+    limits->max_sectors = MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT;
+    limits->depth = indirect ? queue_size : (uint16_t)(queue_size / 3);
+    blk->base.write_cache = read->writeback;
+    blk->base.read_only = virtio_has(&blk->pci.base, VIRTIO_BLK_F_RO);
+    blk->base.flush_needed = virtio_has(&blk->pci.base, VIRTIO_BLK_F_FLUSH) && !blk->base.read_only;
+    return VST_OK;
+}
+
+/* ------------------------------------------------------------------ the queue */
+
+/** Largest power of two that is at most n; n > 0. */
+static uint16_t power_of_two_below(uint16_t n)
+{
+    uint16_t power = 1;
+
+    while (power <= n / 2)
+        power = (uint16_t)(power * 2);
+    return power;
+}
+
+static enum vst_status choose_queue_size(struct blk_device *blk, uint16_t *size)
+{
+    uint16_t offered = blk->pci.base.transport->queue_size(&blk->pci.base, 0);
+
+    if (offered == 0) {
+        vst_log(blk->base.platform, VST_LOG_ERROR, "%s: the device has no request queue",
+                blk->pci.name);
+        return VST_ERR_NOT_FOUND;
+    }
+    if (offered > VIRTQ_MAX_SIZE)
+        return malformed(blk, "queue size", offered);
+    *size = power_of_two_below(offered < blk->config.queue_size ? offered : blk->config.queue_size);
+    return VST_OK;
+}
+
+static enum vst_status create_queue(struct blk_device *blk, uint16_t queue_size)
+{
+    const struct vst_platform *platform = blk->base.platform;
+    struct blk_queue *q = &blk->queue;
+    struct virtq_layout layout = {
+        .index = 0,
+        .size = queue_size,
+        .header_bytes = sizeof(struct blk_header),
+        .table_entries = (uint16_t)(blk->base.limits.max_segments + 2),
+    };
+
+    q->base.device = &blk->base;
+    q->base.driver = &vst_virtio_blk_driver;
+    q->blk = blk;
+    q->maps = platform->dma_map != NULL;
+    if (q->maps) {
+        q->mappings_bytes =
+            (size_t)queue_size * blk->base.limits.max_segments * sizeof(*q->mappings);
+        q->mappings =
+            platform->alloc(platform->ctx, q->mappings_bytes, 64, VST_MEMORY_PRIVATE, NULL);
+        if (q->mappings == NULL)
+            return VST_ERR_NO_MEMORY;
+    }
+    blk->queue_list[0] = &q->base;
+    blk->base.queues = blk->queue_list;
+    blk->base.n_queues = 1;
+    return vst_virtq_create(&q->vq, &blk->pci.base, &layout);
+}
+
+/* ------------------------------------------------------------------ identity */
+
+/** 5.2.6.1: up to 20 bytes, ended by NUL only if shorter; printable ASCII is kept, the rest becomes
+ * '?'. */
+static void take_serial(struct blk_device *blk, const char *id)
+{
+    size_t n = 0;
+
+    for (; n < VIRTIO_BLK_ID_BYTES && id[n] != '\0'; n++)
+        blk->base.serial[n] = id[n] >= ' ' && id[n] <= '~' ? id[n] : '?';
+    while (n > 0 && blk->base.serial[n - 1] == ' ')
+        n--;
+    blk->base.serial[n] = '\0';
+}
+
+static void wait_for_answer(struct blk_device *blk)
+{
+    const struct vst_platform *platform = blk->base.platform;
+    uint64_t start = platform->time_ns(platform->ctx);
+    struct vst_block_request *done;
+
+    vst_block_kick(&blk->queue.base);
+    while (vst_block_poll(&blk->queue.base, &done, 1) == 0) {
+        if (platform->time_ns(platform->ctx) - start > ATTACH_TIMEOUT_NS && !blk->base.broken)
+            vst_virtio_blk_fail(blk, "no answer to GET_ID", VST_ERR_TIMEOUT);
+        platform->relax(platform->ctx);
+    }
+}
+
+/** Asks for the serial number. A device that does not know it is fine; one that does not answer is
+ * not. */
+static enum vst_status read_serial(struct blk_device *blk)
+{
+    const struct vst_platform *platform = blk->base.platform;
+    uint64_t bus_addr;
+    char *id =
+        platform->alloc(platform->ctx, VIRTIO_BLK_ID_BYTES, 64, VST_MEMORY_SHARED, &bus_addr);
+    if (id == NULL)
+        return VST_ERR_NO_MEMORY;
+    struct vst_block_segment segment = {id, VIRTIO_BLK_ID_BYTES};
+    struct vst_block_request request = {.op = VST_BLOCK_READ};
+    struct vst_block_part part = {
+        .bytes = VIRTIO_BLK_ID_BYTES, .n_pieces = 1, .segments = &segment};
+    enum vst_status status =
+        vst_virtio_blk_issue(&blk->queue, &request, VIRTIO_BLK_T_GET_ID, &part);
+
+    if (status == VST_OK) {
+        wait_for_answer(blk);
+        status = request.status;
+    }
+    if (status == VST_OK)
+        take_serial(blk, id);
+    if (!blk->reset_unconfirmed)
+        platform->free(platform->ctx, id, VIRTIO_BLK_ID_BYTES, VST_MEMORY_SHARED);
+    blk->queue.base.stats = (struct vst_block_stats){0};
+    return blk->base.broken ? status : VST_OK;
+}
+
+/* ------------------------------------------------------------------ attach, detach */
+
+static void fill_defaults(struct blk_device *blk, const struct vst_virtio_blk_config *config)
+{
+    blk->config = *config;
+    if (blk->config.queue_size == 0)
+        blk->config.queue_size = DEFAULT_QUEUE_SIZE;
+    if (blk->config.max_segments == 0)
+        blk->config.max_segments = DEFAULT_MAX_SEGMENTS;
+    if (blk->config.timeout_ns == 0)
+        blk->config.timeout_ns = DEFAULT_TIMEOUT_NS;
+    blk->watch_interval_ns =
+        blk->config.timeout_ns / 4 < MAX_WATCH_NS ? blk->config.timeout_ns / 4 : MAX_WATCH_NS;
+    if (blk->watch_interval_ns == 0)
+        blk->watch_interval_ns = 1;
+    uint64_t epochs = blk->config.timeout_ns / blk->watch_interval_ns;
+    blk->timeout_epochs = epochs > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)epochs;
+}
+
+static enum vst_status start(struct blk_device *blk)
+{
+    struct virtio_device *device = &blk->pci.base;
+    struct blk_limits_read read;
+    uint16_t queue_size;
+
+    /* 3.1.1 steps 1 to 6. */
+    enum vst_status status =
+        vst_virtio_negotiate(device, IMPLEMENTED_FEATURES & ~blk->config.refused_features);
+    if (status != VST_OK)
+        return status;
+    /* Step 7: configuration, then the queue. */
+    status = vst_virtio_config_snapshot(device, read_config, &read);
+    if (status == VST_OK)
+        status = choose_queue_size(blk, &queue_size);
+    if (status == VST_OK)
+        status = vst_virtio_blk_limits(blk, &read, queue_size);
+    if (status == VST_OK)
+        status = create_queue(blk, queue_size);
+    if (status != VST_OK)
+        return status;
+    /* Step 8. */
+    vst_virtio_driver_ok(device);
+    return read_serial(blk);
+}
+
+void vst_virtio_blk_stop(struct blk_device *blk)
+{
+    if (vst_virtio_stop(&blk->pci.base))
+        return;
+    blk->reset_unconfirmed = true;
+    vst_log(blk->base.platform, VST_LOG_WARNING, "%s: its memory is never used again",
+            blk->pci.name);
+}
+
+/** Gives back all that attach has allocated, but for memory that the device may still reach. */
+static void release(struct blk_device *blk)
+{
+    const struct vst_platform *platform = blk->base.platform;
+
+    if (!blk->reset_unconfirmed)
+        vst_virtq_destroy(&blk->queue.vq, platform);
+    if (blk->queue.mappings != NULL)
+        platform->free(platform->ctx, blk->queue.mappings, blk->queue.mappings_bytes,
+                       VST_MEMORY_PRIVATE);
+    platform->free(platform->ctx, blk, sizeof(*blk), VST_MEMORY_PRIVATE);
+}
+
+static void describe(struct blk_device *blk)
+{
+    blk->base.driver_name = "virtio-blk";
+    blk->base.ring_name = "split";
+    vst_format(blk->base.path, sizeof(blk->base.path), "pci-%s", blk->pci.name);
+    vst_virtio_feature_names(blk->pci.base.features, true, blk->feature_names,
+                             BLK_MAX_FEATURE_NAMES);
+    blk->base.features = blk->feature_names;
+}
+
+enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
+                                      const struct vst_pci_function *function,
+                                      const struct vst_virtio_blk_config *config,
+                                      struct vst_block_device **device)
+{
+    struct blk_device *blk =
+        platform->alloc(platform->ctx, sizeof(*blk), 64, VST_MEMORY_PRIVATE, NULL);
+    if (blk == NULL)
+        return VST_ERR_NO_MEMORY;
+    blk->base.platform = platform;
+    fill_defaults(blk, config);
+
+    enum vst_status status = vst_virtio_pci_open(&blk->pci, platform, function);
+    if (status == VST_OK) {
+        status = start(blk);
+        if (status == VST_OK) {
+            describe(blk);
+            *device = &blk->base;
+            return VST_OK;
+        }
+        vst_virtio_fail(&blk->pci.base);
+        vst_virtio_blk_stop(blk);
+    }
+    release(blk);
+    return status;
+}
+
+void vst_virtio_blk_detach(struct vst_block_device *device)
+{
+    struct blk_device *blk = VST_CONTAINER_OF(device, struct blk_device, base);
+
+    vst_virtio_blk_stop(blk);
+    release(blk);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The virtio block device's driver: its private structures. (VIRTIO 1.2, 5.2) */
+#ifndef VSTOR_DRIVERS_VIRTIO_BLK_H
+#define VSTOR_DRIVERS_VIRTIO_BLK_H
+
+#include "drivers/virtio_pci.h"
+#include "drivers/virtq.h"
+
+/** Shared memory of a slot: struct virtio_blk_req's head and its status byte (5.2.6); the indirect
+ * table follows. */
+struct blk_header {
+    drv_le32 type;
+    drv_le32 reserved; /**< stays 0 */
+    drv_le64 sector;   /**< 512-byte units */
+    dev_u8 status;
+    uint8_t padding[15];
+    struct virtq_desc table[]; /**< head, data, status */
+};
+_Static_assert(sizeof(struct blk_header) == 32,
+               "the table is aligned to 16 bytes (VIRTIO 1.2, 2.7)");
+#define BLK_REQUEST_HEAD_BYTES 16u
+
+/** Not one of the values that a device may write (5.2.6): what still holds it has not been
+ * answered. */
+#define BLK_STATUS_POISON 0xffu
+
+/** A segment as the platform mapped it, to be unmapped with the same values. */
+struct blk_mapping {
+    void *buffer;
+    size_t bytes;
+    uint64_t bus_addr;
+};
+
+struct blk_queue {
+    struct vst_block_queue base;
+    struct virtq vq;
+    struct blk_device *blk;
+    bool maps;                    /**< the platform maps buffers: dma_map is not NULL */
+    struct blk_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
+    size_t mappings_bytes;
+    /* the watch: see blk_watch */
+    uint32_t epoch;
+    uint32_t n_used_at_watch;
+    bool unanswered_at_watch;
+    uint32_t n_polls;
+    uint64_t watch_ns;
+};
+
+/** What the configuration says, checked. */
+struct blk_limits_read {
+    uint64_t capacity_sectors;
+    uint32_t size_max, seg_max, blk_size;
+    uint8_t physical_exponent, writeback;
+};
+
+#define BLK_MAX_FEATURE_NAMES 32
+
+struct blk_device {
+    struct vst_block_device base;
+    struct virtio_pci_device pci;
+    struct vst_virtio_blk_config config; /**< defaults filled in */
+    uint64_t watch_interval_ns;          /**< a quarter of the time-out, at most a second */
+    uint32_t timeout_epochs;
+    bool reset_unconfirmed; /**< the device may still write: its memory must not be used again */
+    const char *feature_names[BLK_MAX_FEATURE_NAMES];
+    struct vst_block_queue *queue_list[1];
+    struct blk_queue queue;
+};
+
+/** Checks configuration and fills the device's limits. VST_ERR_MALFORMED with a log line if it
+ * makes no sense. */
+enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_limits_read *read,
+                                      uint16_t queue_size) VST_MUST_USE;
+
+extern const struct vst_block_driver vst_virtio_blk_driver;
+
+/** Gives a command that is no read, write or flush to the ring; for GET_ID. `part.start_sector`
+ * must be 0. */
+enum vst_status vst_virtio_blk_issue(struct blk_queue *q, struct vst_block_request *request,
+                                     uint32_t type, const struct vst_block_part *part) VST_MUST_USE;
+
+/** Stops the device for good: reset, or cut off from memory if it does not confirm that. */
+void vst_virtio_blk_stop(struct blk_device *blk);
+
+/**
+ * Takes the device out of service: reset (or cut off), then every request in flight is given back
+ * with `status`, VST_ERR_BROKEN or VST_ERR_TIMEOUT.
+ */
+void vst_virtio_blk_fail(struct blk_device *blk, const char *why, enum vst_status status);
+
+#endif

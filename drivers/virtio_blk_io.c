@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio-blk: the path of a request. blk_submit, blk_kick and blk_poll run for every one; the rest
+ * is for split requests, platforms that map buffers, devices without indirect descriptors, and
+ * failures.
+ */
+#include "drivers/virtio_blk.h"
+
+static struct blk_queue *queue_of(struct vst_block_queue *queue)
+{
+    return VST_CONTAINER_OF(queue, struct blk_queue, base);
+}
+
+/* ------------------------------------------------------------------ submitting */
+
+static const uint32_t type_of_op[VST_BLOCK_N_OPS] = {
+    [VST_BLOCK_READ] = VIRTIO_BLK_T_IN,
+    [VST_BLOCK_WRITE] = VIRTIO_BLK_T_OUT,
+    [VST_BLOCK_FLUSH] = VIRTIO_BLK_T_FLUSH,
+};
+
+static bool device_writes(uint32_t type)
+{
+    return type != VIRTIO_BLK_T_OUT;
+}
+
+/** What a prepared slot depends on: the number of segments and the operation. Never 0, which is
+ * "not prepared". */
+static inline uint16_t shape_of(uint32_t n_segments, enum vst_block_op op)
+{
+    return (uint16_t)(n_segments << 2 | (op + 1u));
+}
+_Static_assert(VST_BLOCK_N_OPS <= 3, "shape_of has two bits for the operation");
+
+static void put_desc(struct virtq_desc *desc, uint64_t bus_addr, uint32_t bytes, uint16_t flags,
+                     uint16_t next)
+{
+    drv_le64_put(&desc->addr, bus_addr);
+    drv_le32_put(&desc->len, bytes);
+    drv_le16_put(&desc->flags, flags);
+    drv_le16_put(&desc->next, next);
+}
+
+/**
+ * Writes all of a slot's header and table that stays the same from one request of this shape to the
+ * next: head, status, chaining, directions. (2.7.5.3: flags and next of indirect
+ * descriptors; 5.2.6: what the device may write comes last)
+ */
+static __attribute__((noinline, cold)) void prepare_slot(struct blk_queue *q, uint16_t id,
+                                                         enum vst_block_op op, uint32_t n_pieces)
+{
+    uint32_t type = type_of_op[op];
+    struct virtq_slot *slot = &q->vq.slots[id];
+    struct blk_header *header = slot->shared;
+    uint64_t bus_addr = virtq_shared_bus_addr(&q->vq, id);
+    uint16_t data_flags =
+        (uint16_t)(VIRTQ_DESC_F_NEXT | (device_writes(type) ? VIRTQ_DESC_F_WRITE : 0));
+
+    drv_le32_put(&header->type, type);
+    put_desc(&header->table[0], bus_addr, BLK_REQUEST_HEAD_BYTES, VIRTQ_DESC_F_NEXT, 1);
+    for (uint32_t i = 1; i <= n_pieces; i++)
+        put_desc(&header->table[i], 0, 0, data_flags, (uint16_t)(i + 1));
+    put_desc(&header->table[n_pieces + 1], bus_addr + offsetof(struct blk_header, status), 1,
+             VIRTQ_DESC_F_WRITE, 0);
+    drv_le32_put(&q->vq.desc[id].len, (n_pieces + 2) * (uint32_t)sizeof(struct virtq_desc));
+    slot->shape = shape_of(n_pieces, op);
+}
+
+/** The part of the header that differs from request to request, and what we must know when the
+ * answer comes. */
+static inline void start_slot(struct blk_queue *q, struct virtq_slot *slot,
+                              struct blk_header *header, uint64_t start_sector)
+{
+    drv_le64_put(&header->sector, start_sector);
+    dev_u8_poison(&header->status, BLK_STATUS_POISON);
+    slot->start_sector = start_sector;
+    slot->epoch = q->epoch;
+}
+
+static inline void count(struct blk_queue *q, enum vst_block_op op, uint64_t sectors)
+{
+    q->base.stats.commands[op]++;
+    q->base.stats.sectors[op] += sectors;
+}
+
+static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *request,
+                                 uint32_t type, const struct vst_block_part *part);
+
+static __attribute__((noinline, cold)) enum vst_status
+blk_submit_uncommon(struct blk_queue *q, struct vst_block_request *request)
+{
+    struct vst_block_part whole = {
+        .start_sector = request->start_sector,
+        .bytes = (uint32_t)(request->n_sectors << VST_SECTOR_SHIFT),
+        .n_pieces = request->n_segments,
+        .segments = request->segments,
+    };
+    return issue_any(q, request, type_of_op[request->op], &whole);
+}
+
+static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    struct blk_queue *q = queue_of(queue);
+    struct virtq *vq = &q->vq;
+    uint32_t n_segments = request->n_segments;
+
+    if (VST_UNLIKELY(vq->n_free == 0))
+        return VST_ERR_FULL;
+    if (VST_UNLIKELY(!vq->indirect || q->maps))
+        return blk_submit_uncommon(q, request);
+
+    uint16_t id = virtq_take(vq);
+    struct virtq_slot *slot = &vq->slots[id];
+    struct blk_header *header = slot->shared;
+    if (VST_UNLIKELY(slot->shape != shape_of(n_segments, request->op)))
+        prepare_slot(q, id, request->op, n_segments);
+    start_slot(q, slot, header, request->start_sector);
+    for (uint32_t i = 0; i < n_segments; i++) {
+        drv_le64_put(&header->table[i + 1].addr, (uintptr_t)request->segments[i].buffer);
+        drv_le32_put(&header->table[i + 1].len, (uint32_t)request->segments[i].bytes);
+    }
+    vq->n_free--;
+    virtq_put(vq, id, request);
+    count(q, request->op, request->n_sectors);
+    return VST_OK;
+}
+
+/* ------------------------------------------------------------------ submitting, the general way */
+
+/** Walks the pieces of a part: the caller's segments, cut at max_segment_bytes and at the part's
+ * ends. */
+struct piece_walk {
+    const struct vst_block_segment *segment;
+    size_t skip_bytes, left_bytes;
+    uint32_t max_bytes;
+};
+
+static struct vst_block_segment next_piece(struct piece_walk *walk)
+{
+    size_t bytes = walk->segment->bytes - walk->skip_bytes;
+    struct vst_block_segment piece = {.buffer = (char *)walk->segment->buffer + walk->skip_bytes};
+
+    if (bytes > walk->max_bytes)
+        bytes = walk->max_bytes;
+    if (bytes > walk->left_bytes)
+        bytes = walk->left_bytes;
+    piece.bytes = bytes;
+    walk->left_bytes -= bytes;
+    walk->skip_bytes += bytes;
+    if (walk->skip_bytes == walk->segment->bytes) {
+        walk->segment++;
+        walk->skip_bytes = 0;
+    }
+    return piece;
+}
+
+static void unmap_slot(struct blk_queue *q, uint16_t id, enum vst_dma_direction direction)
+{
+    const struct vst_platform *platform = q->base.device->platform;
+    struct blk_mapping *mapping = q->mappings + (size_t)id * q->base.device->limits.max_segments;
+
+    for (uint16_t n = q->vq.slots[id].n_mapped; n > 0; n--, mapping++)
+        platform->dma_unmap(platform->ctx, mapping->buffer, mapping->bytes, direction,
+                            mapping->bus_addr);
+    q->vq.slots[id].n_mapped = 0;
+}
+
+static enum vst_status map_piece(struct blk_queue *q, uint16_t id, struct vst_block_segment piece,
+                                 enum vst_dma_direction direction, uint64_t *bus_addr)
+{
+    const struct vst_platform *platform = q->base.device->platform;
+    struct virtq_slot *slot = &q->vq.slots[id];
+
+    if (!q->maps) {
+        *bus_addr = (uintptr_t)piece.buffer;
+        return VST_OK;
+    }
+    enum vst_status status =
+        platform->dma_map(platform->ctx, piece.buffer, piece.bytes, direction, bus_addr);
+    if (status != VST_OK)
+        return status;
+    q->mappings[(size_t)id * q->base.device->limits.max_segments + slot->n_mapped++] =
+        (struct blk_mapping){piece.buffer, piece.bytes, *bus_addr};
+    return VST_OK;
+}
+
+/** The i-th descriptor of the chain under construction: in the slot's table, or the i-th free one
+ * of the ring. */
+static struct virtq_desc *chain_desc(struct virtq *vq, uint16_t head, uint32_t i, uint16_t *next)
+{
+    if (vq->indirect) {
+        *next = (uint16_t)(i + 1);
+        return &((struct blk_header *)vq->slots[head].shared)->table[i];
+    }
+    uint16_t id = vq->free_ids[vq->n_free - 1 - i];
+    *next = vq->n_free >= i + 2 ? vq->free_ids[vq->n_free - 2 - i] : 0;
+    vq->slots[id].next = *next;
+    return &vq->desc[id];
+}
+
+/** 2.7.13 step 1 for any kind of queue. Nothing but free descriptors is touched until all of it has
+ * succeeded. */
+static enum vst_status fill_chain(struct blk_queue *q, uint16_t head, uint32_t type,
+                                  const struct vst_block_part *part)
+{
+    struct virtq *vq = &q->vq;
+    uint64_t header_bus_addr = virtq_shared_bus_addr(vq, head);
+    struct piece_walk walk = {part->segments, part->skip_bytes, part->bytes,
+                              q->base.device->limits.max_segment_bytes};
+    enum vst_dma_direction direction =
+        device_writes(type) ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE;
+    uint16_t data_flags =
+        (uint16_t)(VIRTQ_DESC_F_NEXT | (device_writes(type) ? VIRTQ_DESC_F_WRITE : 0));
+    uint16_t next;
+
+    struct virtq_desc *desc = chain_desc(vq, head, 0, &next);
+    put_desc(desc, header_bus_addr, BLK_REQUEST_HEAD_BYTES, VIRTQ_DESC_F_NEXT, next);
+    for (uint32_t i = 0; i < part->n_pieces; i++) {
+        struct vst_block_segment piece = next_piece(&walk);
+        uint64_t bus_addr;
+        enum vst_status status = map_piece(q, head, piece, direction, &bus_addr);
+        if (status != VST_OK) {
+            unmap_slot(q, head, direction);
+            return status;
+        }
+        desc = chain_desc(vq, head, i + 1, &next);
+        put_desc(desc, bus_addr, (uint32_t)piece.bytes, data_flags, next);
+    }
+    desc = chain_desc(vq, head, part->n_pieces + 1, &next);
+    put_desc(desc, header_bus_addr + offsetof(struct blk_header, status), 1, VIRTQ_DESC_F_WRITE, 0);
+    return VST_OK;
+}
+
+static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *request,
+                                 uint32_t type, const struct vst_block_part *part)
+{
+    struct virtq *vq = &q->vq;
+    uint32_t n_descriptors = part->n_pieces + 2;
+    uint32_t n_taken = vq->indirect ? 1 : n_descriptors;
+
+    if (q->blk->base.broken)
+        return VST_ERR_BROKEN;
+    if (vq->n_free < n_taken)
+        return VST_ERR_FULL;
+    uint16_t head = virtq_take(vq);
+    struct virtq_slot *slot = &vq->slots[head];
+    struct blk_header *header = slot->shared;
+    enum vst_status status = fill_chain(q, head, type, part);
+    if (status != VST_OK)
+        return status;
+    if (vq->indirect)
+        drv_le32_put(&vq->desc[head].len, n_descriptors * (uint32_t)sizeof(struct virtq_desc));
+    slot->shape = 0;
+    slot->n_descriptors = (uint16_t)n_taken;
+    drv_le32_put(&header->type, type);
+    start_slot(q, slot, header, part->start_sector);
+    vq->n_free -= n_taken;
+    virtq_put(vq, head, request);
+    count(q, request->op, part->bytes >> VST_SECTOR_SHIFT);
+    return VST_OK;
+}
+
+enum vst_status vst_virtio_blk_issue(struct blk_queue *q, struct vst_block_request *request,
+                                     uint32_t type, const struct vst_block_part *part)
+{
+    return issue_any(q, request, type, part);
+}
+
+static enum vst_status blk_submit_part(struct vst_block_queue *queue,
+                                       struct vst_block_request *request,
+                                       const struct vst_block_part *part)
+{
+    return issue_any(queue_of(queue), request, type_of_op[request->op], part);
+}
+
+static void blk_kick(struct vst_block_queue *queue)
+{
+    queue->stats.kicks += virtq_kick(&queue_of(queue)->vq);
+}
+
+/* ------------------------------------------------------------------ completing */
+
+/** 5.2.6.2: the status byte; anything but the three values is an answer that was not given. */
+static enum vst_status status_of_answer(uint8_t answer)
+{
+    switch (answer) {
+    case VIRTIO_BLK_S_OK:
+        return VST_OK;
+    case VIRTIO_BLK_S_IOERR:
+        return VST_ERR_IO;
+    case VIRTIO_BLK_S_UNSUPP:
+        return VST_ERR_UNSUPPORTED;
+    default:
+        return VST_ERR_MALFORMED;
+    }
+}
+
+/** Ends one command: the request it belongs to may have ended with it (true). */
+static bool end_command(struct blk_queue *q, uint16_t id, struct vst_block_request *request,
+                        enum vst_status status)
+{
+    uint64_t start_sector = q->vq.slots[id].start_sector;
+
+    if (q->maps)
+        unmap_slot(q, id, request->op == VST_BLOCK_WRITE ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE);
+    if (status != VST_OK)
+        q->base.stats.errors++;
+    if (request->priv.split)
+        return vst_block_part_done(&q->base, request, start_sector, status);
+    request->status = status;
+    request->error_sector = start_sector;
+    return true;
+}
+
+static __attribute__((noinline, cold)) bool end_command_uncommon(struct blk_queue *q, uint16_t id,
+                                                                 struct vst_block_request *request,
+                                                                 uint8_t answer)
+{
+    return end_command(q, id, request, status_of_answer(answer));
+}
+
+static void blk_watch(struct blk_queue *q);
+
+static size_t blk_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
+{
+    struct blk_queue *q = queue_of(queue);
+    struct virtq *vq = &q->vq;
+    uint32_t n_used = virtq_n_used(vq);
+    size_t n_done = 0;
+
+    if (VST_UNLIKELY(n_used == 0 || (++q->n_polls & 0xffu) == 0))
+        blk_watch(q);
+    for (; n_used > 0 && n_done < max; n_used--) {
+        uint16_t id;
+        struct virtq_slot *slot = virtq_next_used(vq, &id);
+        if (VST_UNLIKELY(slot == NULL))
+            break;
+        struct vst_block_request *request = slot->token;
+        uint8_t answer = dev_u8_get(&((struct blk_header *)slot->shared)->status);
+        slot->token = NULL;
+        if (VST_LIKELY(vq->indirect))
+            virtq_release_indirect(vq, id);
+        else
+            vst_virtq_release_direct(vq, id);
+        request->status = VST_OK;
+        if (VST_LIKELY(answer == VIRTIO_BLK_S_OK && !request->priv.split && !q->maps) ||
+            end_command_uncommon(q, id, request, answer))
+            done[n_done++] = request;
+    }
+    if (VST_UNLIKELY(vq->broken) && !q->blk->base.broken)
+        vst_virtio_blk_fail(q->blk, vq->broken_why, VST_ERR_BROKEN);
+    virtq_rearm_polling(vq);
+    return n_done;
+}
+
+static bool blk_ready(const struct vst_block_queue *queue)
+{
+    const struct virtq *vq =
+        &((const struct blk_queue *)(const void *)queue)->vq; /* base comes first */
+
+    return dev_le16_get(&vq->used->idx) != (uint16_t)vq->n_used;
+}
+
+/* ------------------------------------------------------------------ the watch: doorbells lost,
+ * answers that never come */
+
+static bool any_expired(const struct blk_queue *q)
+{
+    for (uint32_t id = 0; id < q->vq.size; id++)
+        if (q->vq.slots[id].token != NULL &&
+            q->epoch - q->vq.slots[id].epoch > q->blk->timeout_epochs)
+            return true;
+    return false;
+}
+
+/** Whether the device may not have seen all that was published: with EVENT_IDX it tells how far it
+ * has come. */
+static bool doorbell_may_be_lost(const struct blk_queue *q)
+{
+    if (q->vq.event_idx)
+        return dev_le16_get(q->vq.avail_event) != (uint16_t)q->vq.n_published;
+    return true;
+}
+
+/**
+ * Called from poll when it finds nothing and now and then otherwise. Every watch_interval it
+ * advances the queue's epoch, with which each command is stamped: a command as many epochs old as
+ * the time-out has is lost. A caller that did not poll for a minute thus finds what came in
+ * meanwhile before anything is called late.
+ */
+static __attribute__((noinline, cold)) void watch_interval_over(struct blk_queue *q)
+{
+    struct virtq *vq = &q->vq;
+    bool stuck = q->unanswered_at_watch && vq->n_used == q->n_used_at_watch;
+
+    q->epoch++;
+    blk_kick(&q->base);
+    if (stuck && doorbell_may_be_lost(q)) {
+        q->base.stats.rescues++;
+        virtq_ring_doorbell(vq);
+    }
+    q->n_used_at_watch = vq->n_used;
+    q->unanswered_at_watch = vq->n_published != vq->n_used;
+    if (any_expired(q)) {
+        q->base.stats.timeouts++;
+        vst_virtq_break(vq, "a command was not answered in time");
+        vst_virtio_blk_fail(q->blk, vq->broken_why, VST_ERR_TIMEOUT);
+    }
+}
+
+static __attribute__((noinline)) void blk_watch(struct blk_queue *q)
+{
+    const struct vst_platform *platform = q->base.device->platform;
+
+    if (q->vq.n_published == q->vq.n_used || q->vq.broken)
+        return;
+    uint64_t now_ns = platform->time_ns(platform->ctx);
+    if (now_ns - q->watch_ns < q->blk->watch_interval_ns)
+        return;
+    q->watch_ns = now_ns;
+    watch_interval_over(q);
+}
+
+/* ------------------------------------------------------------------ out of service */
+
+static void end_all(struct blk_queue *q, enum vst_status status)
+{
+    for (uint32_t i = 0; i < q->vq.size; i++) {
+        struct vst_block_request *request = q->vq.slots[i].token;
+        if (request == NULL)
+            continue;
+        q->vq.slots[i].token = NULL;
+        if (end_command(q, (uint16_t)i, request, status))
+            vst_block_finish(&q->base, request, request->status);
+    }
+    q->vq.n_used = q->vq.n_published = q->vq.n_put;
+}
+
+void vst_virtio_blk_fail(struct blk_device *blk, const char *why, enum vst_status status)
+{
+    blk->base.broken = true;
+    blk->base.broken_why = why;
+    vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s; device taken out of service",
+            blk->base.name[0] != '\0' ? blk->base.name : blk->pci.name, why);
+    vst_virtq_break(&blk->queue.vq, why);
+    /* The device must have let go of all buffers before their owners get them back. */
+    vst_virtio_blk_stop(blk);
+    end_all(&blk->queue, status);
+}
+
+const struct vst_block_driver vst_virtio_blk_driver = {
+    .submit = blk_submit,
+    .submit_part = blk_submit_part,
+    .kick = blk_kick,
+    .poll = blk_poll,
+    .ready = blk_ready,
+};

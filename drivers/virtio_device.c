@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "drivers/virtio_device.h"
+
+#include <vstor/virtio.h>
+
+/* What the library can make use of; the driver says which of them it wants. */
+static const struct {
+    uint8_t bit;
+    bool blk_only;
+    const char *name;
+} feature_table[] = {
+    {VIRTIO_BLK_F_SIZE_MAX, true, "SIZE_MAX"},
+    {VIRTIO_BLK_F_SEG_MAX, true, "SEG_MAX"},
+    {VIRTIO_BLK_F_GEOMETRY, true, "GEOMETRY"},
+    {VIRTIO_BLK_F_RO, true, "RO"},
+    {VIRTIO_BLK_F_BLK_SIZE, true, "BLK_SIZE"},
+    {VIRTIO_BLK_F_FLUSH, true, "FLUSH"},
+    {VIRTIO_BLK_F_TOPOLOGY, true, "TOPOLOGY"},
+    {VIRTIO_BLK_F_CONFIG_WCE, true, "CONFIG_WCE"},
+    {VIRTIO_BLK_F_MQ, true, "MQ"},
+    {VIRTIO_BLK_F_DISCARD, true, "DISCARD"},
+    {VIRTIO_BLK_F_WRITE_ZEROES, true, "WRITE_ZEROES"},
+    {VIRTIO_BLK_F_LIFETIME, true, "LIFETIME"},
+    {VIRTIO_BLK_F_SECURE_ERASE, true, "SECURE_ERASE"},
+    {VIRTIO_F_INDIRECT_DESC, false, "INDIRECT_DESC"},
+    {VIRTIO_F_EVENT_IDX, false, "EVENT_IDX"},
+    {VIRTIO_F_VERSION_1, false, "VERSION_1"},
+    {VIRTIO_F_ACCESS_PLATFORM, false, "ACCESS_PLATFORM"},
+    {VIRTIO_F_RING_PACKED, false, "RING_PACKED"},
+    {VIRTIO_F_IN_ORDER, false, "IN_ORDER"},
+    {VIRTIO_F_ORDER_PLATFORM, false, "ORDER_PLATFORM"},
+    {VIRTIO_F_SR_IOV, false, "SR_IOV"},
+    {VIRTIO_F_NOTIFICATION_DATA, false, "NOTIFICATION_DATA"},
+    {VIRTIO_F_NOTIF_CONFIG_DATA, false, "NOTIF_CONFIG_DATA"},
+    {VIRTIO_F_RING_RESET, false, "RING_RESET"},
+};
+
+static bool text_equal(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+int vst_virtio_feature_bit(const char *name)
+{
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(feature_table); i++)
+        if (text_equal(name, feature_table[i].name))
+            return feature_table[i].bit;
+    return -1;
+}
+
+void vst_virtio_feature_names(uint64_t features, bool is_blk, const char **names, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(feature_table) && n + 1 < max; i++)
+        if ((features & VIRTIO_BIT(feature_table[i].bit)) != 0 &&
+            (is_blk || !feature_table[i].blk_only))
+            names[n++] = feature_table[i].name;
+    names[n] = NULL;
+}
+
+static bool reset_and_wait(struct virtio_device *device)
+{
+    const struct vst_platform *platform = device->platform;
+    uint64_t start = platform->time_ns(platform->ctx);
+
+    device->transport->set_status(device, 0);
+    while (device->transport->status(device) != 0) {
+        if (platform->time_ns(platform->ctx) - start > VIRTIO_RESET_TIMEOUT_NS)
+            return false;
+        platform->relax(platform->ctx);
+    }
+    return true;
+}
+
+static void add_status(struct virtio_device *device, uint8_t bit)
+{
+    /* 2.1.1: the driver must not clear a bit of the status, so what was set is written again. */
+    device->transport->set_status(device, (uint8_t)(device->transport->status(device) | bit));
+}
+
+enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t wanted)
+{
+    const struct virtio_transport *transport = device->transport;
+
+    /* 3.1.1 step 1: reset the device, whatever state firmware or an earlier start left it in. */
+    if (!reset_and_wait(device)) {
+        vst_log(device->platform, VST_LOG_ERROR, "%s: the device does not come out of reset",
+                device->name);
+        return VST_ERR_TIMEOUT;
+    }
+    /* Step 2: we have noticed the device. Step 3: we know how to drive it. */
+    add_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
+    add_status(device, VIRTIO_STATUS_DRIVER);
+
+    /* Step 4: read the feature bits, write the subset that both sides understand. */
+    uint64_t offered = transport->features(device);
+    if ((offered & VIRTIO_BIT(VIRTIO_F_VERSION_1)) == 0) {
+        vst_log(device->platform, VST_LOG_ERROR, "%s: VERSION_1 is not offered (legacy device)",
+                device->name);
+        return VST_ERR_UNSUPPORTED;
+    }
+    device->features = offered & (wanted | VIRTIO_BIT(VIRTIO_F_VERSION_1));
+    transport->set_features(device, device->features);
+
+    /* Step 5: no other features after this. Step 6: the device agrees, or it is unusable. */
+    add_status(device, VIRTIO_STATUS_FEATURES_OK);
+    if ((transport->status(device) & VIRTIO_STATUS_FEATURES_OK) == 0) {
+        vst_log(device->platform, VST_LOG_ERROR, "%s: the device refuses features %lx of %lx",
+                device->name, (unsigned long)device->features, (unsigned long)offered);
+        return VST_ERR_UNSUPPORTED;
+    }
+    return VST_OK;
+}
+
+void vst_virtio_driver_ok(struct virtio_device *device)
+{
+    add_status(device, VIRTIO_STATUS_DRIVER_OK); /* 3.1.1 step 8 */
+}
+
+void vst_virtio_fail(struct virtio_device *device)
+{
+    add_status(device, VIRTIO_STATUS_FAILED);
+}
+
+bool vst_virtio_stop(struct virtio_device *device)
+{
+    if (reset_and_wait(device))
+        return true;
+    device->transport->cut_off(device);
+    vst_log(device->platform, VST_LOG_ERROR,
+            "%s: no answer to a reset; the device is cut off from memory", device->name);
+    return false;
+}
+
+#define CONFIG_SNAPSHOT_TRIES 100
+
+enum vst_status vst_virtio_config_snapshot(struct virtio_device *device,
+                                           void (*read)(struct virtio_device *device, void *into),
+                                           void *into)
+{
+    for (int i = 0; i < CONFIG_SNAPSHOT_TRIES; i++) {
+        uint8_t before = device->transport->config_generation(device);
+        read(device, into);
+        if (device->transport->config_generation(device) == before)
+            return VST_OK;
+    }
+    vst_log(device->platform, VST_LOG_ERROR, "%s: the configuration never stops changing",
+            device->name);
+    return VST_ERR_MALFORMED;
+}
+
+uint32_t vst_virtio_config_field(struct virtio_device *device, uint32_t offset, uint8_t width_bytes,
+                                 uint32_t absent)
+{
+    if (device->config_bytes < width_bytes || offset > device->config_bytes - width_bytes)
+        return absent;
+    return device->transport->config_read(device, offset, width_bytes);
+}

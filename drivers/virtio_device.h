@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtio device behind any transport, and the one initialisation sequence (VIRTIO 1.2, 3.1.1).
+ *
+ * The life of a device:
+ *
+ *     a transport opens it         (virtio_pci_open)           struct virtio_device filled, device
+ * untouched vst_virtio_negotiate         steps 1 to 6                features agreed, FEATURES_OK
+ * confirmed the driver: configuration, vst_virtio_queue_enable       step 7 vst_virtio_driver_ok
+ * step 8                      the device is live vst_virtio_stop              reset, confirmed or
+ * cut off  memory may be reused if it returns true
+ *
+ * All of it is cold; waits are bounded by VIRTIO_RESET_TIMEOUT_NS.
+ */
+#ifndef VSTOR_DRIVERS_VIRTIO_DEVICE_H
+#define VSTOR_DRIVERS_VIRTIO_DEVICE_H
+
+#include <arch/mmio.h>
+#include <vstor/log.h>
+#include "drivers/virtio_spec.h"
+
+#define VIRTIO_RESET_TIMEOUT_NS 2000000000ull
+
+struct virtio_device;
+
+/** What a transport does for the sequence. Values that come from the device are returned as they
+ * are: unchecked. */
+struct virtio_transport {
+    const char *name; /**< "virtio-pci" */
+    uint8_t (*status)(struct virtio_device *device);
+    void (*set_status)(struct virtio_device *device, uint8_t status);
+    uint64_t (*features)(struct virtio_device *device);
+    void (*set_features)(struct virtio_device *device, uint64_t features);
+    /** Size the device offers for a queue, 0 if it has no such queue. */
+    uint16_t (*queue_size)(struct virtio_device *device, uint16_t queue);
+    /** Tells the device where a queue lies and enables it; finds its doorbell. (4.1.5.1.3) */
+    enum vst_status (*queue_enable)(struct virtio_device *device, uint16_t queue, uint16_t size,
+                                    uint64_t desc_bus_addr, uint64_t driver_bus_addr,
+                                    uint64_t device_bus_addr, mmio_le16 **doorbell);
+    uint8_t (*config_generation)(struct virtio_device *device);
+    /** One field of 1, 2 or 4 bytes of the device's own configuration; offset checked by the
+     * caller. */
+    uint32_t (*config_read)(struct virtio_device *device, uint32_t offset, uint8_t width_bytes);
+    /** Makes sure that the device reaches no memory any more, whether it co-operates or not. */
+    void (*cut_off)(struct virtio_device *device);
+};
+
+struct virtio_device {
+    const struct virtio_transport *transport;
+    const struct vst_platform *platform;
+    const char *name;      /**< for log lines, e.g. "0000:00:04.0" */
+    uint64_t features;     /**< negotiated */
+    uint32_t config_bytes; /**< length of the device's own configuration */
+};
+
+static inline bool virtio_has(const struct virtio_device *device, unsigned feature_bit)
+{
+    return (device->features & VIRTIO_BIT(feature_bit)) != 0;
+}
+
+/** Steps 1 to 6: reset, acknowledge, negotiate at most `wanted`. VERSION_1 is always wanted and
+ * must be offered. */
+enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t wanted) VST_MUST_USE;
+
+/** Step 8. */
+void vst_virtio_driver_ok(struct virtio_device *device);
+
+/** Writes FAILED: the driver has given up on the device. (2.1) */
+void vst_virtio_fail(struct virtio_device *device);
+
+/** Resets and waits for status 0. False if the device does not confirm: it is then cut off, and a
+ * log line says so. */
+bool vst_virtio_stop(struct virtio_device *device) VST_MUST_USE;
+
+/**
+ * Reads configuration under the generation counter: `read` may be called several times until what
+ * it read is of one piece. VST_ERR_MALFORMED if the counter does not settle. (2.5.1, 4.1.4.3.1)
+ */
+enum vst_status vst_virtio_config_snapshot(struct virtio_device *device,
+                                           void (*read)(struct virtio_device *device, void *into),
+                                           void *into) VST_MUST_USE;
+
+/** A field of the configuration, or `absent` where the configuration is too short to hold it. */
+uint32_t vst_virtio_config_field(struct virtio_device *device, uint32_t offset, uint8_t width_bytes,
+                                 uint32_t absent);
+
+/** Fills `names` (ended by NULL, room for max) with the names of the feature bits set; those
+ * unnamed are left out. */
+void vst_virtio_feature_names(uint64_t features, bool is_blk, const char **names, size_t max);
+
+#endif

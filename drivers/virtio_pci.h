@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The modern virtio-pci transport. (VIRTIO 1.2, 4.1) */
+#ifndef VSTOR_DRIVERS_VIRTIO_PCI_H
+#define VSTOR_DRIVERS_VIRTIO_PCI_H
+
+#include <vstor/virtio.h>
+#include "drivers/virtio_device.h"
+
+/* 4.1.4.3 Common configuration structure layout; every field has the width that 4.1.3.1 wants it
+ * accessed with. */
+struct virtio_pci_common_cfg {
+    mmio_le32 device_feature_select;
+    mmio_le32 device_feature;
+    mmio_le32 driver_feature_select;
+    mmio_le32 driver_feature;
+    mmio_le16 config_msix_vector;
+    mmio_le16 num_queues;
+    mmio_u8 device_status;
+    mmio_u8 config_generation;
+    mmio_le16 queue_select;
+    mmio_le16 queue_size;
+    mmio_le16 queue_msix_vector;
+    mmio_le16 queue_enable;
+    mmio_le16 queue_notify_off;
+    mmio_le32 queue_desc_low, queue_desc_high;
+    mmio_le32 queue_driver_low, queue_driver_high;
+    mmio_le32 queue_device_low, queue_device_high;
+};
+_Static_assert(sizeof(struct virtio_pci_common_cfg) == 56, "VIRTIO 1.2, 4.1.4.3");
+
+struct virtio_pci_device {
+    struct virtio_device base;
+    struct virtio_pci_common_cfg *common;
+    uint8_t *notify; /**< the notification structure */
+    uint32_t notify_bytes, notify_multiplier;
+    uint8_t *config;                  /**< the device's own configuration, NULL if it has none */
+    struct vst_pci_function function; /**< a copy: outlives the scan's array */
+    char name[13];
+};
+
+/**
+ * Finds and maps the structures of an enabled function. Touches nothing but configuration space, so
+ * the device may be running. VST_ERR_NOT_FOUND if a structure that every device must have is
+ * missing or unusable; the log says which.
+ */
+enum vst_status vst_virtio_pci_open(struct virtio_pci_device *device,
+                                    const struct vst_platform *platform,
+                                    const struct vst_pci_function *function) VST_MUST_USE;
+
+#endif
