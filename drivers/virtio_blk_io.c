@@ -342,10 +342,12 @@ static size_t blk_poll(struct vst_block_queue *queue, struct vst_block_request *
             virtq_release_indirect(vq, id);
         else
             vst_virtq_release_direct(vq, id);
-        request->status = VST_OK;
-        if (VST_LIKELY(answer == VIRTIO_BLK_S_OK && !request->priv.split && !q->maps) ||
-            end_command_uncommon(q, id, request, answer))
+        if (VST_LIKELY(answer == VIRTIO_BLK_S_OK && !request->priv.split && !q->maps)) {
+            request->status = VST_OK;
             done[n_done++] = request;
+        } else if (end_command_uncommon(q, id, request, answer)) {
+            done[n_done++] = request;
+        }
     }
     if (VST_UNLIKELY(vq->broken) && !q->blk->base.broken)
         vst_virtio_blk_fail(q->blk, vq->broken_why, VST_ERR_BROKEN);

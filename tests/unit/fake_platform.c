@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/fake_platform.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *fake_alloc(void *ctx, size_t bytes, size_t align_bytes, enum vst_memory_kind kind,
+                        uint64_t *bus_addr)
+{
+    struct fake_platform *fake = ctx;
+
+    assert(vst_is_power_of_two(align_bytes) && align_bytes <= 4096);
+    assert((kind == VST_MEMORY_SHARED) == (bus_addr != NULL));
+    if (fake->fail_alloc_after == 0)
+        return NULL;
+    if (fake->fail_alloc_after != SIZE_MAX)
+        fake->fail_alloc_after--;
+    void *memory = aligned_alloc(align_bytes, (bytes + align_bytes - 1) & ~(align_bytes - 1));
+    assert(memory != NULL);
+    memset(memory, 0, bytes);
+    assert(fake->n_allocated < VST_ARRAY_LENGTH(fake->allocated));
+    fake->allocated[fake->n_allocated++] = memory;
+    if (bus_addr != NULL)
+        *bus_addr = (uintptr_t)memory;
+    return memory;
+}
+
+static void fake_free(void *ctx, void *memory, size_t bytes, enum vst_memory_kind kind)
+{
+    struct fake_platform *fake = ctx;
+
+    (void)kind;
+    memset(memory, 0xdd, bytes);
+    size_t i = 0;
+    while (i < fake->n_allocated && fake->allocated[i] != memory)
+        i++;
+    assert(i < fake->n_allocated); /* ours, and not given back before */
+    fake->allocated[i] = fake->allocated[--fake->n_allocated];
+    free(memory);
+}
+
+size_t fake_platform_free_leaks(struct fake_platform *fake)
+{
+    size_t n = fake->n_allocated;
+
+    while (fake->n_allocated > 0)
+        free(fake->allocated[--fake->n_allocated]);
+    return n;
+}
+
+struct copy {
+    void *buffer;
+    size_t bytes;
+    enum vst_dma_direction direction;
+    char data[];
+};
+
+static enum vst_status fake_map(void *ctx, void *buffer, size_t bytes,
+                                enum vst_dma_direction direction, uint64_t *bus_addr)
+{
+    struct fake_platform *fake = ctx;
+
+    if (fake->fail_map_after == 0)
+        return VST_ERR_NO_MEMORY;
+    if (fake->fail_map_after != SIZE_MAX)
+        fake->fail_map_after--;
+    struct copy *copy = malloc(sizeof(*copy) + bytes);
+    assert(copy != NULL);
+    *copy = (struct copy){buffer, bytes, direction};
+    if (direction == VST_DMA_TO_DEVICE)
+        memcpy(copy->data, buffer, bytes);
+    else
+        memset(copy->data, 0, bytes);
+    fake->n_mapped++;
+    fake->n_maps++;
+    *bus_addr = (uintptr_t)copy->data;
+    return VST_OK;
+}
+
+static void fake_unmap(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction,
+                       uint64_t bus_addr)
+{
+    struct fake_platform *fake = ctx;
+    struct copy *copy =
+        (struct copy *)(void *)((char *)(uintptr_t)bus_addr - offsetof(struct copy, data));
+
+    assert(copy->buffer == buffer && copy->bytes == bytes && copy->direction == direction);
+    if (direction == VST_DMA_FROM_DEVICE)
+        memcpy(buffer, copy->data, bytes);
+    free(copy);
+    assert(fake->n_mapped > 0);
+    fake->n_mapped--;
+}
+
+static uint64_t fake_time(void *ctx)
+{
+    struct fake_platform *fake = ctx;
+
+    return fake->now_ns += fake->ns_per_look;
+}
+
+static void fake_relax(void *ctx)
+{
+    (void)ctx;
+}
+
+static void fake_log(void *ctx, enum vst_log_level level, const char *text)
+{
+    struct fake_platform *fake = ctx;
+
+    (void)level;
+    fake->n_logged++;
+    vst_format(fake->last_log, sizeof(fake->last_log), "%s", text);
+    size_t used = strlen(fake->all_logs);
+    vst_format(fake->all_logs + used, sizeof(fake->all_logs) - used, "%s\n", text);
+}
+
+void fake_platform_init(struct fake_platform *fake, bool copying)
+{
+    *fake = (struct fake_platform){
+        .ns_per_look = 1000,
+        .fail_alloc_after = SIZE_MAX,
+        .fail_map_after = SIZE_MAX,
+    };
+    fake->platform = (struct vst_platform){
+        .ctx = fake,
+        .alloc = fake_alloc,
+        .free = fake_free,
+        .dma_map = copying ? fake_map : NULL,
+        .dma_unmap = copying ? fake_unmap : NULL,
+        .time_ns = fake_time,
+        .relax = fake_relax,
+        .log = fake_log,
+    };
+}

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/fake_virtio_blk.h"
+
+#include "tests/unit/fake_machine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Structures in the BAR. */
+enum {
+    COMMON_AT = 0x0000,
+    NOTIFY_AT = 0x1000,
+    ISR_AT = 0x2000,
+    DEVICE_AT = 0x3000,
+    BLOCK_BYTES = 0x1000
+};
+enum { BAR_NUMBER = 4 };
+#define BAR_PHYSICAL 0xc000004000ull /* above 4 GiB (ipxe#1760) */
+
+#define FEATURE(n) (1ull << (n))
+
+static void misuse(struct fake_virtio_blk *blk, const char *what)
+{
+    if (!blk->saw_misuse)
+        blk->misuse = what;
+    blk->saw_misuse = true;
+}
+
+/* ---------------------------------------------------------------- guest memory, seen by the device
+ */
+
+static uint16_t get16(uint64_t at)
+{
+    uint16_t v;
+    memcpy(&v, (void *)(uintptr_t)at, 2);
+    return v;
+}
+static uint32_t get32(uint64_t at)
+{
+    uint32_t v;
+    memcpy(&v, (void *)(uintptr_t)at, 4);
+    return v;
+}
+static uint64_t get64(uint64_t at)
+{
+    uint64_t v;
+    memcpy(&v, (void *)(uintptr_t)at, 8);
+    return v;
+}
+static void put16(uint64_t at, uint16_t v)
+{
+    memcpy((void *)(uintptr_t)at, &v, 2);
+}
+static void put32(uint64_t at, uint32_t v)
+{
+    memcpy((void *)(uintptr_t)at, &v, 4);
+}
+
+/* ---------------------------------------------------------------- the device's work */
+
+struct piece {
+    uint64_t addr;
+    uint32_t bytes;
+    bool writable;
+};
+
+enum { MAX_PIECES = 1100 };
+
+static bool has(const struct fake_virtio_blk *blk, unsigned bit)
+{
+    return (blk->driver_features & FEATURE(bit)) != 0;
+}
+
+static unsigned collect(struct fake_virtio_blk *blk, uint64_t table, unsigned n_entries,
+                        uint16_t at, struct piece *pieces, bool in_indirect)
+{
+    unsigned n = 0;
+
+    for (;;) {
+        if (at >= n_entries || n >= n_entries) {
+            misuse(blk, "chain leaves its table or loops");
+            return n;
+        }
+        uint64_t d = table + 16ull * at;
+        uint16_t flags = get16(d + 12);
+        if (flags & 4) {
+            if (in_indirect || !has(blk, 28) || n != 0 || (flags & 1) || get32(d + 8) % 16 != 0) {
+                misuse(blk, "indirect descriptor where none may be");
+                return 0;
+            }
+            return collect(blk, get64(d), get32(d + 8) / 16, 0, pieces, true);
+        }
+        if (n > 0 && pieces[n - 1].writable && !(flags & 2))
+            misuse(blk, "readable descriptor behind a writable one");
+        pieces[n++] = (struct piece){get64(d), get32(d + 8), (flags & 2) != 0};
+        if (!(flags & 1))
+            return n;
+        at = get16(d + 14);
+    }
+}
+
+static uint8_t transfer(struct fake_virtio_blk *blk, uint32_t type, uint64_t sector,
+                        const struct piece *data, unsigned n)
+{
+    uint64_t at = sector * 512, total = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (data[i].writable != (type != 1))
+            misuse(blk, "data descriptor of the wrong direction");
+        if (data[i].bytes > blk->max_segment_bytes)
+            blk->max_segment_bytes = data[i].bytes;
+        total += data[i].bytes;
+    }
+    if (total % 512 != 0 || at + total > blk->disk_sectors * 512)
+        return 1;
+    if (blk->fail_sector != UINT64_MAX && blk->fail_sector >= sector &&
+        blk->fail_sector < sector + total / 512)
+        return 1;
+    for (unsigned i = 0; i < n; i++) {
+        if (type == 0)
+            memcpy((void *)(uintptr_t)data[i].addr, blk->disk + at, data[i].bytes);
+        else
+            memcpy(blk->disk + at, (void *)(uintptr_t)data[i].addr, data[i].bytes);
+        at += data[i].bytes;
+    }
+    return 0;
+}
+
+static uint8_t serve(struct fake_virtio_blk *blk, const struct piece *pieces, unsigned n)
+{
+    uint32_t type = get32(pieces[0].addr);
+    uint64_t sector = get64(pieces[0].addr + 8);
+
+    if (n - 2 > blk->max_data_segments)
+        blk->max_data_segments = n - 2;
+    switch (type) {
+    case 0:
+    case 1:
+        return transfer(blk, type, sector, pieces + 1, n - 2);
+    case 4:
+        if (n != 2 || sector != 0)
+            misuse(blk, "flush with data or sector");
+        return has(blk, 9) ? 0 : 2;
+    case 8:
+        if (n != 3 || pieces[1].bytes != 20)
+            misuse(blk, "GET_ID without 20 bytes");
+        memcpy((void *)(uintptr_t)pieces[1].addr, blk->id, 20);
+        return 0;
+    default:
+        return 2;
+    }
+}
+
+static void put_used(struct fake_virtio_blk *blk, uint32_t id, uint32_t length)
+{
+    uint64_t elem = blk->used + 4 + 8ull * (blk->used_idx % blk->queue_size);
+
+    put32(elem, id);
+    put32(elem + 4, length);
+    blk->used_idx++;
+    put16(blk->used + 2, blk->used_idx);
+}
+
+/** Whether the driver asked for an interrupt (2.7.7.2, 2.7.10.1), in the reference's own words. */
+static void maybe_interrupt(struct fake_virtio_blk *blk)
+{
+    bool wanted;
+
+    if (has(blk, 29)) {
+        uint16_t event = get16(blk->avail + 4 + 2ull * blk->queue_size);
+        wanted = false;
+        for (uint16_t i = blk->signalled_used; i != blk->used_idx; i++)
+            wanted |= i == event;
+    } else {
+        wanted = (get16(blk->avail) & 1) == 0;
+    }
+    blk->signalled_used = blk->used_idx;
+    blk->n_interrupts += wanted;
+}
+
+static void answer(struct fake_virtio_blk *blk, uint16_t head, uint32_t length,
+                   uint64_t status_address, uint8_t status)
+{
+    bool lies = blk->lie != LIE_NONE && blk->n_requests > blk->lie_after;
+    uint32_t id = head;
+
+    if (lies && blk->lie == LIE_SILENCE)
+        return;
+    if (!(lies && blk->lie == LIE_STATUS_NOT_WRITTEN))
+        *(uint8_t *)(uintptr_t)status_address =
+            lies && blk->lie == LIE_STATUS_UNKNOWN ? 77 : status;
+    if (lies && blk->lie == LIE_USED_ID_TOO_LARGE)
+        id = blk->queue_size;
+    if (lies && blk->lie == LIE_USED_ID_NOT_IN_FLIGHT)
+        id = (head + blk->queue_size / 2u) % blk->queue_size;
+    if (lies && blk->lie == LIE_USED_ID_NOT_A_HEAD)
+        id = get16(blk->desc + 16ull * head + 14);
+    if (lies && blk->lie == LIE_USED_ID_TWICE)
+        id = blk->last_id;
+    if (lies && blk->lie == LIE_USED_LENGTH_HUGE)
+        length = UINT32_MAX;
+    put_used(blk, id, length);
+    if (lies && blk->lie == LIE_USED_INDEX_JUMPS)
+        put16(blk->used + 2, (uint16_t)(blk->used_idx + 5));
+    blk->last_id = head;
+}
+
+static void take_chain(struct fake_virtio_blk *blk, uint16_t head)
+{
+    static struct piece pieces[MAX_PIECES];
+    unsigned n = collect(blk, blk->desc, blk->queue_size, head, pieces, false);
+
+    if (n < 2 || pieces[0].bytes != 16 || pieces[0].writable || pieces[n - 1].bytes != 1 ||
+        !pieces[n - 1].writable) {
+        misuse(blk, "no head of 16 bytes or no status byte");
+        return;
+    }
+    if (n > blk->max_chain_descriptors)
+        blk->max_chain_descriptors = n;
+    if (n > blk->queue_size)
+        misuse(blk, "chain longer than the queue");
+    blk->n_requests++;
+    if (*(uint8_t *)(uintptr_t)pieces[n - 1].addr == 0)
+        misuse(blk, "status not preset to a failure");
+    uint8_t status = serve(blk, pieces, n);
+    uint32_t length = 1;
+    for (unsigned i = 0; i < n; i++)
+        length += pieces[i].writable ? pieces[i].bytes : 0;
+    if (blk->answers_nothing || blk->reorders) {
+        assert(blk->n_held < VST_ARRAY_LENGTH(blk->held));
+        blk->held[blk->n_held].head = head;
+        blk->held[blk->n_held].length = length;
+        blk->held[blk->n_held].answer = status;
+        blk->held[blk->n_held++].status_address = pieces[n - 1].addr;
+        return;
+    }
+    answer(blk, head, length, pieces[n - 1].addr, status);
+}
+
+void fake_virtio_blk_answer_all(struct fake_virtio_blk *blk)
+{
+    while (blk->n_held > 0) {
+        unsigned i = --blk->n_held;
+        answer(blk, blk->held[i].head, blk->held[i].length, blk->held[i].status_address,
+               blk->held[i].answer);
+    }
+    maybe_interrupt(blk);
+}
+
+void fake_virtio_blk_work(struct fake_virtio_blk *blk)
+{
+    if (!blk->queue_enabled || !(blk->status & 4))
+        return;
+    while (blk->last_avail != get16(blk->avail + 2)) {
+        take_chain(blk, get16(blk->avail + 4 + 2ull * (blk->last_avail % blk->queue_size)));
+        blk->last_avail++;
+    }
+    if (has(blk, 29)) /* to sleep: "tell me of the next one" */
+        put16(blk->used + 4 + 8ull * blk->queue_size, blk->last_avail);
+    if (blk->reorders && !blk->answers_nothing)
+        fake_virtio_blk_answer_all(blk);
+    maybe_interrupt(blk);
+}
+
+/* ---------------------------------------------------------------- registers */
+
+static void reset(struct fake_virtio_blk *blk)
+{
+    blk->n_resets++;
+    blk->queue_was_live_on_reset |= blk->queue_enabled;
+    blk->status = 0;
+    blk->queue_enabled = false;
+    blk->queue_size = blk->offered_queue_size;
+    blk->last_avail = blk->used_idx = blk->signalled_used = 0;
+    blk->n_held = 0;
+    blk->driver_features = 0;
+    blk->resetting = blk->reset_reads;
+}
+
+static void write_status(struct fake_virtio_blk *blk, uint8_t value)
+{
+    if (blk->n_status_writes < sizeof(blk->status_history))
+        blk->status_history[blk->n_status_writes++] = value;
+    if (value == 0) {
+        reset(blk);
+        return;
+    }
+    if ((value & blk->status) != blk->status)
+        misuse(blk, "status bit cleared other than by reset");
+    if ((value & 8) && !(blk->status & 8) && blk->refuses_features_ok)
+        value &= (uint8_t)~8u;
+    if ((value & 4) && !(value & 8))
+        misuse(blk, "DRIVER_OK without FEATURES_OK");
+    blk->status = value;
+}
+
+static uint8_t read_status(struct fake_virtio_blk *blk)
+{
+    if (blk->reset_takes_for_ever && blk->n_resets > 0 && blk->status == 0)
+        return 0x40;
+    if (blk->resetting > 0) {
+        blk->resetting--;
+        return 0x0f;
+    }
+    return blk->status;
+}
+
+static uint32_t read_common(struct fake_virtio_blk *blk, size_t at)
+{
+    bool exists = blk->queue_select < blk->n_queues;
+
+    switch (at) {
+    case 0x00:
+        return blk->feature_select[0];
+    case 0x04:
+        return blk->feature_select[0] > 1
+                   ? 0
+                   : (uint32_t)(blk->offered_features >> (32 * blk->feature_select[0]));
+    case 0x0c:
+        return blk->feature_select[1] > 1
+                   ? 0
+                   : (uint32_t)(blk->driver_features >> (32 * blk->feature_select[1]));
+    case 0x12:
+        return blk->n_queues;
+    case 0x14:
+        return read_status(blk);
+    case 0x15:
+        return blk->generation_always_changes ? blk->generation++ : blk->generation;
+    case 0x18:
+        return exists ? blk->queue_size : 0;
+    case 0x1a:
+        return 0xffff;
+    case 0x1c:
+        return exists && blk->queue_enabled;
+    case 0x1e:
+        return blk->notify_off;
+    default:
+        return 0;
+    }
+}
+
+static void write_half(uint64_t *field, bool high, uint32_t value)
+{
+    *field =
+        high ? (*field & 0xffffffffull) | (uint64_t)value << 32 : (*field & ~0xffffffffull) | value;
+}
+
+static void write_common(struct fake_virtio_blk *blk, size_t at, uint32_t value)
+{
+    if (at != 0x14 && at != 0 && at != 8 && at != 0x16 && !(blk->status & 2))
+        misuse(blk, "configured before DRIVER");
+    if (at >= 0x18 && !(blk->status & 8))
+        misuse(blk, "queue touched before FEATURES_OK");
+    switch (at) {
+    case 0x00:
+        blk->feature_select[0] = value;
+        break;
+    case 0x08:
+        blk->feature_select[1] = value;
+        break;
+    case 0x0c:
+        if (blk->status & 8)
+            misuse(blk, "features written after FEATURES_OK");
+        blk->n_features_written++;
+        if (blk->feature_select[1] <= 1)
+            write_half(&blk->driver_features, blk->feature_select[1] == 1, value);
+        if (blk->driver_features & ~blk->offered_features)
+            misuse(blk, "feature taken that was not offered");
+        break;
+    case 0x14:
+        write_status(blk, (uint8_t)value);
+        break;
+    case 0x16:
+        blk->queue_select = (uint16_t)value;
+        break;
+    case 0x18:
+        if (!vst_is_power_of_two(value) || value > blk->offered_queue_size)
+            misuse(blk, "queue size not a power of two or above the offer");
+        blk->queue_size = (uint16_t)value;
+        break;
+    case 0x1c:
+        blk->queue_enabled = value == 1;
+        break;
+    case 0x20:
+    case 0x24:
+        write_half(&blk->desc, at == 0x24, value);
+        break;
+    case 0x28:
+    case 0x2c:
+        write_half(&blk->avail, at == 0x2c, value);
+        break;
+    case 0x30:
+    case 0x34:
+        write_half(&blk->used, at == 0x34, value);
+        break;
+    default:
+        break;
+    }
+}
+
+static uint8_t width_of_common(size_t at)
+{
+    static const uint8_t widths[56] = {
+        [0x00] = 4, [0x04] = 4, [0x08] = 4, [0x0c] = 4, [0x10] = 2, [0x12] = 2, [0x14] = 1,
+        [0x15] = 1, [0x16] = 2, [0x18] = 2, [0x1a] = 2, [0x1c] = 2, [0x1e] = 2, [0x20] = 4,
+        [0x24] = 4, [0x28] = 4, [0x2c] = 4, [0x30] = 4, [0x34] = 4};
+    return at < sizeof(widths) ? widths[at] : 0;
+}
+
+static uint32_t bar_read(void *ctx, uint64_t offset, uint8_t width_bytes)
+{
+    struct fake_virtio_blk *blk = ctx;
+
+    if (offset < COMMON_AT + BLOCK_BYTES) {
+        if (width_of_common(offset) != width_bytes)
+            misuse(blk, "register read with the wrong width");
+        return read_common(blk, offset);
+    }
+    if (offset >= DEVICE_AT && offset - DEVICE_AT + width_bytes <= sizeof(blk->config)) {
+        uint32_t value = 0;
+        memcpy(&value, blk->config + (offset - DEVICE_AT), width_bytes);
+        return value;
+    }
+    return 0;
+}
+
+static void bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t value)
+{
+    struct fake_virtio_blk *blk = ctx;
+
+    if (offset < COMMON_AT + BLOCK_BYTES) {
+        if (width_of_common(offset) != width_bytes)
+            misuse(blk, "register written with the wrong width");
+        write_common(blk, offset, value);
+    } else if (offset >= NOTIFY_AT && offset < ISR_AT) {
+        if (width_bytes != 2 || value != 0)
+            misuse(blk, "doorbell rung with something else than the queue's number");
+        if (!(blk->status & 4))
+            misuse(blk, "doorbell rung before DRIVER_OK");
+        blk->n_doorbells++;
+        fake_virtio_blk_work(blk);
+    }
+}
+
+static const struct fake_mmio_ops bar_ops = {bar_read, bar_write};
+
+/* ---------------------------------------------------------------- PCI side */
+
+static uint32_t config_read(void *ctx, struct vst_pci_address address, uint16_t offset,
+                            uint8_t width_bytes)
+{
+    struct fake_virtio_blk *blk = ((struct fake_platform *)ctx)->device;
+    uint32_t value = 0;
+
+    (void)address;
+    if (offset + width_bytes > sizeof(blk->pci_config))
+        return UINT32_MAX;
+    memcpy(&value, blk->pci_config + offset, width_bytes);
+    return value;
+}
+
+static void config_write(void *ctx, struct vst_pci_address address, uint16_t offset,
+                         uint8_t width_bytes, uint32_t value)
+{
+    struct fake_virtio_blk *blk = ((struct fake_platform *)ctx)->device;
+
+    (void)address;
+    if (offset + width_bytes <= sizeof(blk->pci_config))
+        memcpy(blk->pci_config + offset, &value, width_bytes);
+}
+
+static void *map_bar(void *ctx, uint64_t physical, uint64_t bytes)
+{
+    struct fake_virtio_blk *blk = ((struct fake_platform *)ctx)->device;
+
+    if (physical < BAR_PHYSICAL || physical - BAR_PHYSICAL + bytes > FAKE_BLK_BAR_BYTES)
+        return NULL;
+    return blk->bar + (physical - BAR_PHYSICAL);
+}
+
+static void add_capability(struct fake_virtio_blk *blk, uint8_t at, uint8_t type, uint32_t offset,
+                           uint32_t length)
+{
+    uint8_t bytes = type == 2 ? 20 : 16;
+    uint8_t capability[20] = {9, 0, bytes, type, BAR_NUMBER};
+    uint32_t multiplier = 4;
+
+    memcpy(capability + 8, &offset, 4);
+    memcpy(capability + 12, &length, 4);
+    memcpy(capability + 16, &multiplier, 4);
+    memcpy(blk->pci_config + at, capability, bytes);
+    blk->function.capabilities[blk->function.n_capabilities++] = (struct vst_pci_capability){9, at};
+}
+
+static void describe_function(struct fake_virtio_blk *blk)
+{
+    blk->function = (struct vst_pci_function){
+        .address = {0, 0, 4, 0},
+        .vendor_id = 0x1af4,
+        .device_id = 0x1042,
+        .parent = -1,
+    };
+    blk->function.bars[BAR_NUMBER] = (struct vst_pci_bar){
+        .kind = VST_PCI_BAR_MEMORY64,
+        .assigned = true,
+        .address = BAR_PHYSICAL,
+        .bytes = FAKE_BLK_BAR_BYTES,
+    };
+    add_capability(blk, 0x40, 1, COMMON_AT, BLOCK_BYTES);
+    add_capability(blk, 0x50, 2, NOTIFY_AT, BLOCK_BYTES);
+    add_capability(blk, 0x64, 3, ISR_AT, BLOCK_BYTES);
+    add_capability(blk, 0x74, 4, DEVICE_AT, BLOCK_BYTES);
+}
+
+void fake_virtio_blk_set_config32(struct fake_virtio_blk *blk, unsigned offset, uint32_t value)
+{
+    memcpy(blk->config + offset, &value, 4);
+}
+
+void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *platform,
+                          uint64_t sectors)
+{
+    *blk = (struct fake_virtio_blk){
+        .fake_platform = platform,
+        .offered_features =
+            FEATURE(2) | FEATURE(6) | FEATURE(9) | FEATURE(28) | FEATURE(29) | FEATURE(32),
+        .offered_queue_size = 256,
+        .n_queues = 1,
+        .disk_sectors = sectors,
+        .fail_sector = UINT64_MAX,
+        .reset_reads = 3,
+        .id = "fake-0001",
+    };
+    platform->device = blk;
+    platform->platform.pci_config_read = config_read;
+    platform->platform.pci_config_write = config_write;
+    platform->platform.mmio_map = map_bar;
+    blk->disk = calloc(sectors, 512);
+    blk->bar = malloc(FAKE_BLK_BAR_BYTES);
+    assert(blk->disk != NULL && blk->bar != NULL);
+    memset(blk->bar, 0xee, FAKE_BLK_BAR_BYTES);
+    blk->queue_size = blk->offered_queue_size;
+    fake_virtio_blk_set_config32(blk, 0, (uint32_t)sectors);
+    fake_virtio_blk_set_config32(blk, 4, (uint32_t)(sectors >> 32));
+    fake_virtio_blk_set_config32(blk, 12, 254);
+    fake_virtio_blk_set_config32(blk, 20, 512);
+    describe_function(blk);
+    fake_machine_reset();
+    fake_mmio_register(blk->bar, FAKE_BLK_BAR_BYTES, &bar_ops, blk);
+}
+
+void fake_virtio_blk_destroy(struct fake_virtio_blk *blk)
+{
+    fake_machine_reset();
+    free(blk->disk);
+    free(blk->bar);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtio-blk PCI device for unit tests, written from the specification's device side and sharing
+ * no code with the driver. It is honest by default; `lie` and the other knobs make it hostile or
+ * give it features that QEMU lacks.
+ *
+ * It works only when its doorbell is rung or `fake_virtio_blk_work` is called, and, being honest,
+ * goes to sleep when it has seen all available chains: a driver that forgets to ring when it must
+ * leaves requests unanswered.
+ */
+#ifndef VSTOR_TESTS_FAKE_VIRTIO_BLK_H
+#define VSTOR_TESTS_FAKE_VIRTIO_BLK_H
+
+#include "tests/unit/fake_platform.h"
+
+enum fake_lie {
+    LIE_NONE,
+    LIE_USED_ID_TOO_LARGE,
+    LIE_USED_ID_NOT_IN_FLIGHT,
+    LIE_USED_ID_TWICE,
+    LIE_USED_ID_NOT_A_HEAD, /* direct chains: names the second descriptor */
+    LIE_USED_INDEX_JUMPS,
+    LIE_STATUS_NOT_WRITTEN,
+    LIE_STATUS_UNKNOWN,
+    LIE_USED_LENGTH_HUGE,
+    LIE_SILENCE, /* never answers a request */
+};
+
+#define FAKE_BLK_BAR_BYTES 0x4000u
+
+struct fake_virtio_blk {
+    struct fake_platform *fake_platform;
+    struct vst_pci_function function;
+    uint8_t pci_config[256];
+    uint8_t *bar; /* only an address range: accesses are handed to the model */
+
+    /* what it offers */
+    uint64_t offered_features;
+    uint16_t offered_queue_size;
+    uint16_t n_queues;
+    uint8_t config[64];
+    uint8_t *disk;
+    uint64_t disk_sectors;
+    char id[20];
+
+    /* knobs */
+    enum fake_lie lie;
+    unsigned lie_after; /* that many requests are answered truly first */
+    bool refuses_features_ok;
+    bool reset_takes_for_ever;
+    unsigned reset_reads; /* status reads until a reset is confirmed */
+    bool generation_always_changes;
+    uint16_t notify_off;
+    bool answers_nothing; /* all requests are kept: fake_virtio_blk_answer_all gives them back */
+    uint64_t fail_sector; /* requests that touch it end with IOERR; UINT64_MAX: none */
+    bool reorders;        /* completes each batch backwards */
+
+    /* what it saw */
+    unsigned n_resets, n_doorbells, n_requests, n_features_written;
+    uint64_t driver_features;
+    uint8_t status_history[64];
+    unsigned n_status_writes;
+    bool queue_was_live_on_reset;
+    unsigned max_chain_descriptors, max_data_segments;
+    uint64_t max_segment_bytes;
+    bool saw_misuse; /* the driver broke a rule; `misuse` says which */
+    const char *misuse;
+
+    /* state */
+    uint8_t status;
+    uint32_t feature_select[2];
+    uint16_t queue_select;
+    uint16_t queue_size;
+    bool queue_enabled;
+    uint64_t desc, avail, used;
+    uint16_t last_avail, used_idx, signalled_used;
+    unsigned n_interrupts; /* it would have sent: the driver polls, so 0 is wanted */
+    unsigned resetting;
+    uint8_t generation;
+    uint16_t last_id;
+    unsigned n_held;
+    struct {
+        uint16_t head;
+        uint32_t length;
+        uint64_t status_address;
+        uint8_t answer;
+    } held[1024];
+};
+
+/** A device of `sectors` sectors with indirect descriptors, event index, flush and the usual
+ * configuration. */
+void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *platform,
+                          uint64_t sectors);
+void fake_virtio_blk_destroy(struct fake_virtio_blk *blk);
+
+void fake_virtio_blk_set_config32(struct fake_virtio_blk *blk, unsigned offset, uint32_t value);
+
+/** Looks at the ring without having been told: what a polling device does. */
+void fake_virtio_blk_work(struct fake_virtio_blk *blk);
+
+/** Gives back the requests kept so far. */
+void fake_virtio_blk_answer_all(struct fake_virtio_blk *blk);
+
+#endif

@@ -1,0 +1,974 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The virtio-blk driver on the virtqueue on the modern PCI transport, against a fake device, honest
+ * and hostile. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drivers/virtio_blk.h"
+#include "tests/unit/fake_virtio_blk.h"
+
+#define DISK_SECTORS 4096u
+
+/** One platform, one device, attached unless a test attaches itself. */
+struct fixture {
+    struct fake_platform fake;
+    struct fake_virtio_blk blk;
+    struct vst_virtio_blk_config config;
+    struct vst_block_device *device;
+    struct vst_block_queue *queue;
+};
+
+static void set_up(struct fixture *f, bool copying)
+{
+    fake_platform_init(&f->fake, copying);
+    fake_virtio_blk_init(&f->blk, &f->fake, DISK_SECTORS);
+    f->config = (struct vst_virtio_blk_config){.timeout_ns = 50000000};
+    f->device = NULL;
+    for (size_t i = 0; i < DISK_SECTORS * 512; i++)
+        f->blk.disk[i] = (uint8_t)(i * 31 + (i >> 9));
+}
+
+static enum vst_status attach(struct fixture *f)
+{
+    enum vst_status status =
+        vst_virtio_blk_attach(&f->fake.platform, &f->blk.function, &f->config, &f->device);
+
+    if (status == VST_OK)
+        f->queue = f->device->queues[0];
+    return status;
+}
+
+/** Everything given back, no rule broken. */
+static void tear_down(struct fixture *f)
+{
+    if (f->device != NULL)
+        vst_virtio_blk_detach(f->device);
+    assert_int_equal(f->fake.n_mapped, 0);
+    assert_int_equal(f->fake.n_allocated, 0);
+    if (f->blk.saw_misuse)
+        fail_msg("the device saw: %s", f->blk.misuse);
+    fake_virtio_blk_destroy(&f->blk);
+}
+
+#define WITH(f)                                                                                    \
+    struct fixture f##_storage, *f = &f##_storage;                                                 \
+    (void)state;                                                                                   \
+    set_up(f, false)
+
+static struct vst_block_request transfer_request(enum vst_block_op op,
+                                                 struct vst_block_segment *segment, void *buffer,
+                                                 uint64_t sector, uint64_t n_sectors)
+{
+    *segment = (struct vst_block_segment){buffer, n_sectors * 512};
+    return (struct vst_block_request){.op = op,
+                                      .n_segments = 1,
+                                      .segments = segment,
+                                      .start_sector = sector,
+                                      .n_sectors = n_sectors};
+}
+
+static enum vst_status transfer(struct fixture *f, enum vst_block_op op, void *buffer,
+                                uint64_t sector, uint64_t n_sectors)
+{
+    struct vst_block_segment segment;
+    struct vst_block_request request = transfer_request(op, &segment, buffer, sector, n_sectors);
+
+    return vst_block_execute(f->queue, &request);
+}
+
+/* ------------------------------------------------------------------ attach */
+
+static void test_attach_tells_what_the_device_says(void **state)
+{
+    WITH(f);
+    assert_int_equal(attach(f), VST_OK);
+    assert_string_equal(f->device->serial, "fake-0001");
+    assert_string_equal(f->device->path, "pci-0000:00:04.0");
+    assert_int_equal(f->device->limits.n_sectors, DISK_SECTORS);
+    assert_int_equal(f->device->limits.logical_block_bytes, 512);
+    assert_int_equal(f->device->limits.max_segments, 30);
+    assert_int_equal(f->device->limits.depth, 128);
+    assert_true(f->device->write_cache);
+    assert_false(f->device->read_only);
+    tear_down(f);
+}
+
+static void test_initialisation_follows_the_numbered_steps(void **state)
+{
+    WITH(f);
+    assert_int_equal(attach(f), VST_OK);
+    static const uint8_t steps[] = {0, 1, 3, 11, 15};
+    assert_int_equal(f->blk.n_status_writes, sizeof(steps));
+    assert_memory_equal(f->blk.status_history, steps, sizeof(steps));
+    tear_down(f);
+}
+
+static void test_device_already_running_is_reset_first_Solo5_483(void **state)
+{
+    WITH(f);
+    f->blk.status = 15;
+    f->blk.queue_enabled = true;
+    assert_int_equal(attach(f), VST_OK);
+    assert_true(f->blk.queue_was_live_on_reset);
+    assert_int_equal(f->blk.status_history[0], 0);
+    tear_down(f);
+}
+
+static void test_features_refused(void **state)
+{
+    WITH(f);
+    f->blk.refuses_features_ok = true;
+    assert_int_equal(attach(f), VST_ERR_UNSUPPORTED);
+    assert_non_null(strstr(f->fake.last_log, "refuses features"));
+    tear_down(f);
+}
+
+static void test_only_implemented_features_are_taken(void **state)
+{
+    WITH(f);
+    f->blk.offered_features = UINT64_MAX;
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->blk.driver_features &
+                         (VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) |
+                          VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA) | VIRTIO_BIT(50)),
+                     0);
+    assert_true(f->blk.driver_features & VIRTIO_BIT(VIRTIO_F_VERSION_1));
+    tear_down(f);
+}
+
+static void test_refused_features_are_not_taken(void **state)
+{
+    WITH(f);
+    f->config.refused_features = VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1);
+    assert_int_equal(attach(f), VST_OK);
+    assert_false(f->blk.driver_features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
+    assert_true(f->blk.driver_features & VIRTIO_BIT(VIRTIO_F_VERSION_1));
+    tear_down(f);
+}
+
+static void test_no_version_1(void **state)
+{
+    WITH(f);
+    f->blk.offered_features &= ~VIRTIO_BIT(VIRTIO_F_VERSION_1);
+    assert_int_equal(attach(f), VST_ERR_UNSUPPORTED);
+    tear_down(f);
+}
+
+static void test_reset_that_never_ends(void **state)
+{
+    WITH(f);
+    f->blk.reset_takes_for_ever = true;
+    assert_int_equal(attach(f), VST_ERR_TIMEOUT);
+    /* Nothing had been shared with the device. */
+    assert_int_equal(f->fake.n_allocated, 0);
+    tear_down(f);
+}
+
+static void test_memory_is_leaked_if_the_reset_is_not_confirmed(void **state)
+{
+    WITH(f);
+    assert_int_equal(attach(f), VST_OK);
+    f->blk.reset_takes_for_ever = true;
+    size_t before = f->fake.n_allocated;
+    f->blk.pci_config[4] = 0x06;
+    vst_virtio_blk_detach(f->device);
+    f->device = NULL;
+    assert_int_equal(fake_platform_free_leaks(&f->fake),
+                     before - 1); /* all but the device's own structure */
+    assert_non_null(strstr(f->fake.last_log, "never used again"));
+    assert_int_equal(f->blk.pci_config[4] & 0x04, 0); /* bus mastering is off */
+    tear_down(f);
+}
+
+static void test_no_memory_at_any_point(void **state)
+{
+    for (size_t n = 0;; n++) {
+        WITH(f);
+        f->fake.fail_alloc_after = n;
+        enum vst_status status = attach(f);
+        tear_down(f);
+        if (status == VST_OK) {
+            assert_true(n >= 5);
+            return;
+        }
+        assert_int_equal(status, VST_ERR_NO_MEMORY);
+    }
+}
+
+static void test_queue_absent_or_absurd(void **state)
+{
+    WITH(f);
+    f->blk.n_queues = 0;
+    assert_int_equal(attach(f), VST_ERR_NOT_FOUND);
+    f->blk.n_queues = 1;
+    f->blk.queue_size = f->blk.offered_queue_size = 2;
+    assert_int_equal(attach(f), VST_ERR_MALFORMED);
+    f->blk.queue_size = f->blk.offered_queue_size = 40000;
+    assert_int_equal(attach(f), VST_ERR_MALFORMED);
+    tear_down(f);
+}
+
+static void test_queue_size_is_clamped_to_a_power_of_two(void **state)
+{
+    WITH(f);
+    f->blk.queue_size = f->blk.offered_queue_size = 100;
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->blk.queue_size, 64);
+    tear_down(f);
+}
+
+static void test_doorbell_outside_its_structure(void **state)
+{
+    WITH(f);
+    f->blk.notify_off = 0x400; /* times 4 is the structure's length */
+    assert_int_equal(attach(f), VST_ERR_MALFORMED);
+    f->blk.notify_off = 0x3ff;
+    assert_int_equal(attach(f), VST_OK);
+    tear_down(f);
+}
+
+static void test_configuration_that_never_settles(void **state)
+{
+    WITH(f);
+    f->blk.generation_always_changes = true;
+    assert_int_equal(attach(f), VST_ERR_MALFORMED);
+    tear_down(f);
+}
+
+/* ------------------------------------------------------------------ capabilities */
+
+static void test_capabilities_that_lie(void **state)
+{
+    static const struct {
+        uint8_t at, value;
+        const char *problem;
+    } lies[] = {
+        {0x40 + 4, 6, "BAR number above 5"},
+        {0x40 + 4, 255, "BAR number above 5"},
+        {0x40 + 4, 5, "no such BAR"}, /* upper half of the 64-bit BAR 4 (hermit#1392) */
+        {0x40 + 11, 0xff, "reaches beyond its BAR"},
+        {0x40 + 15, 0xff, "reaches beyond its BAR"},
+        {0x40 + 13, 0x00, "too short"},
+        {0x40 + 8, 0x02, "misaligned"},
+        {0x50 + 16, 0x03, "notify multiplier"},
+        {0x50 + 8, 0x01, "misaligned"},
+    };
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(lies); i++) {
+        WITH(f);
+        f->blk.pci_config[lies[i].at] = lies[i].value;
+        if (lies[i].at == 0x40 + 8 || lies[i].at == 0x50 + 8) /* keep it inside the BAR */
+            f->blk.pci_config[lies[i].at + 5] = 0x01;
+        struct vst_virtio_pci_structure list[16];
+        size_t n = vst_virtio_pci_structures(&f->fake.platform, &f->blk.function, list, 16);
+        assert_int_equal(n, 4);
+        const struct vst_virtio_pci_structure *s = &list[lies[i].at >= 0x50];
+        assert_false(s->usable);
+        if (strstr(s->problem, lies[i].problem) == NULL)
+            fail_msg("case %zu: %s", i, s->problem);
+        assert_int_equal(attach(f), VST_ERR_NOT_FOUND);
+        tear_down(f);
+    }
+}
+
+static void test_capability_too_short_to_name_a_structure(void **state)
+{
+    WITH(f);
+    f->blk.pci_config[0x42] = 15;
+    assert_int_equal(attach(f), VST_ERR_NOT_FOUND);
+    f->blk.pci_config[0x42] = 16;
+    f->blk.pci_config[0x52] = 16; /* notify without its multiplier */
+    assert_int_equal(attach(f), VST_ERR_NOT_FOUND);
+    f->blk.pci_config[0x52] = 24; /* longer than known is legal */
+    assert_int_equal(attach(f), VST_OK);
+    tear_down(f);
+}
+
+static void test_offset_plus_length_that_wraps(void **state)
+{
+    WITH(f);
+    memset(f->blk.pci_config + 0x48, 0xff, 4); /* offset 0xffffffff */
+    memset(f->blk.pci_config + 0x4c, 0xff, 4);
+    assert_int_equal(attach(f), VST_ERR_NOT_FOUND);
+    tear_down(f);
+}
+
+static void test_first_usable_structure_is_taken(void **state)
+{
+    WITH(f);
+    /* A second common configuration that is fine stands behind a first one in an I/O BAR. */
+    memcpy(f->blk.pci_config + 0x90, f->blk.pci_config + 0x40, 16);
+    f->blk.pci_config[0x44] = 0;
+    f->blk.function.bars[0] = (struct vst_pci_bar){
+        .kind = VST_PCI_BAR_IO, .assigned = true, .address = 0xc000, .bytes = 0x4000};
+    f->blk.function.capabilities[f->blk.function.n_capabilities++] =
+        (struct vst_pci_capability){9, 0x90};
+    assert_int_equal(attach(f), VST_OK);
+    tear_down(f);
+}
+
+/* ------------------------------------------------------------------ limits */
+
+static void test_seg_max_absent_means_one_segment_nanos_1730(void **state)
+{
+    WITH(f);
+    f->blk.offered_features &= ~VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX);
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->device->limits.max_segments, 1);
+    char a[512], b[512];
+    struct vst_block_segment segments[2] = {{a, 512}, {b, 512}};
+    struct vst_block_request request = {
+        .n_segments = 2, .segments = segments, .start_sector = 3, .n_sectors = 2};
+    assert_int_equal(vst_block_execute(f->queue, &request), VST_OK);
+    assert_int_equal(f->blk.max_data_segments, 1);
+    assert_memory_equal(a, f->blk.disk + 3 * 512, 512);
+    assert_memory_equal(b, f->blk.disk + 4 * 512, 512);
+    tear_down(f);
+}
+
+static void test_size_max_cuts_segments(void **state)
+{
+    WITH(f);
+    f->blk.offered_features |= VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX);
+    fake_virtio_blk_set_config32(&f->blk, VIRTIO_BLK_CONFIG_SIZE_MAX, 1000);
+    assert_int_equal(attach(f), VST_OK);
+    static char buffer[64 * 1024];
+    assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 5, 128), VST_OK);
+    assert_memory_equal(buffer, f->blk.disk + 5 * 512, sizeof(buffer));
+    assert_true(f->blk.max_segment_bytes <= 1000);
+    tear_down(f);
+}
+
+static void test_absurd_configuration(void **state)
+{
+    static const struct {
+        unsigned offset;
+        uint32_t value;
+        enum vst_status status;
+    } cases[] = {
+        {VIRTIO_BLK_CONFIG_BLK_SIZE, 0, VST_ERR_MALFORMED},
+        {VIRTIO_BLK_CONFIG_BLK_SIZE, 513, VST_ERR_MALFORMED},
+        {VIRTIO_BLK_CONFIG_BLK_SIZE, 256, VST_ERR_MALFORMED},
+        {VIRTIO_BLK_CONFIG_BLK_SIZE, 1u << 31, VST_ERR_MALFORMED},
+        {VIRTIO_BLK_CONFIG_CAPACITY + 4, ~0u, VST_ERR_MALFORMED},
+        {VIRTIO_BLK_CONFIG_SEG_MAX, 0, VST_OK},
+        {VIRTIO_BLK_CONFIG_SEG_MAX, ~0u, VST_OK},
+        {VIRTIO_BLK_CONFIG_SIZE_MAX, 0, VST_OK},
+        {VIRTIO_BLK_CONFIG_SIZE_MAX, 511, VST_ERR_MALFORMED},
+        {VIRTIO_BLK_CONFIG_SIZE_MAX, ~0u, VST_OK},
+        {VIRTIO_BLK_CONFIG_CAPACITY, 0, VST_OK},
+        {VIRTIO_BLK_CONFIG_PHYSICAL, 0xff, VST_OK},
+    };
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(cases); i++) {
+        WITH(f);
+        f->blk.offered_features |=
+            VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY);
+        fake_virtio_blk_set_config32(&f->blk, VIRTIO_BLK_CONFIG_SIZE_MAX, 65536);
+        fake_virtio_blk_set_config32(&f->blk, cases[i].offset, cases[i].value);
+        if (attach(f) != cases[i].status)
+            fail_msg("case %zu", i);
+        if (f->device != NULL)
+            assert_true(f->device->limits.max_segments >= 1 &&
+                        f->device->limits.max_segment_bytes >= 512 &&
+                        f->device->limits.physical_block_bytes >= 512);
+        tear_down(f);
+    }
+}
+
+static void test_4096_byte_blocks_keep_512_byte_sectors(void **state)
+{
+    WITH(f);
+    fake_virtio_blk_set_config32(&f->blk, VIRTIO_BLK_CONFIG_BLK_SIZE, 4096);
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->device->limits.n_sectors, DISK_SECTORS);
+    char buffer[4096];
+    assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 8, 8), VST_OK);
+    assert_memory_equal(buffer, f->blk.disk + 4096, 4096);
+    assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 1, 8), VST_ERR_INVALID);
+    assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 0, 1), VST_ERR_INVALID);
+    tear_down(f);
+}
+
+static void test_capacity_beyond_2_TiB(void **state)
+{
+    WITH(f);
+    fake_virtio_blk_set_config32(&f->blk, VIRTIO_BLK_CONFIG_CAPACITY + 4, 3); /* 6 TiB and a bit */
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->device->limits.n_sectors, (3ull << 32) + DISK_SECTORS);
+    char buffer[512];
+    assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, f->device->limits.n_sectors, 1),
+                     VST_ERR_RANGE);
+    assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, UINT64_MAX, 1), VST_ERR_RANGE);
+    /* The device, which has no such sector, says so. */
+    assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 3ull << 32, 1), VST_ERR_IO);
+    tear_down(f);
+}
+
+/* ------------------------------------------------------------------ data */
+
+/** Random reads and writes of random scatter lists, many in flight, against a copy of the disk. */
+static void random_traffic(struct fixture *f, unsigned seed, unsigned n_rounds)
+{
+    enum { DEPTH = 16, MAX_SEGMENTS = 40, MAX_SECTORS = 120 };
+    static struct {
+        struct vst_block_request request;
+        struct vst_block_segment segments[MAX_SEGMENTS];
+        uint8_t data[MAX_SECTORS * 512];
+        bool busy;
+    } slots[DEPTH];
+    uint8_t *model = malloc(DISK_SECTORS * 512);
+    struct vst_block_request *done[4];
+    unsigned n_busy = 0, issued = 0, answered = 0;
+
+    memcpy(model, f->blk.disk, DISK_SECTORS * 512);
+    memset(slots, 0, sizeof(slots));
+    srand(seed);
+    while (answered < n_rounds) {
+        for (unsigned i = 0; i < DEPTH && issued < n_rounds; i++) {
+            if (slots[i].busy || rand() % 3 == 0)
+                continue;
+            struct vst_block_request *r = &slots[i].request;
+            /* Each slot has its own region of the disk, so that order between requests does not
+             * matter. */
+            uint64_t region = DISK_SECTORS / DEPTH;
+            uint64_t n = 1 + (uint64_t)rand() % MAX_SECTORS;
+            *r = (struct vst_block_request){
+                .op = rand() % 2 ? VST_BLOCK_WRITE : VST_BLOCK_READ,
+                .start_sector = i * region + (uint64_t)rand() % (region - n),
+                .n_sectors = n,
+                .segments = slots[i].segments,
+            };
+            size_t left = n * 512, at = 0;
+            while (left > 0) {
+                size_t bytes = r->n_segments == MAX_SEGMENTS - 1 ? left : 1 + (size_t)rand() % left;
+                /* Where a command takes few pieces, each is to hold whole blocks, or hardly any
+                 * request would fit. */
+                if ((bytes > 3000 && rand() % 2) || f->device->limits.max_segments < 8)
+                    bytes = bytes < 512 ? 512 : bytes & ~511ul;
+                if (bytes > left)
+                    bytes = left;
+                slots[i].segments[r->n_segments++] =
+                    (struct vst_block_segment){slots[i].data + at, bytes};
+                at += bytes;
+                left -= bytes;
+            }
+            memset(slots[i].data, rand(), n * 512);
+            for (size_t k = 0; k < n * 512; k += 64)
+                slots[i].data[k] = (uint8_t)rand();
+            uint8_t written[MAX_SECTORS * 512];
+            memcpy(written, slots[i].data, n * 512);
+            enum vst_status status = vst_block_submit(f->queue, r);
+            if (status == VST_ERR_FULL)
+                break;
+            if (status == VST_ERR_TOO_LARGE) /* a block in more pieces than a command takes: rightly
+                                                refused */
+                continue;
+            assert_int_equal(status, VST_OK);
+            if (r->op == VST_BLOCK_WRITE)
+                memcpy(model + r->start_sector * 512, written, n * 512);
+            slots[i].busy = true;
+            n_busy++;
+            issued++;
+        }
+        vst_block_kick(f->queue);
+        size_t n = vst_block_poll(f->queue, done, 4);
+        for (size_t k = 0; k < n; k++) {
+            struct vst_block_request *r = done[k];
+            assert_int_equal(r->status, VST_OK);
+            for (unsigned i = 0; i < DEPTH; i++) {
+                if (r != &slots[i].request)
+                    continue;
+                assert_true(slots[i].busy);
+                slots[i].busy = false;
+                assert_memory_equal(slots[i].data, model + r->start_sector * 512,
+                                    r->n_sectors * 512);
+            }
+            n_busy--;
+            answered++;
+        }
+    }
+    assert_int_equal(n_busy, 0);
+    assert_memory_equal(model, f->blk.disk, DISK_SECTORS * 512);
+    assert_int_equal(f->queue->stats.rescues, 0);
+    assert_int_equal(f->blk.n_interrupts, 0);
+    free(model);
+}
+
+static void test_random_traffic_in_every_shape(void **state)
+{
+    static const struct {
+        uint64_t refused;
+        uint16_t queue_size;
+        uint16_t max_segments;
+        uint32_t size_max;
+        bool copying, reorders;
+    } shapes[] = {
+        {0, 128, 0, 0, false, false},
+        {0, 128, 0, 0, false, true},
+        {0, 4, 0, 0, false, false},
+        {0, 8, 2, 700, false, true},
+        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 128, 0, 0, false, false},
+        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 64, 0, 0, false, true},
+        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 4, 0, 0, false, false},
+        {VIRTIO_BIT(VIRTIO_F_EVENT_IDX), 128, 0, 0, false, false},
+        {VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 16, 1, 4096, false,
+         true},
+        {0, 128, 0, 0, true, false},
+        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 32, 5, 0, true, true},
+        {0, 256, 254, 0, true, false},
+    };
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(shapes); i++) {
+        struct fixture storage, *f = &storage;
+        (void)state;
+        set_up(f, shapes[i].copying);
+        f->config.refused_features = shapes[i].refused;
+        f->config.queue_size = shapes[i].queue_size;
+        f->config.max_segments = shapes[i].max_segments;
+        f->blk.reorders = shapes[i].reorders;
+        if (shapes[i].size_max != 0) {
+            f->blk.offered_features |= VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX);
+            fake_virtio_blk_set_config32(&f->blk, VIRTIO_BLK_CONFIG_SIZE_MAX, shapes[i].size_max);
+        }
+        assert_int_equal(attach(f), VST_OK);
+        random_traffic(f, 17 + (unsigned)i, 600);
+        assert_true(f->blk.max_data_segments <= f->device->limits.max_segments);
+        tear_down(f);
+    }
+}
+
+/** More than 2 x 65536 requests, in batches of every size: a doorbell that is not rung when it must
+ * be ends the test. */
+static void test_indices_wrap_at_65536_and_no_kick_is_lost(void **state)
+{
+    static const uint64_t refused[] = {0, VIRTIO_BIT(VIRTIO_F_EVENT_IDX),
+                                       VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)};
+    for (size_t variant = 0; variant < VST_ARRAY_LENGTH(refused); variant++) {
+        WITH(f);
+        enum { DEPTH = 40, N = 140000 };
+        static struct vst_block_request requests[DEPTH];
+        static char buffers[DEPTH][512];
+        struct vst_block_segment segments[DEPTH];
+        struct vst_block_request *done[DEPTH];
+        f->config.refused_features = refused[variant];
+        f->fake.ns_per_look = 1; /* no rescue by the watch: what is lost stays lost */
+        assert_int_equal(attach(f), VST_OK);
+        unsigned n_done = 0;
+        for (unsigned batch = 1; n_done < N; batch = batch % DEPTH + 1) {
+            for (unsigned i = 0; i < batch; i++) {
+                requests[i] = transfer_request(VST_BLOCK_READ, &segments[i], buffers[i], i, 1);
+                assert_int_equal(vst_block_submit(f->queue, &requests[i]), VST_OK);
+            }
+            vst_block_kick(f->queue);
+            for (unsigned got = 0, looks = 0; got < batch; looks++) {
+                assert_true(looks < 100);
+                got += (unsigned)vst_block_poll(f->queue, done, DEPTH);
+            }
+            n_done += batch;
+        }
+        assert_int_equal(f->queue->stats.rescues, 0);
+        assert_int_equal(f->blk.n_interrupts, 0);
+        assert_int_equal(f->queue->stats.commands[VST_BLOCK_READ], n_done);
+        tear_down(f);
+    }
+}
+
+/**
+ * The device takes requests without being told (it polls), so that more than 65536 are published
+ * between two doorbells: the count since the last doorbell must not be taken modulo 65536 (Linux
+ * ee7cd898).
+ */
+static void test_kick_lost_when_the_batch_count_wraps_linux_ee7cd898(void **state)
+{
+    WITH(f);
+    f->fake.ns_per_look = 1;
+    assert_int_equal(attach(f), VST_OK);
+    char buffer[512];
+    struct vst_block_segment segment;
+    struct vst_block_request request = transfer_request(VST_BLOCK_READ, &segment, buffer, 0, 1),
+                             *done;
+    for (unsigned i = 0; i < 65536 + 7; i++) {
+        assert_int_equal(vst_block_submit(f->queue, &request), VST_OK);
+        vst_block_kick(f->queue);
+        fake_virtio_blk_work(&f->blk);
+        assert_int_equal(vst_block_poll(f->queue, &done, 1), 1);
+    }
+    tear_down(f);
+}
+
+static void test_event_index_is_compared_modulo(void **state)
+{
+    (void)state;
+    /* Against the definition: event lies among the indices old .. new - 1. Windows around the wrap
+     * and elsewhere. */
+    static const uint16_t bases[] = {0, 1, 5, 32766, 32768, 65530, 65535};
+    for (size_t b = 0; b < VST_ARRAY_LENGTH(bases); b++)
+        for (unsigned length = 0; length < 40; length++)
+            for (int event = -50; event < 90; event++) {
+                uint16_t old_idx = bases[b], new_idx = (uint16_t)(old_idx + length);
+                bool within = event >= 0 && (unsigned)event < length;
+                assert_int_equal(virtq_event_crossed((uint16_t)(old_idx + event), new_idx, old_idx),
+                                 within);
+            }
+}
+
+static void test_one_doorbell_for_a_batch(void **state)
+{
+    WITH(f);
+    assert_int_equal(attach(f), VST_OK);
+    static char buffers[32][512];
+    struct vst_block_segment segments[32];
+    struct vst_block_request requests[32], *done[32];
+    unsigned before = f->blk.n_doorbells;
+    for (unsigned i = 0; i < 32; i++) {
+        requests[i] = transfer_request(VST_BLOCK_READ, &segments[i], buffers[i], i, 1);
+        assert_int_equal(vst_block_submit(f->queue, &requests[i]), VST_OK);
+    }
+    assert_int_equal(f->blk.n_doorbells, before);
+    vst_block_kick(f->queue);
+    vst_block_kick(f->queue);
+    assert_int_equal(f->blk.n_doorbells, before + 1);
+    assert_true(vst_block_ready(f->queue));
+    assert_int_equal(vst_block_poll(f->queue, done, 32), 32);
+    assert_false(vst_block_ready(f->queue));
+    tear_down(f);
+}
+
+static void test_full_ring_says_so_and_recovers(void **state)
+{
+    WITH(f);
+    f->config.queue_size = 8;
+    f->blk.answers_nothing = false;
+    assert_int_equal(attach(f), VST_OK);
+    f->blk.answers_nothing = true;
+    static char buffers[9][512];
+    struct vst_block_segment segments[9];
+    struct vst_block_request requests[9], *done[9];
+    for (unsigned i = 0; i < 9; i++) {
+        requests[i] = transfer_request(VST_BLOCK_READ, &segments[i], buffers[i], i, 1);
+        assert_int_equal(vst_block_submit(f->queue, &requests[i]), i < 8 ? VST_OK : VST_ERR_FULL);
+    }
+    vst_block_kick(f->queue);
+    fake_virtio_blk_answer_all(&f->blk);
+    assert_int_equal(vst_block_poll(f->queue, done, 9), 8);
+    assert_int_equal(vst_block_submit(f->queue, &requests[8]), VST_OK);
+    vst_block_kick(f->queue);
+    fake_virtio_blk_answer_all(&f->blk);
+    assert_int_equal(vst_block_poll(f->queue, done, 9), 1);
+    assert_ptr_equal(done[0], &requests[8]);
+    tear_down(f);
+}
+
+static void test_flush(void **state)
+{
+    WITH(f);
+    assert_int_equal(attach(f), VST_OK);
+    unsigned before = f->blk.n_requests;
+    assert_int_equal(vst_block_flush(f->queue), VST_OK);
+    assert_int_equal(f->blk.n_requests, before + 1);
+    tear_down(f);
+}
+
+static void test_flush_where_there_is_nothing_to_flush_costs_no_request(void **state)
+{
+    static const struct {
+        uint64_t without, with;
+    } cases[] = {
+        {VIRTIO_BIT(VIRTIO_BLK_F_FLUSH), 0},
+        {0, VIRTIO_BIT(VIRTIO_BLK_F_RO)} /* flush on read-only media (cloud-hypervisor#7698) */};
+    for (size_t i = 0; i < 2; i++) {
+        WITH(f);
+        f->blk.offered_features = (f->blk.offered_features & ~cases[i].without) | cases[i].with;
+        assert_int_equal(attach(f), VST_OK);
+        unsigned before = f->blk.n_requests;
+        assert_int_equal(vst_block_flush(f->queue), VST_OK);
+        assert_int_equal(f->blk.n_requests, before);
+        tear_down(f);
+    }
+}
+
+static void test_read_only_device_refuses_writes(void **state)
+{
+    WITH(f);
+    f->blk.offered_features |= VIRTIO_BIT(VIRTIO_BLK_F_RO);
+    assert_int_equal(attach(f), VST_OK);
+    char buffer[512] = {0};
+    unsigned before = f->blk.n_requests;
+    assert_int_equal(transfer(f, VST_BLOCK_WRITE, buffer, 0, 1), VST_ERR_READ_ONLY);
+    assert_int_equal(f->blk.n_requests, before);
+    tear_down(f);
+}
+
+static void test_error_names_the_sector_and_spares_the_neighbours(void **state)
+{
+    WITH(f);
+    f->config.max_segments = 1;
+    assert_int_equal(attach(f), VST_OK);
+    f->device->limits.max_sectors = 8; /* so that the request is split */
+    f->blk.fail_sector = 21;
+    static char buffer[64 * 512];
+    struct vst_block_segment segment;
+    struct vst_block_request request = transfer_request(VST_BLOCK_READ, &segment, buffer, 0, 64);
+    assert_int_equal(vst_block_execute(f->queue, &request), VST_ERR_IO);
+    assert_int_equal(request.error_sector, 16); /* the part 16..23 */
+    assert_memory_equal(buffer, f->blk.disk, 16 * 512);
+    assert_memory_equal(buffer + 24 * 512, f->blk.disk + 24 * 512, 40 * 512);
+    assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 22, 1), VST_OK);
+    tear_down(f);
+}
+
+static void test_map_that_fails_changes_nothing(void **state)
+{
+    struct fixture storage, *f = &storage;
+    (void)state;
+    set_up(f, true);
+    assert_int_equal(attach(f), VST_OK);
+    static char a[512], b[512];
+    struct vst_block_segment segments[2] = {{a, 512}, {b, 512}};
+    struct vst_block_request request = {
+        .n_segments = 2, .segments = segments, .start_sector = 3, .n_sectors = 2};
+    f->fake.fail_map_after = 1;
+    assert_int_equal(vst_block_submit(f->queue, &request), VST_ERR_NO_MEMORY);
+    assert_int_equal(f->fake.n_mapped, 0);
+    f->fake.fail_map_after = SIZE_MAX;
+    assert_int_equal(vst_block_execute(f->queue, &request), VST_OK);
+    assert_memory_equal(b, f->blk.disk + 4 * 512, 512);
+    tear_down(f);
+}
+
+/* ------------------------------------------------------------------ a device that lies or dies */
+
+static void check_lie(enum fake_lie lie, uint64_t refused, enum vst_status want, bool breaks,
+                      const char *why)
+{
+    struct fixture storage, *f = &storage;
+    static char buffers[8][512];
+    struct vst_block_segment segments[8];
+    struct vst_block_request requests[8], *done[8];
+    unsigned n_bad = 0, got = 0;
+
+    set_up(f, false);
+    f->config.refused_features = refused;
+    assert_int_equal(attach(f), VST_OK);
+    f->blk.lie = lie;
+    f->blk.lie_after = f->blk.n_requests + 3;
+    for (unsigned i = 0; i < 8; i++) {
+        requests[i] = transfer_request(VST_BLOCK_READ, &segments[i], buffers[i], i, 1);
+        assert_int_equal(vst_block_submit(f->queue, &requests[i]), VST_OK);
+    }
+    vst_block_kick(f->queue);
+    for (unsigned looks = 0; got < 8; looks++) {
+        assert_true(looks < 200000); /* every request comes back */
+        size_t n = vst_block_poll(f->queue, done, 8);
+        for (size_t k = 0; k < n; k++)
+            n_bad += done[k]->status == want;
+        got += (unsigned)n;
+    }
+    assert_int_equal(vst_block_poll(f->queue, done, 8), 0); /* and only once */
+    assert_true(n_bad >= 4);
+    assert_int_equal(f->device->broken, breaks);
+    if (breaks) {
+        assert_int_equal(f->blk.status, 0); /* it was reset before the buffers came back */
+        assert_int_equal(vst_block_submit(f->queue, &requests[0]), VST_ERR_BROKEN);
+        if (strstr(f->device->broken_why, why) == NULL)
+            fail_msg("why: %s", f->device->broken_why);
+    }
+    f->blk.lie = LIE_NONE;
+    tear_down(f);
+}
+
+static void test_used_id_beyond_the_queue(void **state)
+{
+    (void)state;
+    check_lie(LIE_USED_ID_TOO_LARGE, 0, VST_ERR_BROKEN, true, "beyond the queue");
+}
+
+static void test_used_id_not_in_flight(void **state)
+{
+    (void)state;
+    check_lie(LIE_USED_ID_NOT_IN_FLIGHT, 0, VST_ERR_BROKEN, true, "no request in flight");
+}
+
+static void test_used_id_twice(void **state)
+{
+    (void)state;
+    check_lie(LIE_USED_ID_TWICE, 0, VST_ERR_BROKEN, true, "no request in flight");
+}
+
+static void test_used_id_inside_a_chain(void **state)
+{
+    (void)state;
+    check_lie(LIE_USED_ID_NOT_A_HEAD, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), VST_ERR_BROKEN, true,
+              "no request in flight");
+}
+
+static void test_used_index_ahead(void **state)
+{
+    (void)state;
+    check_lie(LIE_USED_INDEX_JUMPS, 0, VST_ERR_BROKEN, true, "index runs ahead");
+}
+
+static void test_status_not_written(void **state)
+{
+    (void)state;
+    check_lie(LIE_STATUS_NOT_WRITTEN, 0, VST_ERR_MALFORMED, false, NULL);
+}
+
+static void test_status_unknown(void **state)
+{
+    (void)state;
+    check_lie(LIE_STATUS_UNKNOWN, 0, VST_ERR_MALFORMED, false, NULL);
+}
+
+static void test_used_length_is_not_believed(void **state)
+{
+    (void)state;
+    check_lie(LIE_USED_LENGTH_HUGE, 0, VST_OK, false, NULL);
+}
+
+static void test_silence_ends_in_a_time_out_after_a_reset_windows_965(void **state)
+{
+    (void)state;
+    check_lie(LIE_SILENCE, 0, VST_ERR_TIMEOUT, true, "not answered in time");
+}
+
+static void test_buffers_stay_mapped_until_the_device_has_let_go(void **state)
+{
+    struct fixture storage, *f = &storage;
+    (void)state;
+    set_up(f, true);
+    assert_int_equal(attach(f), VST_OK);
+    f->blk.answers_nothing = true;
+    static char buffer[512];
+    struct vst_block_segment segment;
+    struct vst_block_request request = transfer_request(VST_BLOCK_READ, &segment, buffer, 0, 1),
+                             *done;
+    assert_int_equal(vst_block_submit(f->queue, &request), VST_OK);
+    vst_block_kick(f->queue);
+    size_t n = 0;
+    unsigned resets_before = f->blk.n_resets;
+    for (unsigned looks = 0; n == 0; looks++) {
+        assert_true(looks < 200000);
+        if (f->blk.n_resets == resets_before)
+            assert_int_equal(f->fake.n_mapped, 1);
+        n = vst_block_poll(f->queue, &done, 1);
+    }
+    assert_int_equal(f->blk.n_resets, resets_before + 1);
+    assert_int_equal(f->fake.n_mapped, 0);
+    tear_down(f);
+}
+
+static void test_split_request_ends_when_the_device_dies(void **state)
+{
+    WITH(f);
+    f->config.queue_size = 4;
+    assert_int_equal(attach(f), VST_OK);
+    f->device->limits.max_sectors = 1;
+    f->blk.answers_nothing = true;
+    static char buffer[64 * 512];
+    struct vst_block_segment segment;
+    struct vst_block_request request = transfer_request(VST_BLOCK_READ, &segment, buffer, 0, 64);
+    assert_int_equal(vst_block_execute(f->queue, &request), VST_ERR_TIMEOUT);
+    assert_int_equal(request.error_sector, 0);
+    tear_down(f);
+}
+
+static void test_lost_doorbell_is_rung_again_and_counted(void **state)
+{
+    WITH(f);
+    f->fake.ns_per_look = 100000;
+    assert_int_equal(attach(f), VST_OK);
+    static char buffer[512];
+    struct vst_block_segment segment;
+    struct vst_block_request request = transfer_request(VST_BLOCK_READ, &segment, buffer, 7, 1),
+                             *done;
+    f->blk.status &= (uint8_t)~4u; /* the model ignores this doorbell */
+    assert_int_equal(vst_block_submit(f->queue, &request), VST_OK);
+    vst_block_kick(f->queue);
+    f->blk.status |= 4;
+    f->blk.saw_misuse = false;
+    size_t n = 0;
+    for (unsigned looks = 0; n == 0 && looks < 100000; looks++)
+        n = vst_block_poll(f->queue, &done, 1);
+    assert_int_equal(n, 1);
+    assert_int_equal(request.status, VST_OK);
+    assert_int_equal(f->queue->stats.rescues, 1);
+    tear_down(f);
+}
+
+static void test_serial_is_made_printable(void **state)
+{
+    WITH(f);
+    memcpy(f->blk.id,
+           "a\x1b[31mb\"\xff"
+           "0123456789AB",
+           20);
+    assert_int_equal(attach(f), VST_OK);
+    assert_string_equal(f->device->serial, "a?[31mb\"?0123456789A");
+    tear_down(f);
+}
+
+static void test_silence_at_attach(void **state)
+{
+    WITH(f);
+    f->blk.lie = LIE_SILENCE;
+    assert_int_equal(attach(f), VST_ERR_TIMEOUT);
+    tear_down(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_attach_tells_what_the_device_says),
+        cmocka_unit_test(test_initialisation_follows_the_numbered_steps),
+        cmocka_unit_test(test_device_already_running_is_reset_first_Solo5_483),
+        cmocka_unit_test(test_features_refused),
+        cmocka_unit_test(test_only_implemented_features_are_taken),
+        cmocka_unit_test(test_refused_features_are_not_taken),
+        cmocka_unit_test(test_no_version_1),
+        cmocka_unit_test(test_reset_that_never_ends),
+        cmocka_unit_test(test_memory_is_leaked_if_the_reset_is_not_confirmed),
+        cmocka_unit_test(test_no_memory_at_any_point),
+        cmocka_unit_test(test_queue_absent_or_absurd),
+        cmocka_unit_test(test_queue_size_is_clamped_to_a_power_of_two),
+        cmocka_unit_test(test_doorbell_outside_its_structure),
+        cmocka_unit_test(test_configuration_that_never_settles),
+        cmocka_unit_test(test_capabilities_that_lie),
+        cmocka_unit_test(test_capability_too_short_to_name_a_structure),
+        cmocka_unit_test(test_offset_plus_length_that_wraps),
+        cmocka_unit_test(test_first_usable_structure_is_taken),
+        cmocka_unit_test(test_seg_max_absent_means_one_segment_nanos_1730),
+        cmocka_unit_test(test_size_max_cuts_segments),
+        cmocka_unit_test(test_absurd_configuration),
+        cmocka_unit_test(test_4096_byte_blocks_keep_512_byte_sectors),
+        cmocka_unit_test(test_capacity_beyond_2_TiB),
+        cmocka_unit_test(test_random_traffic_in_every_shape),
+        cmocka_unit_test(test_indices_wrap_at_65536_and_no_kick_is_lost),
+        cmocka_unit_test(test_kick_lost_when_the_batch_count_wraps_linux_ee7cd898),
+        cmocka_unit_test(test_event_index_is_compared_modulo),
+        cmocka_unit_test(test_one_doorbell_for_a_batch),
+        cmocka_unit_test(test_full_ring_says_so_and_recovers),
+        cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_flush_where_there_is_nothing_to_flush_costs_no_request),
+        cmocka_unit_test(test_read_only_device_refuses_writes),
+        cmocka_unit_test(test_error_names_the_sector_and_spares_the_neighbours),
+        cmocka_unit_test(test_map_that_fails_changes_nothing),
+        cmocka_unit_test(test_used_id_beyond_the_queue),
+        cmocka_unit_test(test_used_id_not_in_flight),
+        cmocka_unit_test(test_used_id_twice),
+        cmocka_unit_test(test_used_id_inside_a_chain),
+        cmocka_unit_test(test_used_index_ahead),
+        cmocka_unit_test(test_status_not_written),
+        cmocka_unit_test(test_status_unknown),
+        cmocka_unit_test(test_used_length_is_not_believed),
+        cmocka_unit_test(test_silence_ends_in_a_time_out_after_a_reset_windows_965),
+        cmocka_unit_test(test_buffers_stay_mapped_until_the_device_has_let_go),
+        cmocka_unit_test(test_split_request_ends_when_the_device_dies),
+        cmocka_unit_test(test_lost_doorbell_is_rung_again_and_counted),
+        cmocka_unit_test(test_serial_is_made_printable),
+        cmocka_unit_test(test_silence_at_attach),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
