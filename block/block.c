@@ -30,8 +30,10 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/** Bytes, at most `want`, that fit `max_pieces` pieces of memory from the cursor on, and how many
- * pieces these are. */
+/**
+ * Bytes, at most `want`, that fit `max_pieces` pieces of memory from the cursor on, and how many
+ * pieces these are.
+ */
 static uint64_t reach(const struct vst_block_request *request, const struct cursor *from,
                       uint64_t want, const struct vst_block_limits *limits, uint32_t *n_pieces)
 {
@@ -153,8 +155,10 @@ static void give_up(struct vst_block_queue *queue, struct vst_block_request *req
         vst_block_finish(queue, request, request->status);
 }
 
-/** Issues parts of the split requests until the ring is full or nothing is left; true if any was
- * issued. */
+/**
+ * Issues parts of the split requests until the ring is full or nothing is left; true if any was
+ * issued.
+ */
 static bool issue_parts(struct vst_block_queue *queue)
 {
     bool any = false;
@@ -188,10 +192,47 @@ submit_split(struct vst_block_queue *queue, struct vst_block_request *request)
 
 /* ------------------------------------------------------------------ submitting */
 
-/** Whether one device command can carry the request; *bytes is the sum of its segments, UINT64_MAX
- * if one is empty. */
-static inline bool fits_one_command(const struct vst_block_request *request,
-                                    const struct vst_block_limits *limits, uint64_t *bytes)
+void vst_block_limits_changed(struct vst_block_device *device)
+{
+    const struct vst_block_limits *limits = &device->limits;
+    uint64_t max_sectors =
+        min_u64(min_u64(limits->max_sectors, limits->max_segment_bytes >> VST_SECTOR_SHIFT),
+                limits->n_sectors);
+    uint32_t ops = 1u << VST_BLOCK_READ | (device->read_only ? 0 : 1u << VST_BLOCK_WRITE);
+
+    for (uint16_t i = 0; i < device->n_queues; i++)
+        device->queues[i]->plain = (struct vst_block_plain_rule){
+            .n_sectors = limits->n_sectors,
+            .max_sectors = (uint32_t)max_sectors,
+            .block_mask = limits->logical_block_bytes / VST_SECTOR_BYTES - 1,
+            .ops = device->broken ? 0 : ops,
+        };
+}
+
+/**
+ * Whether the driver can take the request as it is. False also for what is wrong: submit_other
+ * finds out.
+ */
+static inline bool is_plain(const struct vst_block_plain_rule *rule,
+                            const struct vst_block_request *request)
+{
+    uint64_t n_sectors = request->n_sectors;
+
+    return request->n_segments == 1 && request->op < VST_BLOCK_N_OPS &&
+           (rule->ops >> request->op & 1) != 0 &&
+           n_sectors - 1 < rule->max_sectors && /* so it is not 0, not beyond the capacity, and its
+                                                   bytes don't wrap */
+           request->segments->bytes == n_sectors << VST_SECTOR_SHIFT &&
+           request->start_sector <= rule->n_sectors - n_sectors &&
+           ((request->start_sector | n_sectors) & rule->block_mask) == 0;
+}
+
+/**
+ * Whether one device command can carry the request; *bytes is the sum of its segments, UINT64_MAX
+ * if one is empty.
+ */
+static bool fits_one_command(const struct vst_block_request *request,
+                             const struct vst_block_limits *limits, uint64_t *bytes)
 {
     bool fits =
         request->n_segments <= limits->max_segments && request->n_sectors <= limits->max_sectors;
@@ -200,17 +241,16 @@ static inline bool fits_one_command(const struct vst_block_request *request,
     for (uint32_t i = 0; i < request->n_segments; i++) {
         uint64_t piece = request->segments[i].bytes;
         fits &= piece <= limits->max_segment_bytes;
-        *bytes = VST_UNLIKELY(piece == 0) ? UINT64_MAX : vst_add_saturated_u64(*bytes, piece);
+        *bytes = piece == 0 ? UINT64_MAX : vst_add_saturated_u64(*bytes, piece);
     }
     return fits;
 }
 
-static __attribute__((noinline, cold)) enum vst_status
-submit_flush(struct vst_block_queue *queue, struct vst_block_request *request)
+static enum vst_status submit_flush(struct vst_block_queue *queue,
+                                    struct vst_block_request *request)
 {
     if (request->n_segments != 0 || request->n_sectors != 0 || request->start_sector != 0)
         return VST_ERR_INVALID;
-    request->priv.split = false;
     if (queue->device->flush_needed)
         return queue->driver->submit(queue, request);
     /* Nothing to make durable: no write cache, or nothing can have been written. */
@@ -218,32 +258,42 @@ submit_flush(struct vst_block_queue *queue, struct vst_block_request *request)
     return VST_OK;
 }
 
-enum vst_status vst_block_submit(struct vst_block_queue *queue, struct vst_block_request *request)
+/**
+ * All the checks, for what is not plain: flushes, scatter lists, what has to be split, and what is
+ * wrong.
+ */
+static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_queue *queue,
+                                                              struct vst_block_request *request)
 {
     const struct vst_block_device *device = queue->device;
     const struct vst_block_limits *limits = &device->limits;
+    uint64_t block_mask = limits->logical_block_bytes / VST_SECTOR_BYTES - 1;
     uint64_t bytes;
 
-    if (VST_UNLIKELY(device->broken))
+    if (device->broken)
         return VST_ERR_BROKEN;
-    if (VST_UNLIKELY(request->op > VST_BLOCK_WRITE))
-        return request->op == VST_BLOCK_FLUSH ? submit_flush(queue, request) : VST_ERR_UNSUPPORTED;
-    if (VST_UNLIKELY(request->op == VST_BLOCK_WRITE && device->read_only))
+    if (request->op == VST_BLOCK_FLUSH)
+        return submit_flush(queue, request);
+    if (request->op > VST_BLOCK_WRITE)
+        return VST_ERR_UNSUPPORTED;
+    if (request->op == VST_BLOCK_WRITE && device->read_only)
         return VST_ERR_READ_ONLY;
-    bool fits = fits_one_command(request, limits, &bytes);
-    uint32_t block_mask = limits->logical_block_bytes / VST_SECTOR_BYTES - 1;
-    if (VST_UNLIKELY(((request->start_sector | request->n_sectors) & block_mask) != 0 ||
-                     request->n_sectors == 0))
+    if (((request->start_sector | request->n_sectors) & block_mask) != 0 || request->n_sectors == 0)
         return VST_ERR_INVALID;
-    if (VST_UNLIKELY(request->n_sectors > limits->n_sectors ||
-                     request->start_sector > limits->n_sectors - request->n_sectors))
+    if (request->n_sectors > limits->n_sectors ||
+        request->start_sector > limits->n_sectors - request->n_sectors)
         return VST_ERR_RANGE;
-    if (VST_UNLIKELY(bytes != request->n_sectors << VST_SECTOR_SHIFT))
+    bool fits = fits_one_command(request, limits, &bytes);
+    if (bytes != request->n_sectors << VST_SECTOR_SHIFT)
         return VST_ERR_INVALID;
-    if (VST_UNLIKELY(!fits))
-        return submit_split(queue, request);
-    request->priv.split = false;
-    return queue->driver->submit(queue, request);
+    return fits ? queue->driver->submit(queue, request) : submit_split(queue, request);
+}
+
+enum vst_status vst_block_submit(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    if (VST_LIKELY(is_plain(&queue->plain, request)))
+        return queue->driver->submit(queue, request);
+    return submit_other(queue, request);
 }
 
 void vst_block_kick(struct vst_block_queue *queue)

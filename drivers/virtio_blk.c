@@ -168,8 +168,10 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t queue_size)
 
 /* ------------------------------------------------------------------ identity */
 
-/** 5.2.6.1: up to 20 bytes, ended by NUL only if shorter; printable ASCII is kept, the rest becomes
- * '?'. */
+/**
+ * 5.2.6.1: up to 20 bytes, ended by NUL only if shorter; printable ASCII is kept, the rest becomes
+ * '?'.
+ */
 static void take_serial(struct blk_device *blk, const char *id)
 {
     size_t n = 0;
@@ -195,8 +197,10 @@ static void wait_for_answer(struct blk_device *blk)
     }
 }
 
-/** Asks for the serial number. A device that does not know it is fine; one that does not answer is
- * not. */
+/**
+ * Asks for the serial number. A device that does not know it is fine; one that does not answer is
+ * not.
+ */
 static enum vst_status read_serial(struct blk_device *blk)
 {
     const struct vst_platform *platform = blk->base.platform;
@@ -240,7 +244,8 @@ static void fill_defaults(struct blk_device *blk, const struct vst_virtio_blk_co
     if (blk->watch_interval_ns == 0)
         blk->watch_interval_ns = 1;
     uint64_t epochs = blk->config.timeout_ns / blk->watch_interval_ns;
-    blk->timeout_epochs = epochs > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)epochs;
+    blk->timeout_epochs =
+        epochs > UINT16_MAX / 2 ? UINT16_MAX / 2 : (uint16_t)epochs; /* nine hours will do */
 }
 
 static enum vst_status start(struct blk_device *blk)
@@ -264,6 +269,7 @@ static enum vst_status start(struct blk_device *blk)
         status = create_queue(blk, queue_size);
     if (status != VST_OK)
         return status;
+    vst_block_limits_changed(&blk->base);
     /* Step 8. */
     vst_virtio_driver_ok(device);
     return read_serial(blk);

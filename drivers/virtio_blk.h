@@ -6,8 +6,10 @@
 #include "drivers/virtio_pci.h"
 #include "drivers/virtq.h"
 
-/** Shared memory of a slot: struct virtio_blk_req's head and its status byte (5.2.6); the indirect
- * table follows. */
+/**
+ * Shared memory of a slot: struct virtio_blk_req's head and its status byte (5.2.6); the indirect
+ * table follows.
+ */
 struct blk_header {
     drv_le32 type;
     drv_le32 reserved; /**< stays 0 */
@@ -20,8 +22,10 @@ _Static_assert(sizeof(struct blk_header) == 32,
                "the table is aligned to 16 bytes (VIRTIO 1.2, 2.7)");
 #define BLK_REQUEST_HEAD_BYTES 16u
 
-/** Not one of the values that a device may write (5.2.6): what still holds it has not been
- * answered. */
+/**
+ * Not one of the values that a device may write (5.2.6): what still holds it has not been
+ * answered.
+ */
 #define BLK_STATUS_POISON 0xffu
 
 /** A segment as the platform mapped it, to be unmapped with the same values. */
@@ -39,7 +43,7 @@ struct blk_queue {
     struct blk_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
     size_t mappings_bytes;
     /* the watch: see blk_watch */
-    uint32_t epoch;
+    uint16_t epoch;
     uint32_t n_used_at_watch;
     bool unanswered_at_watch;
     uint32_t n_polls;
@@ -60,22 +64,26 @@ struct blk_device {
     struct virtio_pci_device pci;
     struct vst_virtio_blk_config config; /**< defaults filled in */
     uint64_t watch_interval_ns;          /**< a quarter of the time-out, at most a second */
-    uint32_t timeout_epochs;
+    uint16_t timeout_epochs;
     bool reset_unconfirmed; /**< the device may still write: its memory must not be used again */
     const char *feature_names[BLK_MAX_FEATURE_NAMES];
     struct vst_block_queue *queue_list[1];
     struct blk_queue queue;
 };
 
-/** Checks configuration and fills the device's limits. VST_ERR_MALFORMED with a log line if it
- * makes no sense. */
+/**
+ * Checks configuration and fills the device's limits. VST_ERR_MALFORMED with a log line if it
+ * makes no sense.
+ */
 enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_limits_read *read,
                                       uint16_t queue_size) VST_MUST_USE;
 
 extern const struct vst_block_driver vst_virtio_blk_driver;
 
-/** Gives a command that is no read, write or flush to the ring; for GET_ID. `part.start_sector`
- * must be 0. */
+/**
+ * Gives a command that is no read, write or flush to the ring; for GET_ID. `part.start_sector`
+ * must be 0.
+ */
 enum vst_status vst_virtio_blk_issue(struct blk_queue *q, struct vst_block_request *request,
                                      uint32_t type, const struct vst_block_part *part) VST_MUST_USE;
 

@@ -24,8 +24,10 @@ static bool device_writes(uint32_t type)
     return type != VIRTIO_BLK_T_OUT;
 }
 
-/** What a prepared slot depends on: the number of segments and the operation. Never 0, which is
- * "not prepared". */
+/**
+ * What a prepared slot depends on: the number of segments and the operation. Never 0, which is
+ * "not prepared".
+ */
 static inline uint16_t shape_of(uint32_t n_segments, enum vst_block_op op)
 {
     return (uint16_t)(n_segments << 2 | (op + 1u));
@@ -66,14 +68,13 @@ static __attribute__((noinline, cold)) void prepare_slot(struct blk_queue *q, ui
     slot->shape = shape_of(n_pieces, op);
 }
 
-/** The part of the header that differs from request to request, and what we must know when the
- * answer comes. */
-static inline void start_slot(struct blk_queue *q, struct virtq_slot *slot,
-                              struct blk_header *header, uint64_t start_sector)
+/** What of a header and a slot differs from request to request. */
+static inline void start_slot(struct blk_queue *q, struct virtq_slot *slot, uint64_t start_sector)
 {
+    struct blk_header *header = slot->shared;
+
     drv_le64_put(&header->sector, start_sector);
     dev_u8_poison(&header->status, BLK_STATUS_POISON);
-    slot->start_sector = start_sector;
     slot->epoch = q->epoch;
 }
 
@@ -83,20 +84,14 @@ static inline void count(struct blk_queue *q, enum vst_block_op op, uint64_t sec
     q->base.stats.sectors[op] += sectors;
 }
 
-static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *request,
-                                 uint32_t type, const struct vst_block_part *part);
-
-static __attribute__((noinline, cold)) enum vst_status
-blk_submit_uncommon(struct blk_queue *q, struct vst_block_request *request)
+static inline void put_data(struct virtq_desc *desc, const struct vst_block_segment *segment)
 {
-    struct vst_block_part whole = {
-        .start_sector = request->start_sector,
-        .bytes = (uint32_t)(request->n_sectors << VST_SECTOR_SHIFT),
-        .n_pieces = request->n_segments,
-        .segments = request->segments,
-    };
-    return issue_any(q, request, type_of_op[request->op], &whole);
+    drv_le64_put(&desc->addr, (uintptr_t)segment->buffer);
+    drv_le32_put(&desc->len, (uint32_t)segment->bytes);
 }
+
+static enum vst_status submit_uncommon(struct vst_block_queue *queue,
+                                       struct vst_block_request *request);
 
 static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_block_request *request)
 {
@@ -106,29 +101,56 @@ static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_bloc
 
     if (VST_UNLIKELY(vq->n_free == 0))
         return VST_ERR_FULL;
-    if (VST_UNLIKELY(!vq->indirect || q->maps))
-        return blk_submit_uncommon(q, request);
-
     uint16_t id = virtq_take(vq);
     struct virtq_slot *slot = &vq->slots[id];
     struct blk_header *header = slot->shared;
+    /* Slots of queues without indirect descriptors and of platforms that map stay at shape 0. */
     if (VST_UNLIKELY(slot->shape != shape_of(n_segments, request->op)))
-        prepare_slot(q, id, request->op, n_segments);
-    start_slot(q, slot, header, request->start_sector);
-    for (uint32_t i = 0; i < n_segments; i++) {
-        drv_le64_put(&header->table[i + 1].addr, (uintptr_t)request->segments[i].buffer);
-        drv_le32_put(&header->table[i + 1].len, (uint32_t)request->segments[i].bytes);
-    }
+        return submit_uncommon(queue, request);
+    start_slot(q, slot, request->start_sector);
+    if (VST_LIKELY(n_segments == 1))
+        put_data(&header->table[1], request->segments);
+    else
+        for (uint32_t i = 0; i < n_segments; i++)
+            put_data(&header->table[i + 1], &request->segments[i]);
     vq->n_free--;
     virtq_put(vq, id, request);
     count(q, request->op, request->n_sectors);
     return VST_OK;
 }
 
+static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *request,
+                                 uint32_t type, const struct vst_block_part *part);
+
+/**
+ * The slot is not prepared for this shape of request: prepare it and come back, or make the chain
+ * by hand.
+ */
+static __attribute__((noinline, cold)) enum vst_status
+submit_uncommon(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    struct blk_queue *q = queue_of(queue);
+
+    request->priv.split = false;
+    if (q->vq.indirect && !q->maps) {
+        prepare_slot(q, virtq_take(&q->vq), request->op, request->n_segments);
+        return blk_submit(queue, request);
+    }
+    struct vst_block_part whole = {
+        .start_sector = request->start_sector,
+        .bytes = (uint32_t)(request->n_sectors << VST_SECTOR_SHIFT),
+        .n_pieces = request->n_segments,
+        .segments = request->segments,
+    };
+    return issue_any(q, request, type_of_op[request->op], &whole);
+}
+
 /* ------------------------------------------------------------------ submitting, the general way */
 
-/** Walks the pieces of a part: the caller's segments, cut at max_segment_bytes and at the part's
- * ends. */
+/**
+ * Walks the pieces of a part: the caller's segments, cut at max_segment_bytes and at the part's
+ * ends.
+ */
 struct piece_walk {
     const struct vst_block_segment *segment;
     size_t skip_bytes, left_bytes;
@@ -159,33 +181,35 @@ static void unmap_slot(struct blk_queue *q, uint16_t id, enum vst_dma_direction 
     const struct vst_platform *platform = q->base.device->platform;
     struct blk_mapping *mapping = q->mappings + (size_t)id * q->base.device->limits.max_segments;
 
-    for (uint16_t n = q->vq.slots[id].n_mapped; n > 0; n--, mapping++)
+    for (uint16_t n = q->vq.slots[id].n_pieces; n > 0; n--, mapping++)
         platform->dma_unmap(platform->ctx, mapping->buffer, mapping->bytes, direction,
                             mapping->bus_addr);
-    q->vq.slots[id].n_mapped = 0;
 }
 
+/** Makes the next piece of a slot's chain reachable for the device; n_pieces counts those that are. */
 static enum vst_status map_piece(struct blk_queue *q, uint16_t id, struct vst_block_segment piece,
                                  enum vst_dma_direction direction, uint64_t *bus_addr)
 {
     const struct vst_platform *platform = q->base.device->platform;
-    struct virtq_slot *slot = &q->vq.slots[id];
+    uint16_t *n_pieces = &q->vq.slots[id].n_pieces;
 
-    if (!q->maps) {
-        *bus_addr = (uintptr_t)piece.buffer;
-        return VST_OK;
+    *bus_addr = (uintptr_t)piece.buffer;
+    if (q->maps) {
+        enum vst_status status =
+            platform->dma_map(platform->ctx, piece.buffer, piece.bytes, direction, bus_addr);
+        if (status != VST_OK)
+            return status;
+        q->mappings[(size_t)id * q->base.device->limits.max_segments + *n_pieces] =
+            (struct blk_mapping){piece.buffer, piece.bytes, *bus_addr};
     }
-    enum vst_status status =
-        platform->dma_map(platform->ctx, piece.buffer, piece.bytes, direction, bus_addr);
-    if (status != VST_OK)
-        return status;
-    q->mappings[(size_t)id * q->base.device->limits.max_segments + slot->n_mapped++] =
-        (struct blk_mapping){piece.buffer, piece.bytes, *bus_addr};
+    ++*n_pieces;
     return VST_OK;
 }
 
-/** The i-th descriptor of the chain under construction: in the slot's table, or the i-th free one
- * of the ring. */
+/**
+ * The i-th descriptor of the chain under construction: in the slot's table, or the i-th free one
+ * of the ring.
+ */
 static struct virtq_desc *chain_desc(struct virtq *vq, uint16_t head, uint32_t i, uint16_t *next)
 {
     if (vq->indirect) {
@@ -198,8 +222,10 @@ static struct virtq_desc *chain_desc(struct virtq *vq, uint16_t head, uint32_t i
     return &vq->desc[id];
 }
 
-/** 2.7.13 step 1 for any kind of queue. Nothing but free descriptors is touched until all of it has
- * succeeded. */
+/**
+ * 2.7.13 step 1 for any kind of queue. Nothing but free descriptors is touched until all of it has
+ * succeeded.
+ */
 static enum vst_status fill_chain(struct blk_queue *q, uint16_t head, uint32_t type,
                                   const struct vst_block_part *part)
 {
@@ -213,6 +239,7 @@ static enum vst_status fill_chain(struct blk_queue *q, uint16_t head, uint32_t t
         (uint16_t)(VIRTQ_DESC_F_NEXT | (device_writes(type) ? VIRTQ_DESC_F_WRITE : 0));
     uint16_t next;
 
+    vq->slots[head].n_pieces = 0;
     struct virtq_desc *desc = chain_desc(vq, head, 0, &next);
     put_desc(desc, header_bus_addr, BLK_REQUEST_HEAD_BYTES, VIRTQ_DESC_F_NEXT, next);
     for (uint32_t i = 0; i < part->n_pieces; i++) {
@@ -220,7 +247,8 @@ static enum vst_status fill_chain(struct blk_queue *q, uint16_t head, uint32_t t
         uint64_t bus_addr;
         enum vst_status status = map_piece(q, head, piece, direction, &bus_addr);
         if (status != VST_OK) {
-            unmap_slot(q, head, direction);
+            if (q->maps)
+                unmap_slot(q, head, direction);
             return status;
         }
         desc = chain_desc(vq, head, i + 1, &next);
@@ -244,16 +272,15 @@ static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *
         return VST_ERR_FULL;
     uint16_t head = virtq_take(vq);
     struct virtq_slot *slot = &vq->slots[head];
-    struct blk_header *header = slot->shared;
+    slot->shape = 0; /* whatever comes of it, the table is not what it was */
     enum vst_status status = fill_chain(q, head, type, part);
     if (status != VST_OK)
         return status;
     if (vq->indirect)
         drv_le32_put(&vq->desc[head].len, n_descriptors * (uint32_t)sizeof(struct virtq_desc));
-    slot->shape = 0;
-    slot->n_descriptors = (uint16_t)n_taken;
-    drv_le32_put(&header->type, type);
-    start_slot(q, slot, header, part->start_sector);
+    slot->start_sector = part->start_sector;
+    drv_le32_put(&((struct blk_header *)slot->shared)->type, type);
+    start_slot(q, slot, part->start_sector);
     vq->n_free -= n_taken;
     virtq_put(vq, head, request);
     count(q, request->op, part->bytes >> VST_SECTOR_SHIFT);
@@ -296,62 +323,89 @@ static enum vst_status status_of_answer(uint8_t answer)
 }
 
 /** Ends one command: the request it belongs to may have ended with it (true). */
-static bool end_command(struct blk_queue *q, uint16_t id, struct vst_block_request *request,
-                        enum vst_status status)
+static bool end_command(struct blk_queue *q, struct virtq_slot *slot,
+                        struct vst_block_request *request, enum vst_status status)
 {
-    uint64_t start_sector = q->vq.slots[id].start_sector;
+    bool by_hand = slot->shape == 0;
 
-    if (q->maps)
-        unmap_slot(q, id, request->op == VST_BLOCK_WRITE ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE);
+    if (by_hand && q->maps)
+        unmap_slot(q, virtq_id_of(&q->vq, slot),
+                   request->op == VST_BLOCK_WRITE ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE);
     if (status != VST_OK)
         q->base.stats.errors++;
-    if (request->priv.split)
-        return vst_block_part_done(&q->base, request, start_sector, status);
+    if (by_hand && request->priv.split)
+        return vst_block_part_done(&q->base, request, slot->start_sector, status);
     request->status = status;
-    request->error_sector = start_sector;
+    request->error_sector = request->start_sector;
     return true;
 }
 
-static __attribute__((noinline, cold)) bool end_command_uncommon(struct blk_queue *q, uint16_t id,
-                                                                 struct vst_block_request *request,
-                                                                 uint8_t answer)
+/** An answer that is not plainly good, or a chain made by hand. */
+static __attribute__((noinline, cold)) bool take_uncommon(struct blk_queue *q,
+                                                          struct virtq_slot *slot,
+                                                          struct vst_block_request *request,
+                                                          uint8_t answer)
 {
-    return end_command(q, id, request, status_of_answer(answer));
+    if (q->vq.indirect)
+        virtq_release(&q->vq, slot);
+    else
+        vst_virtq_release_direct(&q->vq, virtq_id_of(&q->vq, slot), slot->n_pieces + 2u);
+    return end_command(q, slot, request, status_of_answer(answer));
 }
 
 static void blk_watch(struct blk_queue *q);
 
-static size_t blk_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
+/**
+ * Takes `n` chains back, the first of them next in the used ring; returns how many requests that
+ * ended.
+ */
+static inline size_t take_used(struct blk_queue *q, uint32_t n, struct vst_block_request **done)
 {
-    struct blk_queue *q = queue_of(queue);
     struct virtq *vq = &q->vq;
-    uint32_t n_used = virtq_n_used(vq);
     size_t n_done = 0;
 
-    if (VST_UNLIKELY(n_used == 0 || (++q->n_polls & 0xffu) == 0))
-        blk_watch(q);
-    for (; n_used > 0 && n_done < max; n_used--) {
-        uint16_t id;
-        struct virtq_slot *slot = virtq_next_used(vq, &id);
+    for (; n > 0; n--) {
+        struct virtq_slot *slot = virtq_next_used(vq);
         if (VST_UNLIKELY(slot == NULL))
             break;
         struct vst_block_request *request = slot->token;
         uint8_t answer = dev_u8_get(&((struct blk_header *)slot->shared)->status);
         slot->token = NULL;
-        if (VST_LIKELY(vq->indirect))
-            virtq_release_indirect(vq, id);
-        else
-            vst_virtq_release_direct(vq, id);
-        if (VST_LIKELY(answer == VIRTIO_BLK_S_OK && !request->priv.split && !q->maps)) {
+        if (VST_LIKELY(answer == VIRTIO_BLK_S_OK && slot->shape != 0)) {
+            virtq_release(vq, slot);
             request->status = VST_OK;
             done[n_done++] = request;
-        } else if (end_command_uncommon(q, id, request, answer)) {
+        } else if (take_uncommon(q, slot, request, answer)) {
             done[n_done++] = request;
         }
     }
-    if (VST_UNLIKELY(vq->broken) && !q->blk->base.broken)
-        vst_virtio_blk_fail(q->blk, vq->broken_why, VST_ERR_BROKEN);
-    virtq_rearm_polling(vq);
+    return n_done;
+}
+
+/** Poll found nothing, or the queue is broken. */
+static __attribute__((noinline)) size_t poll_nothing(struct blk_queue *q)
+{
+    blk_watch(q);
+    if (q->vq.broken && !q->blk->base.broken)
+        vst_virtio_blk_fail(q->blk, q->vq.broken_why, VST_ERR_BROKEN);
+    return 0;
+}
+
+static size_t blk_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
+{
+    struct blk_queue *q = queue_of(queue);
+    uint32_t n = virtq_n_used(&q->vq);
+
+    if (n > max)
+        n = (uint32_t)max;
+    if (n == 0)
+        return poll_nothing(q);
+    size_t n_done = take_used(q, n, done);
+    virtq_rearm_polling(&q->vq);
+    /* Under a load that never lets up the watch is due as well. A lie found just now is dealt with
+     * by the next poll. */
+    if (VST_UNLIKELY((++q->n_polls & 0xffu) == 0))
+        blk_watch(q);
     return n_done;
 }
 
@@ -370,13 +424,15 @@ static bool any_expired(const struct blk_queue *q)
 {
     for (uint32_t id = 0; id < q->vq.size; id++)
         if (q->vq.slots[id].token != NULL &&
-            q->epoch - q->vq.slots[id].epoch > q->blk->timeout_epochs)
+            (uint16_t)(q->epoch - q->vq.slots[id].epoch) > q->blk->timeout_epochs)
             return true;
     return false;
 }
 
-/** Whether the device may not have seen all that was published: with EVENT_IDX it tells how far it
- * has come. */
+/**
+ * Whether the device may not have seen all that was published: with EVENT_IDX it tells how far it
+ * has come.
+ */
 static bool doorbell_may_be_lost(const struct blk_queue *q)
 {
     if (q->vq.event_idx)
@@ -432,7 +488,7 @@ static void end_all(struct blk_queue *q, enum vst_status status)
         if (request == NULL)
             continue;
         q->vq.slots[i].token = NULL;
-        if (end_command(q, (uint16_t)i, request, status))
+        if (end_command(q, &q->vq.slots[i], request, status))
             vst_block_finish(&q->base, request, request->status);
     }
     q->vq.n_used = q->vq.n_published = q->vq.n_put;
@@ -442,6 +498,7 @@ void vst_virtio_blk_fail(struct blk_device *blk, const char *why, enum vst_statu
 {
     blk->base.broken = true;
     blk->base.broken_why = why;
+    vst_block_limits_changed(&blk->base);
     vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s; device taken out of service",
             blk->base.name[0] != '\0' ? blk->base.name : blk->pci.name, why);
     vst_virtq_break(&blk->queue.vq, why);

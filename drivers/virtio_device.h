@@ -23,8 +23,10 @@
 
 struct virtio_device;
 
-/** What a transport does for the sequence. Values that come from the device are returned as they
- * are: unchecked. */
+/**
+ * What a transport does for the sequence. Values that come from the device are returned as they
+ * are: unchecked.
+ */
 struct virtio_transport {
     const char *name; /**< "virtio-pci" */
     uint8_t (*status)(struct virtio_device *device);
@@ -38,8 +40,10 @@ struct virtio_transport {
                                     uint64_t desc_bus_addr, uint64_t driver_bus_addr,
                                     uint64_t device_bus_addr, mmio_le16 **doorbell);
     uint8_t (*config_generation)(struct virtio_device *device);
-    /** One field of 1, 2 or 4 bytes of the device's own configuration; offset checked by the
-     * caller. */
+    /**
+     * One field of 1, 2 or 4 bytes of the device's own configuration; offset checked by the
+     * caller.
+     */
     uint32_t (*config_read)(struct virtio_device *device, uint32_t offset, uint8_t width_bytes);
     /** Makes sure that the device reaches no memory any more, whether it co-operates or not. */
     void (*cut_off)(struct virtio_device *device);
@@ -58,8 +62,10 @@ static inline bool virtio_has(const struct virtio_device *device, unsigned featu
     return (device->features & VIRTIO_BIT(feature_bit)) != 0;
 }
 
-/** Steps 1 to 6: reset, acknowledge, negotiate at most `wanted`. VERSION_1 is always wanted and
- * must be offered. */
+/**
+ * Steps 1 to 6: reset, acknowledge, negotiate at most `wanted`. VERSION_1 is always wanted and
+ * must be offered.
+ */
 enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t wanted) VST_MUST_USE;
 
 /** Step 8. */
@@ -68,8 +74,10 @@ void vst_virtio_driver_ok(struct virtio_device *device);
 /** Writes FAILED: the driver has given up on the device. (2.1) */
 void vst_virtio_fail(struct virtio_device *device);
 
-/** Resets and waits for status 0. False if the device does not confirm: it is then cut off, and a
- * log line says so. */
+/**
+ * Resets and waits for status 0. False if the device does not confirm: it is then cut off, and a
+ * log line says so.
+ */
 bool vst_virtio_stop(struct virtio_device *device) VST_MUST_USE;
 
 /**
@@ -84,8 +92,10 @@ enum vst_status vst_virtio_config_snapshot(struct virtio_device *device,
 uint32_t vst_virtio_config_field(struct virtio_device *device, uint32_t offset, uint8_t width_bytes,
                                  uint32_t absent);
 
-/** Fills `names` (ended by NULL, room for max) with the names of the feature bits set; those
- * unnamed are left out. */
+/**
+ * Fills `names` (ended by NULL, room for max) with the names of the feature bits set; those
+ * unnamed are left out.
+ */
 void vst_virtio_feature_names(uint64_t features, bool is_blk, const char **names, size_t max);
 
 #endif

@@ -60,8 +60,10 @@ static void place(struct virtq *vq, struct ring_places places)
     }
 }
 
-/** Indirect: descriptor `id` points at its slot's table for good. Its length is written when the
- * table is prepared. */
+/**
+ * Indirect: descriptor `id` points at its slot's table for good. Its length is written when the
+ * table is prepared.
+ */
 static void prepare_indirect(struct virtq *vq)
 {
     for (uint16_t id = 0; id < vq->size; id++) {
@@ -126,9 +128,15 @@ void vst_virtq_break(struct virtq *vq, const char *why)
     vq->broken_why = why;
 }
 
-void vst_virtq_release_direct(struct virtq *vq, uint16_t id)
+void vst_virtq_break_by_id(struct virtq *vq, uint32_t id)
 {
-    for (uint16_t n = vq->slots[id].n_descriptors; n > 0; n--) {
+    vst_virtq_break(vq, id >= vq->size ? "used id beyond the queue"
+                                       : "used id of no request in flight");
+}
+
+void vst_virtq_release_direct(struct virtq *vq, uint16_t id, uint32_t n)
+{
+    for (; n > 0; n--) {
         vq->free_ids[vq->n_free++] = id;
         id = vq->slots[id].next;
     }

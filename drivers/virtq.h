@@ -58,15 +58,17 @@ _Static_assert(offsetof(struct virtq_used, ring) == 4, "VIRTIO 1.2, 2.7.8");
 
 /** Private state of one descriptor and of the chain that it heads. */
 struct virtq_slot {
-    void *token;            /**< the request in flight; NULL: this descriptor heads no chain */
-    void *shared;           /**< the driver's header, then the indirect table */
-    uint64_t start_sector;  /**< of the command in flight: an error is told with it */
-    uint32_t epoch;         /**< when it was given to the device, in ticks of the driver's watch */
-    uint16_t shape;         /**< what the indirect table is prepared for; 0: nothing */
-    uint16_t next;          /**< direct chains: the descriptor that follows */
-    uint16_t n_descriptors; /**< direct chains: how many */
-    uint16_t n_mapped;      /**< segments to unmap, where the platform maps */
+    void *token;           /**< the request in flight; NULL: this descriptor heads no chain */
+    void *shared;          /**< the driver's header, then the indirect table */
+    uint64_t start_sector; /**< of the part in flight, if its request is split: an error is told
+                              with it */
+    uint16_t epoch;        /**< when it was given to the device, in ticks of the driver's watch */
+    uint16_t shape; /**< what header and table are prepared for; 0: for nothing, this chain was made
+                       by hand */
+    uint16_t next;  /**< direct chains: the descriptor that follows */
+    uint16_t n_pieces; /**< of memory that the chain carries, if made by hand */
 };
+_Static_assert(sizeof(struct virtq_slot) == 32, "a power of two, so that id to slot is a shift");
 
 struct virtq {
     /* submitting */
@@ -124,12 +126,18 @@ enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
 /** Gives the memory back. The device must have confirmed its reset or be cut off. */
 void vst_virtq_destroy(struct virtq *vq, const struct vst_platform *platform);
 
-/** Latches the queue as broken: fixed text `why`. Nothing is taken from it or put to it any more.
+/**
+ * Latches the queue as broken: fixed text `why`. Nothing is taken from it or put to it any more.
  */
 void vst_virtq_break(struct virtq *vq, const char *why);
 
-/** 2.7.10.1, 2.7.7.2: whether the other side, which asked to be told at `event`, has to be told of
- * old -> new. */
+/** The same for a used id that names no chain in flight. */
+void vst_virtq_break_by_id(struct virtq *vq, uint32_t id);
+
+/**
+ * 2.7.10.1, 2.7.7.2: whether the other side, which asked to be told at `event`, has to be told of
+ * old -> new.
+ */
 static inline bool virtq_event_crossed(uint16_t event, uint16_t new_idx, uint16_t old_idx)
 {
     return (uint16_t)(new_idx - event - 1) < (uint16_t)(new_idx - old_idx);
@@ -146,15 +154,19 @@ static inline uint64_t virtq_shared_bus_addr(const struct virtq *vq, uint16_t id
     return vq->shared_bus_addr + (uint64_t)id * vq->shared_stride;
 }
 
-/** The descriptor that the next chain will have as its head; taken only by virtq_put. At least one
- * must be free. */
+/**
+ * The descriptor that the next chain will have as its head; taken only by virtq_put. At least one
+ * must be free.
+ */
 static inline uint16_t virtq_take(const struct virtq *vq)
 {
     return vq->free_ids[vq->n_free - 1];
 }
 
-/** 2.7.13 steps 2 to 4: puts a chain whose head is `id` into the available ring; the device may see
- * it after kick. */
+/**
+ * 2.7.13 steps 2 to 4: puts a chain whose head is `id` into the available ring; the device may see
+ * it after kick.
+ */
 static inline void virtq_put(struct virtq *vq, uint16_t id, void *token)
 {
     vq->slots[id].token = token;
@@ -162,8 +174,10 @@ static inline void virtq_put(struct virtq *vq, uint16_t id, void *token)
     vq->n_put++;
 }
 
-/** Whether the device wants to be told of what was published since `old_count`. After a full
- * barrier. */
+/**
+ * Whether the device wants to be told of what was published since `old_count`. After a full
+ * barrier.
+ */
 static inline bool virtq_wants_kick(const struct virtq *vq, uint32_t old_count)
 {
     if (vq->event_idx) {
@@ -196,8 +210,10 @@ static inline bool virtq_kick(struct virtq *vq)
     return true;
 }
 
-/** How many chains the device has given back and we have not taken; a lie breaks the queue and
- * counts as 0. */
+/**
+ * How many chains the device has given back and we have not taken; a lie breaks the queue and
+ * counts as 0.
+ */
 static inline uint32_t virtq_n_used(struct virtq *vq)
 {
     uint16_t n = (uint16_t)(dev_le16_observe(&vq->used->idx) - (uint16_t)vq->n_used);
@@ -210,31 +226,34 @@ static inline uint32_t virtq_n_used(struct virtq *vq)
 }
 
 /**
- * Takes the next chain back: returns its slot with the token still set, or NULL (and the queue is
- * broken) if the id heads no chain in flight. Only after virtq_n_used said that there is one.
+ * The slot whose chain stands next in the used ring, or NULL (and the queue is broken) if the id there heads no chain
+ * in flight. Only after virtq_n_used said that there is one. The caller clears the token and releases the descriptors.
  */
-static inline struct virtq_slot *virtq_next_used(struct virtq *vq, uint16_t *id_out)
+static inline struct virtq_slot *virtq_next_used(struct virtq *vq)
 {
     uint32_t id = dev_le32_get(&vq->used->ring[vq->n_used & vq->mask].id);
 
     if (VST_UNLIKELY(id >= vq->size || vq->slots[id].token == NULL)) {
-        vst_virtq_break(vq, id >= vq->size ? "used id beyond the queue"
-                                           : "used id of no request in flight");
+        vst_virtq_break_by_id(vq, id);
         return NULL;
     }
     vq->n_used++;
-    *id_out = (uint16_t)id;
     return &vq->slots[id];
 }
 
-/** An indirect chain's one descriptor is free again. Its slot's token must have been cleared. */
-static inline void virtq_release_indirect(struct virtq *vq, uint16_t id)
+static inline uint16_t virtq_id_of(const struct virtq *vq, const struct virtq_slot *slot)
 {
-    vq->free_ids[vq->n_free++] = id;
+    return (uint16_t)(slot - vq->slots);
 }
 
-/** A direct chain's descriptors are free again. */
-void vst_virtq_release_direct(struct virtq *vq, uint16_t id);
+/** An indirect chain's one descriptor is free again. */
+static inline void virtq_release(struct virtq *vq, const struct virtq_slot *slot)
+{
+    vq->free_ids[vq->n_free++] = virtq_id_of(vq, slot);
+}
+
+/** A direct chain's descriptors, `n` of them, are free again. */
+void vst_virtq_release_direct(struct virtq *vq, uint16_t id, uint32_t n);
 
 /**
  * Polling: keeps the device from interrupting. With EVENT_IDX that means moving used_event out of

@@ -18,8 +18,10 @@ struct shell_host {
     struct vst_block_registry *registry;
     const struct vst_pci_function *functions;
     size_t n_functions;
-    /** Next byte from the console, or -1 if there is none within timeout_ns (0: do not wait;
-     * UINT64_MAX: for ever). */
+    /**
+     * Next byte from the console, or -1 if there is none within timeout_ns (0: do not wait;
+     * UINT64_MAX: for ever).
+     */
     int (*console_read)(void *ctx, uint64_t timeout_ns);
     /** Ticks of a cheap counter and their number per second; for latencies. */
     uint64_t (*ticks)(void *ctx);
@@ -28,8 +30,10 @@ struct shell_host {
     bool interactive;
 };
 
-/** Exit status that shell_run returns when no `exit` was run: the caller goes on with
- * shell_interactive. */
+/**
+ * Exit status that shell_run returns when no `exit` was run: the caller goes on with
+ * shell_interactive.
+ */
 #define SHELL_NO_EXIT (-1)
 
 /**
@@ -39,8 +43,10 @@ struct shell_host {
  */
 int shell_run(const struct shell_host *host, const char *line);
 
-/** Reads and runs lines from the console until `exit`; a failing command does not end it. Returns
- * the exit status. */
+/**
+ * Reads and runs lines from the console until `exit`; a failing command does not end it. Returns
+ * the exit status.
+ */
 int shell_interactive(const struct shell_host *host);
 
 #endif

@@ -26,8 +26,10 @@ enum vst_block_op {
     VST_BLOCK_N_OPS
 };
 
-/** A piece of memory that takes part in a transfer. Any address; `bytes` a multiple of 512 in sum
- * over the request. */
+/**
+ * A piece of memory that takes part in a transfer. Any address; `bytes` a multiple of 512 in sum
+ * over the request.
+ */
 struct vst_block_segment {
     void *buffer;
     size_t bytes; /**< at least 1 */
@@ -66,8 +68,10 @@ struct vst_block_request_list {
     struct vst_block_request *first, *last;
 };
 
-/** What a device accepts in one go, and how it is divided. Checked by the driver: never zero or
- * absurd. */
+/**
+ * What a device accepts in one go, and how it is divided. Checked by the driver: never zero or
+ * absurd.
+ */
 struct vst_block_limits {
     uint64_t n_sectors;            /**< capacity, 512-byte units */
     uint32_t logical_block_bytes;  /**< power of two, 512 to 64 KiB: unit of addressing */
@@ -94,11 +98,26 @@ struct vst_block_stats {
 
 struct vst_block_device;
 
-/** One queue of a device; a driver's queue begins with it. Opaque to callers but for `device`,
- * `index`, `stats`. */
+/**
+ * What a request with one segment has to keep to be given to the driver without a further look.
+ * Derived from the device by vst_block_limits_changed; it stands in the queue, so that the common
+ * check touches nothing else.
+ */
+struct vst_block_plain_rule {
+    uint64_t n_sectors;   /**< capacity */
+    uint32_t max_sectors; /**< that one segment of one command carries; never above the capacity */
+    uint32_t block_mask;  /**< sectors per logical block - 1 */
+    uint32_t ops;         /**< bit 1 << op: may be done; none if the device is out of service */
+};
+
+/**
+ * One queue of a device; a driver's queue begins with it. Opaque to callers but for `device`,
+ * `index` and `stats`.
+ */
 struct vst_block_queue {
     struct vst_block_device *device;
     const struct vst_block_driver *driver;
+    struct vst_block_plain_rule plain;
     struct vst_block_request_list split; /**< accepted, not yet wholly issued */
     struct vst_block_request_list ready; /**< finished, not yet returned by poll */
     uint16_t index;
@@ -139,16 +158,22 @@ struct vst_block_part {
  * device, aligned.
  */
 struct vst_block_driver {
-    /** Issues the whole request as one command. VST_ERR_FULL changes nothing. */
+    /**
+     * Issues the whole request as one command and clears priv.split. VST_ERR_FULL changes nothing.
+     */
     enum vst_status (*submit)(struct vst_block_queue *queue, struct vst_block_request *request);
     /** Issues one part of a split request. VST_ERR_FULL changes nothing. */
     enum vst_status (*submit_part)(struct vst_block_queue *queue, struct vst_block_request *request,
                                    const struct vst_block_part *part);
-    /** Makes what was submitted visible to the device and rings the doorbell if the device wants
-     * it. */
+    /**
+     * Makes what was submitted visible to the device and rings the doorbell if the device wants
+     * it.
+     */
     void (*kick)(struct vst_block_queue *queue);
-    /** Stores up to `max` finished requests and returns their number. Calls vst_block_part_done for
-     * parts. */
+    /**
+     * Stores up to `max` finished requests and returns their number. Calls vst_block_part_done for
+     * parts.
+     */
     size_t (*poll)(struct vst_block_queue *queue, struct vst_block_request **done, size_t max);
     /** Whether poll would find something: one look at memory, nothing else. */
     bool (*ready)(const struct vst_block_queue *queue);
@@ -165,12 +190,16 @@ struct vst_block_driver {
 enum vst_status vst_block_submit(struct vst_block_queue *queue,
                                  struct vst_block_request *request) VST_MUST_USE;
 
-/** Rings the doorbell for all that was submitted since the last kick, unless the device asked not
- * to be told. */
+/**
+ * Rings the doorbell for all that was submitted since the last kick, unless the device asked not
+ * to be told.
+ */
 void vst_block_kick(struct vst_block_queue *queue);
 
-/** Stores up to `max` finished requests in `done`, in order of completion; returns how many. Never
- * blocks. */
+/**
+ * Stores up to `max` finished requests in `done`, in order of completion; returns how many. Never
+ * blocks.
+ */
 size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **done,
                       size_t max) VST_MUST_USE;
 
@@ -181,8 +210,16 @@ size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **
  */
 bool vst_block_ready(const struct vst_block_queue *queue);
 
-/** For drivers: a part of a split request has ended. True if that ended the request, which is then
- * to be returned. */
+/**
+ * For drivers: to be called once limits, read_only or broken of a device have been set or have
+ * changed.
+ */
+void vst_block_limits_changed(struct vst_block_device *device);
+
+/**
+ * For drivers: a part of a split request has ended. True if that ended the request, which is then
+ * to be returned.
+ */
 bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request *request,
                          uint64_t start_sector, enum vst_status status);
 
@@ -200,8 +237,10 @@ void vst_block_register(struct vst_block_registry *registry, struct vst_block_de
                         const char *prefix);
 void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_device *device);
 
-/** Finds by name ("vda"), path ("pci-0000:00:04.0") or serial ("serial=abc"). NULL if there is
- * none. */
+/**
+ * Finds by name ("vda"), path ("pci-0000:00:04.0") or serial ("serial=abc"). NULL if there is
+ * none.
+ */
 struct vst_block_device *vst_block_find(const struct vst_block_registry *registry,
                                         const char *name);
 

@@ -117,7 +117,8 @@ const char *vst_pci_capability_name(uint8_t id);
  * usable as the bodies of vst_platform.pci_config_read and _write.
  */
 
-/** Memory-mapped configuration space (PCIe 4, 7.2.2). `base` maps bus `first_bus` at its beginning.
+/**
+ * Memory-mapped configuration space (PCIe 4, 7.2.2). `base` maps bus `first_bus` at its beginning.
  */
 struct vst_pci_ecam {
     void *base;
@@ -129,8 +130,10 @@ uint32_t vst_pci_ecam_read(const struct vst_pci_ecam *ecam, struct vst_pci_addre
 void vst_pci_ecam_write(const struct vst_pci_ecam *ecam, struct vst_pci_address address,
                         uint16_t offset, uint8_t width_bytes, uint32_t value);
 
-/** Ports CF8/CFC (PCI 3.0, 3.2.2.3.2): segment 0, offsets below 256. Reads all ones where ports do
- * not exist. */
+/**
+ * Ports CF8/CFC (PCI 3.0, 3.2.2.3.2): segment 0, offsets below 256. Reads all ones where ports do
+ * not exist.
+ */
 uint32_t vst_pci_port_read(struct vst_pci_address address, uint16_t offset, uint8_t width_bytes);
 void vst_pci_port_write(struct vst_pci_address address, uint16_t offset, uint8_t width_bytes,
                         uint32_t value);

@@ -61,8 +61,10 @@ struct vst_platform {
      */
     void *(*alloc)(void *ctx, size_t bytes, size_t align_bytes, enum vst_memory_kind kind,
                    uint64_t *bus_addr);
-    /** Takes back what alloc gave; `bytes` and `kind` as then. Only after the device has confirmed
-     * its reset. */
+    /**
+     * Takes back what alloc gave; `bytes` and `kind` as then. Only after the device has confirmed
+     * its reset.
+     */
     void (*free)(void *ctx, void *memory, size_t bytes, enum vst_memory_kind kind);
 
     /**
@@ -76,16 +78,22 @@ struct vst_platform {
     void (*dma_unmap)(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction,
                       uint64_t bus_addr);
 
-    /** Nanoseconds since an arbitrary start; never goes back. Every bounded wait is measured with
-     * it. */
+    /**
+     * Nanoseconds since an arbitrary start; never goes back. Every bounded wait is measured with
+     * it.
+     */
     uint64_t (*time_ns)(void *ctx);
 
-    /** Called over and over while the library waits: a pause instruction, a scheduler's yield, a
-     * host call. */
+    /**
+     * Called over and over while the library waits: a pause instruction, a scheduler's yield, a
+     * host call.
+     */
     void (*relax)(void *ctx);
 
-    /** Takes one finished line without a line feed, e.g. "vblk0: device says ...". Text is valid
-     * during the call only. */
+    /**
+     * Takes one finished line without a line feed, e.g. "vblk0: device says ...". Text is valid
+     * during the call only.
+     */
     void (*log)(void *ctx, enum vst_log_level level, const char *text);
 };
 

@@ -14,13 +14,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Bytes of a sector. Requests and capacities count sectors of this size whatever a device's
- * logical block is. */
+/**
+ * Bytes of a sector. Requests and capacities count sectors of this size whatever a device's
+ * logical block is.
+ */
 #define VST_SECTOR_BYTES 512u
 #define VST_SECTOR_SHIFT 9u
 
-/** What a function says of its success. Every function that returns one must have its answer looked
- * at. */
+/**
+ * What a function says of its success. Every function that returns one must have its answer looked
+ * at.
+ */
 enum vst_status {
     VST_OK = 0,
     VST_ERR_INVALID,     /**< the caller's argument is wrong (alignment, sum of segments, unknown
@@ -48,7 +52,8 @@ const char *vst_status_name(enum vst_status status);
 
 #define VST_MUST_USE __attribute__((warn_unused_result))
 
-/** Formats checked like printf: FMT is the number of the format argument, ARGS of the first value.
+/**
+ * Formats checked like printf: FMT is the number of the format argument, ARGS of the first value.
  */
 #define VST_PRINTF(FMT, ARGS) __attribute__((format(printf, FMT, ARGS)))
 

@@ -6,8 +6,10 @@
 #include <vstor/block.h>
 #include <vstor/pci.h>
 
-/** One virtio structure that a vendor capability names, checked against its BAR.
- * (VIRTIO 1.2, 4.1.4) */
+/**
+ * One virtio structure that a vendor capability names, checked against its BAR.
+ * (VIRTIO 1.2, 4.1.4)
+ */
 struct vst_virtio_pci_structure {
     uint8_t type; /**< 1 common, 2 notify, 3 ISR, 4 device, 5 PCI configuration access, 8 shared
                      memory */
@@ -21,8 +23,10 @@ struct vst_virtio_pci_structure {
 
 #define VST_VIRTIO_PCI_MAX_STRUCTURES 16u
 
-/** Lists the virtio structures of a function; stores at most `max`, returns how many there are (up
- * to `max`). */
+/**
+ * Lists the virtio structures of a function; stores at most `max`, returns how many there are (up
+ * to `max`).
+ */
 size_t vst_virtio_pci_structures(const struct vst_platform *platform,
                                  const struct vst_pci_function *function,
                                  struct vst_virtio_pci_structure *structures, size_t max);

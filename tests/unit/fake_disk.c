@@ -47,6 +47,7 @@ static enum vst_status queue_command(struct fake_disk *disk, struct vst_block_re
 static enum vst_status disk_submit(struct vst_block_queue *queue, struct vst_block_request *request)
 {
     struct fake_disk *disk = disk_of(queue);
+    request->priv.split = false;
     struct vst_block_part part = {
         .start_sector = request->start_sector,
         .bytes = (uint32_t)(request->n_sectors * 512),
@@ -168,6 +169,7 @@ void fake_disk_init(struct fake_disk *disk, uint64_t sectors)
     disk->queue_list[0] = &disk->queue;
     disk->queue.device = &disk->device;
     disk->queue.driver = &disk_driver;
+    vst_block_limits_changed(&disk->device);
 }
 
 void fake_disk_destroy(struct fake_disk *disk)

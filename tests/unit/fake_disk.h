@@ -29,8 +29,10 @@ struct fake_disk {
     } waiting[FAKE_DISK_MAX_DEPTH];
 };
 
-/** A device of `sectors` sectors with generous limits, which the test may narrow before the first
- * request. */
+/**
+ * A device of `sectors` sectors with generous limits, which the test may narrow before the first
+ * request.
+ */
 void fake_disk_init(struct fake_disk *disk, uint64_t sectors);
 void fake_disk_destroy(struct fake_disk *disk);
 

@@ -87,8 +87,10 @@ struct fake_virtio_blk {
     } held[1024];
 };
 
-/** A device of `sectors` sectors with indirect descriptors, event index, flush and the usual
- * configuration. */
+/**
+ * A device of `sectors` sectors with indirect descriptors, event index, flush and the usual
+ * configuration.
+ */
 void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *platform,
                           uint64_t sectors);
 void fake_virtio_blk_destroy(struct fake_virtio_blk *blk);

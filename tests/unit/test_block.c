@@ -88,6 +88,7 @@ static void test_blocks_of_4096(void **state)
         .segments = &segment, .n_segments = 1, .start_sector = 8, .n_sectors = 8};
 
     disk.device.limits.logical_block_bytes = 4096;
+    vst_block_limits_changed(&disk.device);
     assert_int_equal(submit(&request), VST_OK);
     request.start_sector = 4;
     assert_int_equal(submit(&request), VST_ERR_INVALID);
@@ -106,9 +107,11 @@ static void test_broken_and_read_only(void **state)
         .op = VST_BLOCK_WRITE, .segments = &segment, .n_segments = 1, .n_sectors = 1};
 
     disk.device.read_only = true;
+    vst_block_limits_changed(&disk.device);
     assert_int_equal(submit(&request), VST_ERR_READ_ONLY);
     disk.device.read_only = false;
     disk.device.broken = true;
+    vst_block_limits_changed(&disk.device);
     assert_int_equal(submit(&request), VST_ERR_BROKEN);
 }
 
@@ -132,6 +135,7 @@ static void one_random_split(void)
     limits->max_segment_bytes = random_below(2) ? 512 + random_below(5000) : 1u << 20;
     limits->max_sectors = (1 + random_below(40)) * (limits->logical_block_bytes / 512);
     limits->depth = (uint16_t)(1 + random_below(8));
+    vst_block_limits_changed(&disk.device);
     disk.last_first = random_below(2);
     uint64_t block_sectors = limits->logical_block_bytes / 512;
     uint64_t n_sectors = (1 + random_below(30)) * block_sectors;
@@ -205,6 +209,7 @@ static void test_lowest_failing_part_is_named(void **state)
     struct vst_block_request request = {.segments = &segment, .n_segments = 1, .n_sectors = 64};
 
     disk.device.limits.max_sectors = 4;
+    vst_block_limits_changed(&disk.device);
     for (int last_first = 0; last_first < 2; last_first++) {
         disk.last_first = last_first;
         disk.fail_sector = 42;
@@ -228,6 +233,7 @@ static void test_split_requests_share_the_queue_with_others(void **state)
 
     disk.device.limits.max_sectors = 1;
     disk.device.limits.depth = 4;
+    vst_block_limits_changed(&disk.device);
     assert_int_equal(vst_block_submit(&disk.queue, &request), VST_OK);
     bool second_in = false;
     for (int i = 0; i < 1000 && n < 2; i++) {
@@ -296,6 +302,7 @@ static void test_byte_ranges(void **state)
     srand(99);
     for (int i = 0; i < 3000; i++) {
         disk.device.limits.logical_block_bytes = i % 2 ? 512 : 4096;
+        vst_block_limits_changed(&disk.device);
         size_t bytes = random_below(3) ? random_below(600) : random_below(sizeof(buffer));
         uint64_t offset = random_below((unsigned)(sizeof(model) - bytes));
         if (random_below(2)) {
@@ -339,6 +346,7 @@ static void test_byte_ranges_that_fail(void **state)
                      VST_ERR_IO);
     assert_int_equal(at, 1536);
     disk.device.read_only = true;
+    vst_block_limits_changed(&disk.device);
     assert_int_equal(vst_block_write_bytes(&disk.queue, 0, buffer, 1, bounce, 512, &at),
                      VST_ERR_READ_ONLY);
     assert_int_equal(disk.data[0], 0);

@@ -539,8 +539,10 @@ static void test_random_traffic_in_every_shape(void **state)
     }
 }
 
-/** More than 2 x 65536 requests, in batches of every size: a doorbell that is not rung when it must
- * be ends the test. */
+/**
+ * More than 2 x 65536 requests, in batches of every size: a doorbell that is not rung when it must
+ * be ends the test.
+ */
 static void test_indices_wrap_at_65536_and_no_kick_is_lost(void **state)
 {
     static const uint64_t refused[] = {0, VIRTIO_BIT(VIRTIO_F_EVENT_IDX),
@@ -707,6 +709,7 @@ static void test_error_names_the_sector_and_spares_the_neighbours(void **state)
     f->config.max_segments = 1;
     assert_int_equal(attach(f), VST_OK);
     f->device->limits.max_sectors = 8; /* so that the request is split */
+    vst_block_limits_changed(f->device);
     f->blk.fail_sector = 21;
     static char buffer[64 * 512];
     struct vst_block_segment segment;
@@ -866,6 +869,7 @@ static void test_split_request_ends_when_the_device_dies(void **state)
     f->config.queue_size = 4;
     assert_int_equal(attach(f), VST_OK);
     f->device->limits.max_sectors = 1;
+    vst_block_limits_changed(f->device);
     f->blk.answers_nothing = true;
     static char buffer[64 * 512];
     struct vst_block_segment segment;

@@ -21,8 +21,10 @@ static inline void arch_observe_barrier(void)
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
 
-/** All stores before are visible before any load after: between publishing and looking at the other
- * side again. */
+/**
+ * All stores before are visible before any load after: between publishing and looking at the other
+ * side again.
+ */
 static inline void arch_full_barrier(void)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
