@@ -2,23 +2,23 @@
 /*
  * vstor/pci.h: finding PCI functions and making them usable.
  *
- * Order of calls: describe the host (struct vst_pci_host), vst_pci_scan, vst_pci_assign, then for
- * each function that is wanted vst_pci_enable. None of these blocks; all are for one CPU at a time.
+ * Order of calls: describe the host (struct vst_pci_host), vst_pci_scan, vst_pci_assign, then for each function that is
+ * wanted vst_pci_enable. None of these blocks; all are for one CPU at a time.
  */
 #ifndef VSTOR_PCI_H
 #define VSTOR_PCI_H
 
 #include <vstor/platform.h>
 
-#define VST_PCI_N_BARS           6u
+#define VST_PCI_N_BARS          6u
 #define VST_PCI_MAX_CAPABILITIES 48u /**< as many as fit 192 bytes of 4-byte capabilities */
-#define VST_PCI_VENDOR_VIRTIO    0x1af4u
+#define VST_PCI_VENDOR_VIRTIO   0x1af4u
 
 enum vst_pci_bar_kind {
-    VST_PCI_BAR_NONE,     /**< not implemented, or the upper half of the 64-bit BAR before it */
-    VST_PCI_BAR_IO,       /**< I/O ports */
-    VST_PCI_BAR_MEMORY32, /**< memory below 4 GiB */
-    VST_PCI_BAR_MEMORY64, /**< memory anywhere; takes two BAR registers */
+    VST_PCI_BAR_NONE,       /**< not implemented, or the upper half of the 64-bit BAR before it */
+    VST_PCI_BAR_IO,         /**< I/O ports */
+    VST_PCI_BAR_MEMORY32,   /**< memory below 4 GiB */
+    VST_PCI_BAR_MEMORY64,   /**< memory anywhere; takes two BAR registers */
 };
 
 struct vst_pci_bar {
@@ -50,10 +50,10 @@ struct vst_pci_function {
     uint8_t header_type; /**< 0 device, 1 PCI-to-PCI bridge, 2 CardBus; multifunction bit removed */
     uint8_t interrupt_pin; /**< 0 none, 1 INTA to 4 INTD */
     uint8_t interrupt_line;
+    uint16_t command; /**< command register as the scan found it */
     struct vst_pci_bar bars[VST_PCI_N_BARS];
     uint8_t n_capabilities;
-    bool
-        capabilities_malformed; /**< the list loops or leaves its range; what came before is kept */
+    bool capabilities_malformed; /**< the list loops or leaves its range; what came before is kept */
     struct vst_pci_capability capabilities[VST_PCI_MAX_CAPABILITIES];
     /* bridges (header type 1) only */
     uint8_t secondary_bus, subordinate_bus;
@@ -62,9 +62,8 @@ struct vst_pci_function {
 };
 
 /**
- * What the machine says of its PCI. Windows are where BARs that firmware left at 0 may be placed;
- * the ranges of BARs already assigned inside them are avoided. An empty window means nothing can be
- * placed there.
+ * What the machine says of its PCI. Windows are where BARs that firmware left at 0 may be placed; the ranges of BARs
+ * already assigned inside them are avoided. An empty window means nothing can be placed there.
  */
 struct vst_pci_host {
     const struct vst_platform *platform;
@@ -74,28 +73,31 @@ struct vst_pci_host {
 };
 
 /**
- * Finds every function: from each root bus through all bridges (buses firmware left unnumbered are
- * numbered), then any further root bus. BARs are sized with decoding off and decoding is restored.
- * Fills `functions` in ascending order of bus, device, function and stores their number.
- * VST_ERR_TOO_LARGE if there are more than `max` (the first `max` are stored). (PCIe 4, 7.5;
- * PCI-to-PCI bridge 1.2, 3.2)
+ * Finds every function: from each root bus through all bridges (buses firmware left unnumbered are numbered), then any
+ * further root bus. BARs are sized with decoding off and decoding is restored. Fills `functions` in ascending order of
+ * bus, device, function and stores their number. VST_ERR_TOO_LARGE if there are more than `max` (the first `max` found,
+ * root buses first, are stored), VST_ERR_INVALID if the host has no bus. A bridge for which no bus number was left has
+ * secondary_bus 0 and nothing behind it. Takes about 2 KiB of stack. (PCIe 4, 7.5; PCI-to-PCI bridge 1.2, 3.2)
  */
-enum vst_status vst_pci_scan(const struct vst_pci_host *host, struct vst_pci_function *functions,
-                             size_t max, size_t *n_functions) VST_MUST_USE;
+enum vst_status vst_pci_scan(const struct vst_pci_host *host, struct vst_pci_function *functions, size_t max,
+                             size_t *n_functions) VST_MUST_USE;
 
 /**
- * Places every BAR and bridge window that firmware left at 0, largest first, inside the host's
- * windows, and programs them. What is assigned stays where it is. VST_ERR_NO_MEMORY if something
- * did not fit: the rest is placed all the same and what did not fit has `assigned` false. With
- * `all`, forgets what firmware did and places everything anew (the caller vouches that no device is
- * in use).
+ * Places every BAR and bridge window that firmware left at 0, largest first, inside the host's windows, and programs
+ * them; takes the array as vst_pci_scan left it. What is assigned stays where it is, and so does a bridge's window with
+ * something assigned in it; an idle window that is too small is placed anew. 64-bit BARs go above 4 GiB where they can.
+ * VST_ERR_NO_MEMORY if something did not fit: the rest is placed all the same and what did not fit has `assigned` false.
+ * With `all`, forgets what firmware did, bus numbers excepted, and places everything anew (the caller vouches that no
+ * device is in use); expansion ROMs are then disabled. Decoding of each function is left as it was, but for what would
+ * claim address 0. Host bridges are never touched. Touches nothing if all BARs have an address and `all` is false.
  */
-enum vst_status vst_pci_assign(const struct vst_pci_host *host, struct vst_pci_function *functions,
-                               size_t n_functions, bool all) VST_MUST_USE;
+enum vst_status vst_pci_assign(const struct vst_pci_host *host, struct vst_pci_function *functions, size_t n_functions,
+                               bool all) VST_MUST_USE;
 
 /**
- * Lets the function decode memory and ports, and master the bus; also each bridge above it. INTx is
- * switched off until a driver asks for it. (PCIe 4, 7.5.1.1.3)
+ * Lets the function decode memory and ports, and master the bus; also each bridge above it. INTx is switched off until
+ * a driver asks for it. Ports (or memory) are left out if the function has such BARs and none of them has an address.
+ * `functions` is the array of the scan, `function` an element or a copy of one. (PCIe 4, 7.5.1.1.3)
  */
 void vst_pci_enable(const struct vst_platform *platform, const struct vst_pci_function *functions,
                     const struct vst_pci_function *function);
@@ -113,29 +115,23 @@ const char *vst_pci_class_name(uint8_t base_class, uint8_t sub_class);
 const char *vst_pci_capability_name(uint8_t id);
 
 /*
- * Two ways to reach configuration space on PC-like machines, for platforms that have them. Both are
- * usable as the bodies of vst_platform.pci_config_read and _write.
+ * Two ways to reach configuration space on PC-like machines, for platforms that have them. Both are usable as the
+ * bodies of vst_platform.pci_config_read and _write.
  */
 
-/**
- * Memory-mapped configuration space (PCIe 4, 7.2.2). `base` maps bus `first_bus` at its beginning.
- */
+/** Memory-mapped configuration space (PCIe 4, 7.2.2). `base` maps bus `first_bus` at its beginning. */
 struct vst_pci_ecam {
     void *base;
     uint16_t segment;
     uint8_t first_bus, last_bus;
 };
-uint32_t vst_pci_ecam_read(const struct vst_pci_ecam *ecam, struct vst_pci_address address,
-                           uint16_t offset, uint8_t width_bytes);
-void vst_pci_ecam_write(const struct vst_pci_ecam *ecam, struct vst_pci_address address,
-                        uint16_t offset, uint8_t width_bytes, uint32_t value);
+uint32_t vst_pci_ecam_read(const struct vst_pci_ecam *ecam, struct vst_pci_address address, uint16_t offset,
+                           uint8_t width_bytes);
+void vst_pci_ecam_write(const struct vst_pci_ecam *ecam, struct vst_pci_address address, uint16_t offset,
+                        uint8_t width_bytes, uint32_t value);
 
-/**
- * Ports CF8/CFC (PCI 3.0, 3.2.2.3.2): segment 0, offsets below 256. Reads all ones where ports do
- * not exist.
- */
+/** Ports CF8/CFC (PCI 3.0, 3.2.2.3.2): segment 0, offsets below 256. Reads all ones where ports do not exist. */
 uint32_t vst_pci_port_read(struct vst_pci_address address, uint16_t offset, uint8_t width_bytes);
-void vst_pci_port_write(struct vst_pci_address address, uint16_t offset, uint8_t width_bytes,
-                        uint32_t value);
+void vst_pci_port_write(struct vst_pci_address address, uint16_t offset, uint8_t width_bytes, uint32_t value);
 
 #endif
