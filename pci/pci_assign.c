@@ -248,7 +248,7 @@ static void measure_window(struct plan *plan, size_t index, enum vst_pci_space s
             return;
         (void)vst_pci_bridge_window_close(plan->host->platform, bridge, space);
     }
-    if (demand.last <= LAST_BELOW_4G)
+    if (space == VST_PCI_SPACE_PREFETCHABLE && demand.last <= LAST_BELOW_4G)
         *traits &= (uint8_t)~PREFETCHABLE_WIDE;
     *traits |= (uint8_t)AWAITS(space);
     window->first = demand.align;
