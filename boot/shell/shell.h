@@ -18,22 +18,20 @@ struct shell_host {
     struct vst_block_registry *registry;
     const struct vst_pci_function *functions;
     size_t n_functions;
-    /**
-     * Next byte from the console, or -1 if there is none within timeout_ns (0: do not wait;
-     * UINT64_MAX: for ever).
-     */
+    /** Next byte from the console, or -1 if there is none within timeout_ns (0: do not wait;
+     * UINT64_MAX: for ever). */
     int (*console_read)(void *ctx, uint64_t timeout_ns);
     /** Ticks of a cheap counter and their number per second; for latencies. */
     uint64_t (*ticks)(void *ctx);
     uint64_t ticks_per_second;
     /** True when standard input is somebody's console: prompts, editing, progress bars. */
     bool interactive;
+    /** Starts the machine again and does not return; NULL where there is no way. */
+    void (*reboot)(void *ctx);
 };
 
-/**
- * Exit status that shell_run returns when no `exit` was run: the caller goes on with
- * shell_interactive.
- */
+/** Exit status that shell_run returns when no `exit` was run: the caller goes on with
+ * shell_interactive. */
 #define SHELL_NO_EXIT (-1)
 
 /**
@@ -44,8 +42,9 @@ struct shell_host {
 int shell_run(const struct shell_host *host, const char *line);
 
 /**
- * Reads and runs lines from the console until `exit`; a failing command does not end it. Returns
- * the exit status.
+ * Reads and runs lines from the console until `exit`, Ctrl-D or the end of input; a failing command
+ * does not end it. Returns the exit status: that of `exit`, else 0, or without a person at the
+ * console 1 if the last line failed.
  */
 int shell_interactive(const struct shell_host *host);
 

@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A benchmark in fio's words. What it costs itself is counted against the driver, so all that can
+ * be done before and after is: in the measured part an I/O touches its start sector, its time stamp
+ * and one bucket of the histogram; the clock is read and the doorbell rung once per batch of
+ * completions.
+ */
+#include "commands.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "console.h"
+#include "histogram.h"
+#include "marks.h"
+#include "pattern.h"
+#include "size.h"
+
+#define NS_PER_S            1000000000u
+#define DEFAULT_BLOCK_BYTES 4096u
+#define DEFAULT_DEPTH       32u
+#define DEFAULT_RUNTIME_S   2u
+#define MAX_RUNTIME_S       86400u
+#define MAX_BLOCK_BYTES     (64u << 20)
+#define WARM_UP_IOS         1000u
+#define BUFFER_ALIGN        4096u
+#define LOOKS_PER_SECOND    10u
+#define RANDOM_MULTIPLIER   6364136223846793005u
+#define RANDOM_INCREMENT    1442695040888963407u
+
+struct slot {
+    struct vst_block_request request; /* first, so that what poll returns leads back here */
+    uint64_t issued_ticks;
+    struct vst_block_segment segment;
+};
+
+/* Where the next I/O goes. */
+struct cursor {
+    bool random;
+    uint64_t random_state;
+    uint64_t next_block, n_blocks;
+    uint64_t first_sector, block_sectors;
+};
+
+struct job {
+    const char *rw;
+    bool write, random;
+    uint64_t block_bytes, depth, n_ios, runtime_ns, offset, bytes, seed;
+};
+
+struct bench {
+    const struct shell_context *context;
+    struct job job;
+    struct cursor cursor;
+    struct slot *slots;
+    struct vst_block_request **done;
+    struct slot **held; /* slots that found the queue full */
+    size_t n_held;
+    void *memory;
+    struct histogram *histogram;
+    /* of one window */
+    uint64_t end_ticks, look_ticks;
+    bool interrupted;
+    enum vst_status status; /* of a submit that was refused: nothing more is issued */
+    uint64_t refused_bytes;
+    uint64_t n_errors, first_error_bytes;
+    enum vst_status first_error;
+};
+
+/* What the measured part did. */
+struct result {
+    uint64_t n_ios, n_errors, ns, ticks, kicks, interrupts;
+};
+
+static inline uint64_t now_ticks(const struct bench *bench)
+{
+    const struct shell_host *host = bench->context->host;
+
+    return host->ticks(host->ctx);
+}
+
+/* ---------------------------------------------------------------- the measured part */
+
+static inline uint64_t next_sector(struct cursor *cursor)
+{
+    uint64_t block;
+
+    if (cursor->random) {
+        cursor->random_state = cursor->random_state * RANDOM_MULTIPLIER + RANDOM_INCREMENT;
+        /* The high half of the product is evenly spread below n_blocks, without a division. */
+        block = (uint64_t)((unsigned __int128)cursor->random_state * cursor->n_blocks >> 64);
+    } else {
+        block = cursor->next_block++;
+        if (cursor->next_block == cursor->n_blocks)
+            cursor->next_block = 0;
+    }
+    return cursor->first_sector + block * cursor->block_sectors;
+}
+
+static inline enum vst_status issue(struct vst_block_queue *queue, struct slot *slot,
+                                    struct cursor *cursor, uint64_t now)
+{
+    slot->request.start_sector = next_sector(cursor);
+    slot->issued_ticks = now;
+    return vst_block_submit(queue, &slot->request);
+}
+
+static __attribute__((noinline)) void note_error(struct bench *bench, const struct slot *slot)
+{
+    if (bench->n_errors++ > 0)
+        return;
+    bench->first_error = slot->request.status;
+    bench->first_error_bytes = slot->request.error_sector * VST_SECTOR_BYTES;
+}
+
+/* A full queue is tried again when something has ended; whatever else refuses a request ends the
+ * run. */
+static __attribute__((noinline)) void note_refusal(struct bench *bench, struct slot *slot,
+                                                   enum vst_status status)
+{
+    bench->held[bench->n_held++] = slot;
+    if (status == VST_ERR_FULL || bench->status != VST_OK)
+        return;
+    bench->status = status;
+    bench->refused_bytes = slot->request.start_sector * VST_SECTOR_BYTES;
+}
+
+/*
+ * Waits until something has ended. Empty looks are waiting, not work, and are counted apart; the
+ * look that finds something is work again, so its bracket is begun anew and closed while empty.
+ */
+static __attribute__((noinline)) size_t wait_for_some(struct bench *bench)
+{
+    const struct vst_platform *platform = bench->context->host->platform;
+
+    for (;;) {
+        MARK(MARK_SPIN);
+        size_t n = vst_block_poll(bench->context->queue, bench->done, bench->job.depth);
+        if (n > 0) {
+            MARK(MARK_SPIN);
+            MARK(MARK_SPIN | MARK_END);
+            return n;
+        }
+        platform->relax(platform->ctx);
+        MARK(MARK_SPIN | MARK_END);
+    }
+}
+
+static void set_next_look(struct bench *bench, uint64_t now)
+{
+    bench->look_ticks = now + bench->context->host->ticks_per_second / LOOKS_PER_SECOND;
+    if (bench->look_ticks > bench->end_ticks)
+        bench->look_ticks = bench->end_ticks;
+}
+
+/* Called some ten times a second. True if the window is to end. */
+static __attribute__((noinline)) bool look_around(struct bench *bench, uint64_t now)
+{
+    const struct shell_host *host = bench->context->host;
+
+    bench->interrupted = console_interrupted(host);
+    set_next_look(bench, now);
+    return bench->interrupted || now >= bench->end_ticks;
+}
+
+/*
+ * Submits and completes exactly n_ios, or as many as end_ticks allows, at constant depth. Nothing
+ * is in flight before and after. Returns how many were done.
+ */
+static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64_t n_ios)
+{
+    struct vst_block_queue *queue = bench->context->queue;
+    struct histogram *histogram = bench->histogram;
+    struct vst_block_request **done = bench->done;
+    struct cursor cursor = bench->cursor;
+    uint64_t remaining = n_ios, n_done = 0, depth = bench->job.depth, n_in_flight = 0;
+    uint64_t now = now_ticks(bench);
+
+    for (size_t i = 0; i < depth; i++)
+        bench->held[i] = &bench->slots[depth - 1 - i];
+    bench->n_held = depth;
+    for (;;) {
+        /* 1. Slots that wait: all of them at the start, later only such as found the queue full. */
+        while (VST_UNLIKELY(bench->n_held > 0) && remaining > 0) {
+            struct slot *slot = bench->held[--bench->n_held];
+            enum vst_status status = issue(queue, slot, &cursor, now);
+            if (status != VST_OK) {
+                note_refusal(bench, slot, status);
+                remaining = status == VST_ERR_FULL ? remaining : 0;
+                break;
+            }
+            remaining--;
+            n_in_flight++;
+        }
+        vst_block_kick(queue);
+        if (n_in_flight == 0)
+            break;
+        /* 2. What has ended. */
+        size_t n = vst_block_poll(queue, done, depth);
+        if (n == 0)
+            n = wait_for_some(bench);
+        now = now_ticks(bench);
+        n_in_flight -= n;
+        n_done += n;
+        if (VST_UNLIKELY(now >= bench->look_ticks) && look_around(bench, now))
+            remaining = 0;
+        /* 3. The same slots again, elsewhere. */
+        for (size_t i = 0; i < n; i++) {
+            struct slot *slot = (struct slot *)done[i];
+            histogram_add(histogram, now - slot->issued_ticks);
+            if (VST_UNLIKELY(slot->request.status != VST_OK))
+                note_error(bench, slot);
+            if (remaining == 0)
+                continue;
+            enum vst_status status = issue(queue, slot, &cursor, now);
+            if (VST_UNLIKELY(status != VST_OK)) {
+                note_refusal(bench, slot, status);
+                remaining = status == VST_ERR_FULL ? remaining : 0;
+                continue;
+            }
+            remaining--;
+            n_in_flight++;
+        }
+    }
+    bench->cursor = cursor;
+    if (remaining > 0 && bench->status == VST_OK)
+        bench->status = VST_ERR_FULL;
+    return n_done;
+}
+
+/* ---------------------------------------------------------------- before and after */
+
+static void set_limits(struct bench *bench, uint64_t max_ns)
+{
+    uint64_t ticks_per_second = bench->context->host->ticks_per_second;
+    uint64_t now = now_ticks(bench);
+
+    bench->end_ticks = vst_add_saturated_u64(now, scale_u64(max_ns, ticks_per_second, NS_PER_S));
+    set_next_look(bench, now);
+}
+
+static void warm_up(struct bench *bench)
+{
+    const struct job *job = &bench->job;
+    uint64_t n = job->n_ios / 10 < WARM_UP_IOS ? job->n_ios / 10 : WARM_UP_IOS;
+
+    if (n < 2 * job->depth)
+        n = 2 * job->depth;
+    set_limits(bench, job->runtime_ns / 10 < NS_PER_S ? job->runtime_ns / 10 : NS_PER_S);
+    run_window(bench, n);
+    memset(bench->histogram, 0, sizeof(*bench->histogram));
+}
+
+static struct result measure(struct bench *bench)
+{
+    const struct vst_platform *platform = bench->context->host->platform;
+    struct vst_block_queue *queue = bench->context->queue;
+    struct vst_block_stats before = queue->stats;
+    uint64_t n_errors_before = bench->n_errors;
+    struct result result;
+
+    set_limits(bench, bench->job.runtime_ns);
+    result.ns = platform->time_ns(platform->ctx);
+    result.ticks = now_ticks(bench);
+    MARK(MARK_BENCH);
+    result.n_ios = run_window(bench, bench->job.n_ios);
+    MARK(MARK_BENCH | MARK_END);
+    result.ticks = now_ticks(bench) - result.ticks;
+    result.ns = platform->time_ns(platform->ctx) - result.ns;
+    result.kicks = queue->stats.kicks - before.kicks;
+    result.interrupts = queue->stats.interrupts - before.interrupts;
+    result.n_errors = bench->n_errors - n_errors_before;
+    return result;
+}
+
+static bool allocate(struct bench *bench)
+{
+    const struct job *job = &bench->job;
+    size_t data_bytes = (size_t)(job->depth * job->block_bytes);
+
+    bench->slots = calloc(job->depth, sizeof(*bench->slots));
+    bench->done = calloc(job->depth, sizeof(*bench->done));
+    bench->held = calloc(job->depth, sizeof(*bench->held));
+    bench->histogram = calloc(1, sizeof(*bench->histogram));
+    bench->memory = malloc(data_bytes + BUFFER_ALIGN);
+    if (bench->slots != NULL && bench->done != NULL && bench->held != NULL &&
+        bench->histogram != NULL && bench->memory != NULL)
+        return true;
+    return shell_fail(bench->context, VST_ERR_NO_MEMORY, "no memory: %" PRIu64 " bytes needed",
+                      (uint64_t)data_bytes);
+}
+
+static void release(struct bench *bench)
+{
+    free(bench->memory);
+    free(bench->histogram);
+    free(bench->held);
+    free(bench->done);
+    free(bench->slots);
+}
+
+static void prepare(struct bench *bench)
+{
+    const struct job *job = &bench->job;
+    uint8_t *data = bench->memory;
+
+    data += -(uintptr_t)data % BUFFER_ALIGN;
+    if (job->write)
+        pattern_fill(job->seed, 0, data, (size_t)(job->depth * job->block_bytes));
+    for (size_t i = 0; i < job->depth; i++) {
+        struct slot *slot = &bench->slots[i];
+        slot->segment.buffer = data + i * job->block_bytes;
+        slot->segment.bytes = (size_t)job->block_bytes;
+        slot->request.op = job->write ? VST_BLOCK_WRITE : VST_BLOCK_READ;
+        slot->request.n_segments = 1;
+        slot->request.segments = &slot->segment;
+        slot->request.n_sectors = job->block_bytes / VST_SECTOR_BYTES;
+    }
+    bench->cursor = (struct cursor){
+        .random = job->random,
+        .random_state = job->seed,
+        .n_blocks = job->bytes / job->block_bytes,
+        .first_sector = job->offset / VST_SECTOR_BYTES,
+        .block_sectors = job->block_bytes / VST_SECTOR_BYTES,
+    };
+}
+
+/* ---------------------------------------------------------------- what was asked for */
+
+static bool parse_rw(const struct shell_context *context, struct job *job)
+{
+    static const struct {
+        const char *name;
+        bool write, random;
+    } modes[] = {
+        {"read", false, false},
+        {"write", true, false},
+        {"randread", false, true},
+        {"randwrite", true, true},
+    };
+    const char *rw = shell_option(context, "rw=");
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(modes); i++) {
+        if (strcmp(rw != NULL ? rw : "randread", modes[i].name) != 0)
+            continue;
+        job->rw = modes[i].name;
+        job->write = modes[i].write;
+        job->random = modes[i].random;
+        return true;
+    }
+    return shell_fail_usage(context, "rw=%s is none of read, write, randread, randwrite", rw);
+}
+
+static bool parse_shape(const struct shell_context *context, struct job *job)
+{
+    const struct vst_block_limits *limits = &context->device->limits;
+
+    if (!shell_option_number(context, "bs=", DEFAULT_BLOCK_BYTES, &job->block_bytes) ||
+        !shell_option_number(context, "iodepth=", DEFAULT_DEPTH, &job->depth) ||
+        !shell_option_number(context, "seed=", 1, &job->seed))
+        return false;
+    if (job->block_bytes == 0 || job->block_bytes % limits->logical_block_bytes != 0)
+        return shell_fail_usage(context,
+                                "bs=%" PRIu64 " is not a multiple of the logical block of %u bytes",
+                                job->block_bytes, (unsigned)limits->logical_block_bytes);
+    if (job->block_bytes > MAX_BLOCK_BYTES)
+        return shell_fail_usage(context, "bs=%" PRIu64 " is more than 64M", job->block_bytes);
+    if (job->depth < 1 || job->depth > limits->depth)
+        return shell_fail_usage(context,
+                                "iodepth=%" PRIu64 " is not between 1 and the %u that %s takes",
+                                job->depth, limits->depth, context->device->name);
+    return true;
+}
+
+static bool parse_length(const struct shell_context *context, struct job *job)
+{
+    bool counted = shell_option(context, "number_ios=") != NULL;
+    bool timed = shell_option(context, "runtime=") != NULL;
+    uint64_t seconds;
+
+    if (!shell_option_number(context, "number_ios=", UINT64_MAX, &job->n_ios) ||
+        !shell_option_number(context, "runtime=", counted ? MAX_RUNTIME_S : DEFAULT_RUNTIME_S,
+                             &seconds))
+        return false;
+    if (job->n_ios == 0)
+        return shell_fail_usage(context, "number_ios=0 leaves nothing to do");
+    if (timed && (seconds == 0 || seconds > MAX_RUNTIME_S))
+        return shell_fail_usage(context, "runtime= is 1 to %u seconds", MAX_RUNTIME_S);
+    job->runtime_ns = seconds * NS_PER_S;
+    return true;
+}
+
+static bool parse_area(const struct shell_context *context, struct job *job)
+{
+    uint64_t end = shell_device_bytes(context->device);
+    uint32_t block = context->device->limits.logical_block_bytes;
+
+    if (!shell_option_number(context, "offset=", 0, &job->offset) ||
+        !shell_option_number(context, "size=", job->offset < end ? end - job->offset : 0,
+                             &job->bytes) ||
+        !shell_range_is_inside(context, job->offset, job->bytes))
+        return false;
+    if (job->offset % block != 0)
+        return shell_fail_usage(
+            context, "offset=%" PRIu64 " is not a multiple of the logical block of %u bytes",
+            job->offset, (unsigned)block);
+    if (job->bytes < job->block_bytes)
+        return shell_fail_usage(context,
+                                "an area of %" PRIu64 " bytes holds no block of %" PRIu64 " bytes",
+                                job->bytes, job->block_bytes);
+    return true;
+}
+
+/* ---------------------------------------------------------------- telling */
+
+static void print_result(const struct bench *bench, const struct result *result)
+{
+    const struct job *job = &bench->job;
+    const struct shell_context *context = bench->context;
+    uint64_t rate = scale_u64(result->n_ios * job->block_bytes, NS_PER_S, result->ns);
+    char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES], c[SIZE_TEXT_BYTES];
+
+    printf("%s: rw=%s, bs=%s, iodepth=%" PRIu64 ", %" PRIu64 " I/Os in %s\n", context->device->name,
+           job->rw, size_text(job->block_bytes, a), job->depth, result->n_ios,
+           duration_text(result->ns, b));
+    printf("  IOPS %" PRIu64 ", bandwidth %s MiB/s, errors %" PRIu64 "\n",
+           scale_u64(result->n_ios, NS_PER_S, result->ns), ratio_text(rate, 1u << 20, 1, a),
+           result->n_errors);
+    printf("  per I/O: kicks %s, interrupts %s, ticks %s\n",
+           ratio_text(result->kicks, result->n_ios, 3, a),
+           ratio_text(result->interrupts, result->n_ios, 3, b),
+           ratio_text(result->ticks, result->n_ios, 0, c));
+}
+
+static uint64_t ticks_to_ns(const struct bench *bench, uint64_t ticks)
+{
+    return scale_u64(ticks, NS_PER_S, bench->context->host->ticks_per_second);
+}
+
+struct latency {
+    const char *name, *key;
+    uint64_t ns;
+};
+
+#define N_LATENCIES 6
+
+static void summarise_latencies(const struct bench *bench, struct latency latencies[N_LATENCIES])
+{
+    struct histogram_summary summary = histogram_summarise(bench->histogram);
+
+    latencies[0] = (struct latency){"min", "min", ticks_to_ns(bench, summary.min)};
+    latencies[1] = (struct latency){"mean", "mean", ticks_to_ns(bench, summary.mean)};
+    latencies[2] = (struct latency){"p50", "p50", ticks_to_ns(bench, summary.p50)};
+    latencies[3] = (struct latency){"p99", "p99", ticks_to_ns(bench, summary.p99)};
+    latencies[4] = (struct latency){"p99.9", "p999", ticks_to_ns(bench, summary.p999)};
+    latencies[5] = (struct latency){"max", "max", ticks_to_ns(bench, summary.max)};
+}
+
+static void print_latencies(const struct bench *bench)
+{
+    struct latency latencies[N_LATENCIES];
+    char text[SIZE_TEXT_BYTES];
+
+    summarise_latencies(bench, latencies);
+    fputs("  lat:", stdout);
+    for (unsigned i = 0; i < N_LATENCIES; i++)
+        printf("%s %s %s", i ? "," : "", latencies[i].name, duration_text(latencies[i].ns, text));
+    putchar('\n');
+}
+
+static void print_json(const struct bench *bench, const struct result *result)
+{
+    const struct job *job = &bench->job;
+    struct latency latencies[N_LATENCIES];
+    char iops[SIZE_TEXT_BYTES];
+    struct json json;
+
+    shell_json_open(bench->context, &json);
+    json_text(&json, "rw", job->rw);
+    json_u64(&json, "bs", job->block_bytes);
+    json_u64(&json, "iodepth", job->depth);
+    json_u64(&json, "ios", result->n_ios);
+    json_u64(&json, "bytes", result->n_ios * job->block_bytes);
+    json_u64(&json, "errors", result->n_errors);
+    json_u64(&json, "ns", result->ns);
+    json_number(
+        &json, "iops",
+        ratio_text(scale_u64(result->n_ios, (uint64_t)NS_PER_S * 100, result->ns), 100, 2, iops));
+    json_object_open(&json, "lat_ns");
+    summarise_latencies(bench, latencies);
+    for (unsigned i = 0; i < N_LATENCIES; i++)
+        json_u64(&json, latencies[i].key, latencies[i].ns);
+    json_object_close(&json);
+    json_u64(&json, "kicks", result->kicks);
+    json_u64(&json, "interrupts", result->interrupts);
+    json_u64(&json, "tsc", result->ticks);
+    json_close(&json);
+}
+
+static bool judge(const struct bench *bench)
+{
+    if (bench->interrupted)
+        return shell_fail_interrupted(bench->context);
+    if (bench->n_errors > 0)
+        return shell_fail_at(bench->context, bench->first_error, bench->first_error_bytes);
+    if (bench->status != VST_OK)
+        return shell_fail_at(bench->context, bench->status, bench->refused_bytes);
+    return true;
+}
+
+static bool run_and_report(struct bench *bench)
+{
+    struct result result;
+
+    prepare(bench);
+    warm_up(bench);
+    if (bench->interrupted || bench->status != VST_OK)
+        return judge(bench);
+    result = measure(bench);
+    if (result.n_ios > 0) {
+        if (bench->context->json) {
+            print_json(bench, &result);
+        } else {
+            print_result(bench, &result);
+            print_latencies(bench);
+        }
+    }
+    return judge(bench);
+}
+
+static bool run_bench(struct shell_context *context)
+{
+    struct bench bench = {.context = context};
+    bool ok = false;
+
+    if (!parse_rw(context, &bench.job) || !parse_shape(context, &bench.job) ||
+        !parse_length(context, &bench.job) || !parse_area(context, &bench.job))
+        return false;
+    if (allocate(&bench))
+        ok = run_and_report(&bench);
+    release(&bench);
+    return ok;
+}
+
+static const char *const options_bench[] = {
+    "rw=", "bs=", "iodepth=", "number_ios=", "runtime=", "size=", "offset=", "seed=", NULL};
+
+const struct shell_command command_bench = {
+    .name = "bench",
+    .usage = "DEV [rw=MODE] [bs=SIZE] [iodepth=N] [number_ios=N|runtime=S] ...",
+    .summary = "Measures the speed of a device",
+    .help = "    rw=read|write|randread|randwrite   default randread. write and randwrite\n"
+            "                    DESTROY what is on the device\n"
+            "    bs=SIZE         bytes per I/O, default 4k\n"
+            "    iodepth=N       I/Os in flight, default 32 (fio's is 1)\n"
+            "    number_ios=N    ends after so many I/Os\n"
+            "    runtime=S       ends after so many seconds; 2 if neither is given\n"
+            "    offset=, size=  the area, default the whole device\n"
+            "    seed=N          of the random offsets and of the data written, default 1\n"
+            "A warm-up comes first and does not count. Nothing is flushed.\n"
+            "Percentiles are exact to 3 %. Ticks are those of the processor's counter.\n"
+            "    bench vda rw=randread bs=4k iodepth=32 number_ios=100000\n",
+    .min_words = 1,
+    .max_words = 1,
+    .device = DEVICE_REQUIRED,
+    .options = options_bench,
+    .run = run_bench,
+};

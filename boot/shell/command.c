@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "command.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "size.h"
+
+#define ERROR_TEXT_BYTES 200
+
+const struct shell_command *shell_command_find(const char *name)
+{
+    for (size_t i = 0; i < n_shell_commands; i++)
+        if (strcmp(shell_commands[i]->name, name) == 0)
+            return shell_commands[i];
+    return NULL;
+}
+
+void shell_command_print_help(const struct shell_command *command)
+{
+    printf("usage: %s%s%s\n%s.\n", command->name, *command->usage ? " " : "", command->usage,
+           command->summary);
+    if (*command->help)
+        printf("\n%s", command->help);
+}
+
+void shell_json_open(const struct shell_context *context, struct json *json)
+{
+    json_open(json);
+    json_text(json, "cmd", context->typed[0]);
+    if (context->device != NULL)
+        json_text(json, "dev", context->device->name);
+    else if (context->command != NULL && context->command->device != DEVICE_NONE &&
+             context->n_words > 0)
+        json_text(json, "dev", context->words[0]);
+}
+
+static void print_typed(const struct shell_context *context)
+{
+    for (size_t i = 0; i < context->n_typed; i++)
+        printf("%s%s", i ? " " : "", context->typed[i]);
+}
+
+static bool report(const struct shell_context *context, const char *error, const uint64_t *offset,
+                   const char *text)
+{
+    if (context->json) {
+        struct json json;
+        shell_json_open(context, &json);
+        json_text(&json, "error", error);
+        if (offset != NULL)
+            json_u64(&json, "offset", *offset);
+        json_text(&json, "text", text);
+        json_close(&json);
+        return false;
+    }
+    print_typed(context);
+    printf(": %s", text);
+    if (offset != NULL)
+        printf(" at byte %" PRIu64, *offset);
+    putchar('\n');
+    return false;
+}
+
+bool shell_fail(const struct shell_context *context, enum vst_status status, const char *format,
+                ...)
+{
+    char text[ERROR_TEXT_BYTES];
+    va_list values;
+
+    va_start(values, format);
+    vsnprintf(text, sizeof(text), format, values);
+    va_end(values);
+    return report(context, vst_status_name(status), NULL, text);
+}
+
+bool shell_fail_at(const struct shell_context *context, enum vst_status status,
+                   uint64_t offset_bytes)
+{
+    char text[ERROR_TEXT_BYTES];
+    const char *why = context->device != NULL ? context->device->broken_why : NULL;
+
+    snprintf(text, sizeof(text), "%s", vst_status_text(status));
+    if (status == VST_ERR_BROKEN && why != NULL)
+        snprintf(text, sizeof(text), "%s (%s)", vst_status_text(status), why);
+    return report(context, vst_status_name(status), &offset_bytes, text);
+}
+
+bool shell_fail_usage(const struct shell_context *context, const char *format, ...)
+{
+    char text[ERROR_TEXT_BYTES];
+    va_list values;
+
+    va_start(values, format);
+    vsnprintf(text, sizeof(text), format, values);
+    va_end(values);
+    report(context, vst_status_name(VST_ERR_INVALID), NULL, text);
+    if (!context->json)
+        printf("usage: %s%s%s\n", context->command->name, *context->command->usage ? " " : "",
+               context->command->usage);
+    return false;
+}
+
+bool shell_fail_interrupted(const struct shell_context *context)
+{
+    return report(context, "interrupted", NULL, "interrupted");
+}
+
+const char *shell_option(const struct shell_context *context, const char *name)
+{
+    size_t length = strlen(name);
+
+    /* The last one counts, so that a line can be changed by adding to it. */
+    for (size_t i = context->n_options; i-- > 0;)
+        if (strncmp(context->options[i], name, length) == 0)
+            return context->options[i] + length;
+    return NULL;
+}
+
+bool shell_option_number(const struct shell_context *context, const char *name, uint64_t otherwise,
+                         uint64_t *value)
+{
+    const char *text = shell_option(context, name);
+
+    *value = otherwise;
+    if (text == NULL || size_parse(text, value))
+        return true;
+    return shell_fail_usage(context, "%s%s is not a number", name, text);
+}
+
+bool shell_word_number(const struct shell_context *context, size_t index, const char *what,
+                       uint64_t *value)
+{
+    if (size_parse(context->words[index], value))
+        return true;
+    return shell_fail_usage(context, "'%s' is not %s", context->words[index], what);
+}
+
+uint64_t shell_device_bytes(const struct vst_block_device *device)
+{
+    return vst_mul_saturated_u64(device->limits.n_sectors, VST_SECTOR_BYTES);
+}
+
+bool shell_range_is_inside(const struct shell_context *context, uint64_t offset_bytes,
+                           uint64_t bytes)
+{
+    uint64_t end = shell_device_bytes(context->device);
+
+    if (offset_bytes > end)
+        return shell_fail_at(context, VST_ERR_RANGE, offset_bytes);
+    if (bytes > end - offset_bytes)
+        return shell_fail_at(context, VST_ERR_RANGE, end);
+    return true;
+}
+
+bool shell_range(const struct shell_context *context, uint64_t *offset_bytes, uint64_t *bytes)
+{
+    uint64_t end = shell_device_bytes(context->device);
+
+    *offset_bytes = 0;
+    if (context->n_words > 1 && !shell_word_number(context, 1, "an offset", offset_bytes))
+        return false;
+    *bytes = *offset_bytes < end ? end - *offset_bytes : 0;
+    if (context->n_words > 2 && !shell_word_number(context, 2, "a length", bytes))
+        return false;
+    return shell_range_is_inside(context, *offset_bytes, *bytes);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a command is, and what all commands share: their words and options, how they fail, how they
+ * speak JSON.
+ *
+ * The shell has checked the words before a command runs: their number, that every option is known,
+ * and that the device exists. A command returns false after it has said why it failed, by one of
+ * the shell_fail functions.
+ */
+#ifndef VSTOR_SHELL_COMMAND_H
+#define VSTOR_SHELL_COMMAND_H
+
+#include "json.h"
+#include "shell.h"
+
+/** Whether the first word names a device. */
+enum device_word { DEVICE_NONE, DEVICE_OPTIONAL, DEVICE_REQUIRED };
+
+struct shell_session {
+    bool exit_requested;
+    int exit_status;
+};
+
+struct shell_context {
+    const struct shell_host *host;
+    struct shell_session *session;
+    const struct shell_command *command;
+    char *const *typed; /* all words as typed, the command's name first */
+    size_t n_typed;
+    char **words; /* what follows the name, options taken out */
+    size_t n_words;
+    char **options;
+    size_t n_options;
+    struct vst_block_device *device; /* NULL where no word names one */
+    struct vst_block_queue *queue;   /* the device's first */
+    bool json;
+};
+
+struct shell_command {
+    const char *name;
+    const char *usage;   /* what follows the name */
+    const char *summary; /* one line */
+    const char *help;    /* all the rest, lines ended by '\n' */
+    size_t min_words, max_words;
+    enum device_word device;
+    const char *const *options; /* "-v", "seed=", ended by NULL; NULL if there are none */
+    bool (*run)(struct shell_context *context);
+};
+
+/** All commands in the order of `help`. */
+extern const struct shell_command *const shell_commands[];
+extern const size_t n_shell_commands;
+
+/** NULL if there is none of that name. */
+const struct shell_command *shell_command_find(const char *name);
+void shell_command_print_help(const struct shell_command *command);
+
+/*
+ * Failing. All print one line (or one JSON object) and return false.
+ */
+
+/** "read vda 1M 4k: TEXT". */
+bool shell_fail(const struct shell_context *context, enum vst_status status, const char *format,
+                ...) VST_PRINTF(3, 4);
+/** "read vda 1M 4k: beyond the end of the device at byte 1048576". */
+bool shell_fail_at(const struct shell_context *context, enum vst_status status,
+                   uint64_t offset_bytes);
+/** What to do if a word or option is not what it should be. */
+bool shell_fail_usage(const struct shell_context *context, const char *format, ...)
+    VST_PRINTF(2, 3);
+bool shell_fail_interrupted(const struct shell_context *context);
+
+/*
+ * Words and options.
+ */
+
+/** Value behind "NAME=" (name given with the '='), "" for a flag such as "-v", NULL if it was not
+ * given. */
+const char *shell_option(const struct shell_context *context, const char *name);
+/** The option's number, or `otherwise` if it was not given. False, having said so, if it is no
+ * number. */
+bool shell_option_number(const struct shell_context *context, const char *name, uint64_t otherwise,
+                         uint64_t *value);
+/** Word `index` as a number or size. False, having said so, if it is none. */
+bool shell_word_number(const struct shell_context *context, size_t index, const char *what,
+                       uint64_t *value);
+/** Words 1 and 2 as offset and length; what is missing reaches to the end. False, having said so,
+ * beyond the end. */
+bool shell_range(const struct shell_context *context, uint64_t *offset_bytes, uint64_t *bytes);
+/** False, having said so, if the range is not inside the device. */
+bool shell_range_is_inside(const struct shell_context *context, uint64_t offset_bytes,
+                           uint64_t bytes);
+
+uint64_t shell_device_bytes(const struct vst_block_device *device);
+
+/** {"cmd":..,"dev":.. - the caller adds the rest and calls json_close. */
+void shell_json_open(const struct shell_context *context, struct json *json);
+
+#endif

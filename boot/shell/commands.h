@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands, by the files that hold them. commands.c lists them in the order of `help`. */
+#ifndef VSTOR_SHELL_COMMANDS_H
+#define VSTOR_SHELL_COMMANDS_H
+
+#include "command.h"
+
+/* commands_pci.c */
+extern const struct shell_command command_lspci;
+/* commands_block.c */
+extern const struct shell_command command_lsblk;
+extern const struct shell_command command_read;
+extern const struct shell_command command_write;
+extern const struct shell_command command_flush;
+/* commands_data.c */
+extern const struct shell_command command_sum;
+extern const struct shell_command command_fill;
+extern const struct shell_command command_verify;
+/* bench.c */
+extern const struct shell_command command_bench;
+/* commands_basic.c */
+extern const struct shell_command command_echo;
+extern const struct shell_command command_sleep;
+extern const struct shell_command command_help;
+extern const struct shell_command command_reboot;
+extern const struct shell_command command_exit;
+
+#endif

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "commands.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "console.h"
+#include "hexdump.h"
+#include "size.h"
+#include "stream.h"
+#include "table.h"
+
+#define READ_CHUNK_BYTES  4096u
+#define PCI_PATH_PREFIX   "pci-"
+#define PCI_ADDRESS_CHARS 12u
+
+static const char *const options_verbose[] = {"-v", NULL};
+
+/* ---------------------------------------------------------------- lsblk */
+
+static const char *cache_name(const struct vst_block_device *device)
+{
+    return device->write_cache ? "writeback" : "writethrough";
+}
+
+static const char *text_or(const char *text, const char *otherwise)
+{
+    return text != NULL && *text != '\0' ? text : otherwise;
+}
+
+static void lsblk_row(struct table *table, const struct vst_block_device *device)
+{
+    char size[SIZE_TEXT_BYTES], logical[SIZE_TEXT_BYTES], physical[SIZE_TEXT_BYTES];
+
+    table_cell(table, "%s", device->name);
+    table_cell(table, "%s", size_text(shell_device_bytes(device), size));
+    table_cell(table, "%s", size_text(device->limits.logical_block_bytes, logical));
+    table_cell(table, "%s", size_text(device->limits.physical_block_bytes, physical));
+    table_cell(table, "%s", device->read_only ? "ro" : "rw");
+    table_cell(table, "%s", device->write_cache ? "back" : "through");
+    table_cell(table, "%s", text_or(device->ring_name, "-"));
+    table_cell(table, "%u", device->n_queues);
+    table_cell(table, "%s", text_or(device->serial, "-"));
+    table_cell(table, "%s%s", device->path, device->broken ? " (broken)" : "");
+}
+
+/* The function behind the device, where its path begins with one: "0000:00:04.0". */
+static bool pci_address_of(const struct vst_block_device *device, char text[PCI_ADDRESS_CHARS + 1])
+{
+    const char *path = device->path + strlen(PCI_PATH_PREFIX);
+
+    if (strncmp(device->path, PCI_PATH_PREFIX, strlen(PCI_PATH_PREFIX)) != 0 ||
+        strlen(path) < PCI_ADDRESS_CHARS)
+        return false;
+    memcpy(text, path, PCI_ADDRESS_CHARS);
+    text[PCI_ADDRESS_CHARS] = '\0';
+    return true;
+}
+
+static void lsblk_json_stats(struct json *json, const struct vst_block_device *device)
+{
+    json_array_open(json, "stats");
+    for (unsigned i = 0; i < device->n_queues; i++) {
+        const struct vst_block_stats *stats = &device->queues[i]->stats;
+        json_object_open(json, NULL);
+        json_u64(json, "reads", stats->reads);
+        json_u64(json, "writes", stats->writes);
+        json_u64(json, "flushes", stats->flushes);
+        json_u64(json, "read_bytes", stats->read_sectors * VST_SECTOR_BYTES);
+        json_u64(json, "written_bytes", stats->written_sectors * VST_SECTOR_BYTES);
+        json_u64(json, "errors", stats->errors);
+        json_u64(json, "kicks", stats->kicks);
+        json_u64(json, "interrupts", stats->interrupts);
+        json_u64(json, "rescues", stats->rescues);
+        json_u64(json, "timeouts", stats->timeouts);
+        json_object_close(json);
+    }
+    json_array_close(json);
+}
+
+/* Keys of what is not known (rotational, wwn, vendor ...) are left out rather than invented. */
+static void lsblk_json(const struct shell_context *context, const struct vst_block_device *device)
+{
+    const struct vst_block_limits *limits = &device->limits;
+    char pci[PCI_ADDRESS_CHARS + 1];
+    struct json json;
+
+    json_open(&json);
+    json_text(&json, "cmd", context->typed[0]);
+    json_text(&json, "dev", device->name);
+    json_text(&json, "type", "disk");
+    json_u64(&json, "bytes", shell_device_bytes(device));
+    json_u64(&json, "logical_block", limits->logical_block_bytes);
+    json_u64(&json, "physical_block", limits->physical_block_bytes);
+    json_bool(&json, "ro", device->read_only);
+    json_bool(&json, "removable", false);
+    json_text(&json, "cache", cache_name(device));
+    json_text(&json, "serial", device->serial);
+    json_text(&json, "driver", text_or(device->driver_name, ""));
+    if (pci_address_of(device, pci))
+        json_text(&json, "pci", pci);
+    json_text(&json, "path", device->path);
+    json_u64(&json, "queues", device->n_queues);
+    json_text(&json, "ring", text_or(device->ring_name, ""));
+    json_array_open(&json, "features");
+    for (const char *const *name = device->features; name != NULL && *name != NULL; name++)
+        json_text(&json, NULL, *name);
+    json_array_close(&json);
+    json_u64(&json, "depth", limits->depth);
+    json_u64(&json, "max_segments", limits->max_segments);
+    json_u64(&json, "max_segment_bytes", limits->max_segment_bytes);
+    json_u64(&json, "max_bytes", (uint64_t)limits->max_sectors * VST_SECTOR_BYTES);
+    json_bool(&json, "broken", device->broken);
+    lsblk_json_stats(&json, device);
+    json_close(&json);
+}
+
+static void print_features(const struct vst_block_device *device)
+{
+    size_t column = printf("  %-16s", "features");
+    const size_t indent = column;
+
+    for (const char *const *name = device->features; name != NULL && *name != NULL; name++) {
+        if (column + 1 + strlen(*name) > 79) {
+            printf("\n%*s", (int)indent, "");
+            column = indent;
+        }
+        column += printf(" %s", *name);
+    }
+    putchar('\n');
+}
+
+static void print_stats(const struct vst_block_queue *queue)
+{
+    const struct vst_block_stats *stats = &queue->stats;
+    char read[SIZE_TEXT_BYTES], written[SIZE_TEXT_BYTES];
+
+    printf("  queue %-10u %" PRIu64 " reads (%s), %" PRIu64 " writes (%s), %" PRIu64 " flushes\n",
+           queue->index, stats->reads,
+           size_text(vst_mul_saturated_u64(stats->read_sectors, VST_SECTOR_BYTES), read),
+           stats->writes,
+           size_text(vst_mul_saturated_u64(stats->written_sectors, VST_SECTOR_BYTES), written),
+           stats->flushes);
+    printf("  %-16s %" PRIu64 " kicks, %" PRIu64 " interrupts, %" PRIu64 " errors, %" PRIu64
+           " time-outs, %" PRIu64 " rescues\n",
+           "", stats->kicks, stats->interrupts, stats->errors, stats->timeouts, stats->rescues);
+}
+
+static void lsblk_details(const struct vst_block_device *device)
+{
+    const struct vst_block_limits *limits = &device->limits;
+    uint64_t bytes = shell_device_bytes(device);
+    char size[SIZE_TEXT_BYTES], segment[SIZE_TEXT_BYTES];
+
+    printf("%s: %s (%" PRIu64 " bytes), %s\n", device->name, size_text(bytes, size), bytes,
+           device->read_only ? "read-only" : "read-write");
+    if (device->broken)
+        printf("  %-16s %s\n", "out of service", text_or(device->broken_why, "reason unknown"));
+    printf("  %-16s %s\n", "path", device->path);
+    printf("  %-16s %s\n", "serial", text_or(device->serial, "none"));
+    printf("  %-16s %s, %s ring, %u queue%s of %u commands\n", "driver",
+           text_or(device->driver_name, "unknown"), text_or(device->ring_name, "unknown"),
+           device->n_queues, device->n_queues == 1 ? "" : "s", limits->depth);
+    printf("  %-16s logical %u, physical %u bytes\n", "blocks",
+           (unsigned)limits->logical_block_bytes, (unsigned)limits->physical_block_bytes);
+    printf("  %-16s %s\n", "cache", cache_name(device));
+    printf("  %-16s %s in %u segments of at most %s\n", "one command",
+           size_text((uint64_t)limits->max_sectors * VST_SECTOR_BYTES, size),
+           (unsigned)limits->max_segments, size_text(limits->max_segment_bytes, segment));
+    print_features(device);
+    for (unsigned i = 0; i < device->n_queues; i++)
+        print_stats(device->queues[i]);
+}
+
+static bool run_lsblk(struct shell_context *context)
+{
+    static const struct table_column columns[] = {
+        {"NAME", false},  {"SIZE", true},  {"LOG", true}, {"PHY", true},     {"RO", false},
+        {"CACHE", false}, {"RING", false}, {"Q", true},   {"SERIAL", false}, {"PATH", false},
+    };
+    bool details = context->device != NULL || shell_option(context, "-v") != NULL;
+    bool as_table = !context->json && !details;
+    struct table table;
+
+    if (as_table && context->host->registry->first == NULL) {
+        puts("no block devices");
+        return true;
+    }
+    if (as_table)
+        table_begin(&table, columns, VST_ARRAY_LENGTH(columns));
+    for (const struct vst_block_device *device = context->host->registry->first; device != NULL;
+         device = device->next) {
+        if (context->device != NULL && context->device != device)
+            continue;
+        if (context->json)
+            lsblk_json(context, device);
+        else if (details)
+            lsblk_details(device);
+        else
+            lsblk_row(&table, device);
+    }
+    if (as_table)
+        table_end(&table);
+    return true;
+}
+
+const struct shell_command command_lsblk = {
+    .name = "lsblk",
+    .usage = "[-v] [DEV]",
+    .summary = "Lists the block devices; with DEV or -v everything about them",
+    .help = "LOG and PHY are the logical and physical block size, RO is ro or rw, CACHE is\n"
+            "back where writes are safe only after a flush, else through, Q is the number\n"
+            "of queues. DEV is a name (vda), a path (pci-0000:00:04.0) or serial=TEXT.\n",
+    .max_words = 1,
+    .device = DEVICE_OPTIONAL,
+    .options = options_verbose,
+    .run = run_lsblk,
+};
+
+/* ---------------------------------------------------------------- read */
+
+static void read_json(const struct shell_context *context, uint64_t offset, const uint8_t *data,
+                      size_t bytes)
+{
+    static char text[2 * READ_CHUNK_BYTES + 1];
+    struct json json;
+
+    for (size_t i = 0; i < bytes; i++)
+        snprintf(text + 2 * i, 3, "%02x", data[i]);
+    text[2 * bytes] = '\0';
+    shell_json_open(context, &json);
+    json_u64(&json, "offset", offset);
+    json_u64(&json, "bytes", bytes);
+    json_text(&json, "hex", text);
+    json_close(&json);
+}
+
+struct read_job {
+    uint64_t offset, bytes;
+    uint8_t *data;
+    void *bounce;
+    size_t bounce_bytes;
+};
+
+static bool read_and_print(const struct shell_context *context, const struct read_job *job)
+{
+    struct hexdump dump = {0};
+
+    for (uint64_t done = 0, n; done < job->bytes; done += n) {
+        uint64_t offset = job->offset + done, error_offset = offset;
+        n = job->bytes - done < READ_CHUNK_BYTES ? job->bytes - done : READ_CHUNK_BYTES;
+        enum vst_status status =
+            vst_block_read_bytes(context->queue, offset, job->data, (size_t)n, job->bounce,
+                                 job->bounce_bytes, &error_offset);
+        if (status != VST_OK)
+            return shell_fail_at(context, status, error_offset);
+        if (done == 0)
+            stream_mark_first_read();
+        if (context->json)
+            read_json(context, offset, job->data, (size_t)n);
+        else
+            hexdump_add(&dump, offset, job->data, (size_t)n);
+        if (console_interrupted(context->host))
+            return shell_fail_interrupted(context);
+    }
+    if (!context->json && job->bytes > 0)
+        hexdump_end(&dump);
+    return true;
+}
+
+static bool run_read(struct shell_context *context)
+{
+    struct read_job job;
+    bool ok = false;
+
+    if (!shell_range(context, &job.offset, &job.bytes))
+        return false;
+    job.data = malloc(READ_CHUNK_BYTES);
+    job.bounce = stream_allocate_bounce(context, &job.bounce_bytes);
+    if (job.data == NULL && job.bounce != NULL)
+        shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the data");
+    if (job.data != NULL && job.bounce != NULL)
+        ok = read_and_print(context, &job);
+    free(job.bounce);
+    free(job.data);
+    return ok;
+}
+
+const struct shell_command command_read = {
+    .name = "read",
+    .usage = "DEV OFF LEN",
+    .summary = "Shows bytes of a device in hexadecimal",
+    .help = "Any offset and length will do. The form is that of hexdump -C: lines like the\n"
+            "one before are folded into a '*'.\n"
+            "    read vda 0 512\n"
+            "    read vda 0x1fe 2\n"
+            "    read vda 1M 4k\n",
+    .min_words = 3,
+    .max_words = 3,
+    .device = DEVICE_REQUIRED,
+    .run = run_read,
+};
+
+/* ---------------------------------------------------------------- write */
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *found = c == '\0' ? NULL : strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c);
+
+    return found == NULL ? -1 : (int)(found - digits);
+}
+
+/* Appends the bytes of one word; false unless it is an even number of hex digits. */
+static bool take_hex(const char *word, uint8_t *data, size_t *bytes)
+{
+    for (; *word != '\0'; word += 2) {
+        int high = hex_digit(word[0]);
+        int low = high < 0 ? -1 : hex_digit(word[1]);
+        if (low < 0)
+            return false;
+        data[(*bytes)++] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+static bool write_words(const struct shell_context *context, uint64_t offset, uint8_t *data)
+{
+    uint64_t error_offset = offset;
+    size_t bytes = 0, bounce_bytes;
+    struct json json;
+
+    for (size_t i = 2; i < context->n_words; i++)
+        if (!take_hex(context->words[i], data, &bytes))
+            return shell_fail_usage(context, "'%s' is not pairs of hex digits", context->words[i]);
+    if (!shell_range_is_inside(context, offset, bytes))
+        return false;
+    void *bounce = stream_allocate_bounce(context, &bounce_bytes);
+    if (bounce == NULL)
+        return false;
+    enum vst_status status = vst_block_write_bytes(context->queue, offset, data, bytes, bounce,
+                                                   bounce_bytes, &error_offset);
+    free(bounce);
+    if (status != VST_OK)
+        return shell_fail_at(context, status, error_offset);
+    if (context->json) {
+        shell_json_open(context, &json);
+        json_u64(&json, "offset", offset);
+        json_u64(&json, "bytes", bytes);
+        json_close(&json);
+    }
+    return true;
+}
+
+static bool run_write(struct shell_context *context)
+{
+    uint64_t offset;
+    size_t room = 1;
+
+    if (!shell_word_number(context, 1, "an offset", &offset))
+        return false;
+    for (size_t i = 2; i < context->n_words; i++)
+        room += strlen(context->words[i]) / 2;
+    uint8_t *data = malloc(room);
+    if (data == NULL)
+        return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the data");
+    bool ok = write_words(context, offset, data);
+    free(data);
+    return ok;
+}
+
+const struct shell_command command_write = {
+    .name = "write",
+    .usage = "DEV OFF HEX...",
+    .summary = "Writes bytes given in hexadecimal",
+    .help = "Any offset will do; a block that is written in part is read and written back.\n"
+            "Does not flush.\n"
+            "    write vda 510 55 aa\n"
+            "    write vda 4k 68656c6c6f\n",
+    .min_words = 3,
+    .max_words = SIZE_MAX,
+    .device = DEVICE_REQUIRED,
+    .run = run_write,
+};
+
+/* ---------------------------------------------------------------- flush */
+
+static bool run_flush(struct shell_context *context)
+{
+    enum vst_status status = vst_block_flush(context->queue);
+    struct json json;
+
+    if (status != VST_OK)
+        return shell_fail(context, status, "%s", vst_status_text(status));
+    if (context->json) {
+        shell_json_open(context, &json);
+        json_close(&json);
+    }
+    return true;
+}
+
+const struct shell_command command_flush = {
+    .name = "flush",
+    .usage = "DEV",
+    .summary = "Makes durable what was written",
+    .help = "Waits until the device says that everything written so far would outlive a\n"
+            "power cut.\n",
+    .min_words = 1,
+    .max_words = 1,
+    .device = DEVICE_REQUIRED,
+    .run = run_flush,
+};

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "commands.h"
+
+#include <bearssl.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "pattern.h"
+#include "stream.h"
+
+/* ---------------------------------------------------------------- sum */
+
+static bool sum_chunk(void *user, uint64_t offset_bytes, uint8_t *data, size_t bytes)
+{
+    (void)offset_bytes;
+    br_sha256_update(user, data, bytes);
+    return true;
+}
+
+static bool run_sum(struct shell_context *context)
+{
+    br_sha256_context sha256;
+    uint8_t digest[br_sha256_SIZE];
+    char text[2 * br_sha256_SIZE + 1];
+    uint64_t offset, bytes;
+    struct json json;
+
+    if (!shell_range(context, &offset, &bytes))
+        return false;
+    br_sha256_init(&sha256);
+    if (stream_read(context, offset, bytes, sum_chunk, &sha256) != STREAM_DONE)
+        return false;
+    br_sha256_out(&sha256, digest);
+    for (size_t i = 0; i < sizeof(digest); i++)
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    if (!context->json) {
+        printf("%s  %s\n", text, context->device->name);
+        return true;
+    }
+    shell_json_open(context, &json);
+    json_u64(&json, "offset", offset);
+    json_u64(&json, "bytes", bytes);
+    json_text(&json, "sha256", text);
+    json_close(&json);
+    return true;
+}
+
+const struct shell_command command_sum = {
+    .name = "sum",
+    .usage = "DEV [OFF [LEN]]",
+    .summary = "Prints the SHA-256 of a device or of a part of it",
+    .help = "Like sha256sum on the same bytes. Without LEN up to the end of the device.\n"
+            "    sum vda\n"
+            "    sum vda 1M 16M\n",
+    .min_words = 1,
+    .max_words = 3,
+    .device = DEVICE_REQUIRED,
+    .run = run_sum,
+};
+
+/* ---------------------------------------------------------------- fill and verify */
+
+static const char *const options_seed[] = {"seed=", NULL};
+
+struct pattern_job {
+    uint64_t offset, bytes, seed;
+    /* what verify found */
+    uint64_t wrong_offset;
+    uint8_t expected, found;
+    char explanation[100];
+};
+
+static bool parse_pattern_job(const struct shell_context *context, struct pattern_job *job)
+{
+    return shell_range(context, &job->offset, &job->bytes) &&
+           shell_option_number(context, "seed=", 0, &job->seed);
+}
+
+static bool report_pattern_job(const struct shell_context *context, const struct pattern_job *job)
+{
+    struct json json;
+
+    if (!context->json)
+        return true;
+    shell_json_open(context, &json);
+    json_u64(&json, "offset", job->offset);
+    json_u64(&json, "bytes", job->bytes);
+    json_u64(&json, "seed", job->seed);
+    json_close(&json);
+    return true;
+}
+
+static bool fill_chunk(void *user, uint64_t offset_bytes, uint8_t *data, size_t bytes)
+{
+    const struct pattern_job *job = user;
+
+    pattern_fill(job->seed, offset_bytes, data, bytes);
+    return true;
+}
+
+static bool run_fill(struct shell_context *context)
+{
+    struct pattern_job job;
+
+    if (!parse_pattern_job(context, &job) ||
+        stream_write(context, job.offset, job.bytes, fill_chunk, &job) != STREAM_DONE)
+        return false;
+    enum vst_status status = vst_block_flush(context->queue);
+    /* Where nothing is cached there is nothing to flush. */
+    if (status != VST_OK && !(status == VST_ERR_UNSUPPORTED && !context->device->write_cache))
+        return shell_fail(context, status, "written, but the flush failed: %s",
+                          vst_status_text(status));
+    return report_pattern_job(context, &job);
+}
+
+const struct shell_command command_fill = {
+    .name = "fill",
+    .usage = "DEV OFF LEN [seed=N]",
+    .summary = "Writes a pattern that tells of each byte where it belongs, and flushes",
+    .help = "DESTROYS what was there. The unit at byte offset o (a multiple of 16) holds two\n"
+            "little-endian 64-bit numbers: o, and the finaliser of splitmix64 over\n"
+            "seed + o * 0x9E3779B97F4A7C15. Without seed=N the seed is 0.\n"
+            "    fill vda 1M 64M seed=7\n",
+    .min_words = 3,
+    .max_words = 3,
+    .device = DEVICE_REQUIRED,
+    .options = options_seed,
+    .run = run_fill,
+};
+
+static bool verify_chunk(void *user, uint64_t offset_bytes, uint8_t *data, size_t bytes)
+{
+    struct pattern_job *job = user;
+    size_t wrong = pattern_first_difference(job->seed, offset_bytes, data, bytes);
+
+    if (wrong == bytes)
+        return true;
+    job->wrong_offset = offset_bytes + wrong;
+    job->expected = pattern_byte(job->seed, job->wrong_offset);
+    job->found = data[wrong];
+    pattern_explain(job->seed, offset_bytes, data, bytes, wrong, job->explanation,
+                    sizeof(job->explanation));
+    return false;
+}
+
+static bool report_mismatch(const struct shell_context *context, const struct pattern_job *job)
+{
+    struct json json;
+
+    if (!context->json) {
+        for (size_t i = 0; i < context->n_typed; i++)
+            printf("%s%s", i ? " " : "", context->typed[i]);
+        printf(": wrong at byte %" PRIu64 ": expected %02x, found %02x%s%s\n", job->wrong_offset,
+               job->expected, job->found, *job->explanation ? "; " : "", job->explanation);
+        return false;
+    }
+    shell_json_open(context, &json);
+    json_text(&json, "error", "mismatch");
+    json_u64(&json, "offset", job->wrong_offset);
+    json_u64(&json, "expected", job->expected);
+    json_u64(&json, "found", job->found);
+    json_u64(&json, "seed", job->seed);
+    json_text(&json, "text", *job->explanation ? job->explanation : "not the pattern");
+    json_close(&json);
+    return false;
+}
+
+static bool run_verify(struct shell_context *context)
+{
+    struct pattern_job job;
+
+    if (!parse_pattern_job(context, &job))
+        return false;
+    switch (stream_read(context, job.offset, job.bytes, verify_chunk, &job)) {
+    case STREAM_DONE:
+        return report_pattern_job(context, &job);
+    case STREAM_REFUSED:
+        return report_mismatch(context, &job);
+    default:
+        return false;
+    }
+}
+
+const struct shell_command command_verify = {
+    .name = "verify",
+    .usage = "DEV OFF LEN [seed=N]",
+    .summary = "Checks the pattern that fill wrote, and names the first wrong byte",
+    .help = "Says nothing if all is well. If the wrong bytes are the pattern of another offset\n"
+            "or seed, or zeros, it says so. Without seed=N the seed is 0. See fill.\n"
+            "    verify vda 1M 64M seed=7\n",
+    .min_words = 3,
+    .max_words = 3,
+    .device = DEVICE_REQUIRED,
+    .options = options_seed,
+    .run = run_verify,
+};

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void put_text(const char *text)
+{
+    putchar('"');
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            printf("\\%c", *c);
+        else if (*c < 0x20 || *c >= 0x7f)
+            printf("\\u%04x", *c);
+        else
+            putchar(*c);
+    }
+    putchar('"');
+}
+
+static void begin_member(struct json *json, const char *key)
+{
+    if (json->need_comma)
+        putchar(',');
+    if (key != NULL) {
+        put_text(key);
+        putchar(':');
+    }
+    json->need_comma = true;
+}
+
+static void begin_group(struct json *json, const char *key, char bracket)
+{
+    begin_member(json, key);
+    putchar(bracket);
+    json->need_comma = false;
+}
+
+static void end_group(struct json *json, char bracket)
+{
+    putchar(bracket);
+    json->need_comma = true;
+}
+
+void json_open(struct json *json)
+{
+    putchar('{');
+    json->need_comma = false;
+}
+
+void json_close(struct json *json)
+{
+    end_group(json, '}');
+    putchar('\n');
+}
+
+void json_text(struct json *json, const char *key, const char *text)
+{
+    begin_member(json, key);
+    put_text(text);
+}
+
+void json_u64(struct json *json, const char *key, uint64_t value)
+{
+    begin_member(json, key);
+    printf("%" PRIu64, value);
+}
+
+void json_bool(struct json *json, const char *key, bool value)
+{
+    json_number(json, key, value ? "true" : "false");
+}
+
+void json_number(struct json *json, const char *key, const char *number)
+{
+    begin_member(json, key);
+    fputs(number, stdout);
+}
+
+void json_array_open(struct json *json, const char *key)
+{
+    begin_group(json, key, '[');
+}
+
+void json_array_close(struct json *json)
+{
+    end_group(json, ']');
+}
+
+void json_object_open(struct json *json, const char *key)
+{
+    begin_group(json, key, '{');
+}
+
+void json_object_close(struct json *json)
+{
+    end_group(json, '}');
+}
