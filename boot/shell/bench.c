@@ -27,6 +27,7 @@
 #define WARM_UP_IOS         1000u
 #define BUFFER_ALIGN        4096u
 #define LOOKS_PER_SECOND    10u
+#define LOOKS_PER_POLL      1000u
 #define RANDOM_MULTIPLIER   6364136223846793005u
 #define RANDOM_INCREMENT    1442695040888963407u
 
@@ -128,24 +129,23 @@ static __attribute__((noinline)) void note_refusal(struct bench *bench, struct s
 }
 
 /*
- * Waits until something has ended. Empty looks are waiting, not work, and are counted apart; the
- * look that finds something is work again, so its bracket is begun anew and closed while empty.
+ * Waits until something has ended. Looking is waiting and counted apart; the poll that takes what
+ * was found is work. It is tried now and then in any case, because it alone notices time-outs.
  */
 static __attribute__((noinline)) size_t wait_for_some(struct bench *bench)
 {
     const struct vst_platform *platform = bench->context->host->platform;
+    struct vst_block_queue *queue = bench->context->queue;
+    size_t n = 0;
 
-    for (;;) {
+    while (n == 0) {
         MARK(MARK_SPIN);
-        size_t n = vst_block_poll(bench->context->queue, bench->done, bench->job.depth);
-        if (n > 0) {
-            MARK(MARK_SPIN);
-            MARK(MARK_SPIN | MARK_END);
-            return n;
-        }
-        platform->relax(platform->ctx);
+        for (unsigned i = 0; i < LOOKS_PER_POLL && !vst_block_ready(queue); i++)
+            platform->relax(platform->ctx);
         MARK(MARK_SPIN | MARK_END);
+        n = vst_block_poll(queue, bench->done, bench->job.depth);
     }
+    return n;
 }
 
 static void set_next_look(struct bench *bench, uint64_t now)

@@ -65,11 +65,11 @@ static void lsblk_json_stats(struct json *json, const struct vst_block_device *d
     for (unsigned i = 0; i < device->n_queues; i++) {
         const struct vst_block_stats *stats = &device->queues[i]->stats;
         json_object_open(json, NULL);
-        json_u64(json, "reads", stats->reads);
-        json_u64(json, "writes", stats->writes);
-        json_u64(json, "flushes", stats->flushes);
-        json_u64(json, "read_bytes", stats->read_sectors * VST_SECTOR_BYTES);
-        json_u64(json, "written_bytes", stats->written_sectors * VST_SECTOR_BYTES);
+        json_u64(json, "reads", stats->commands[VST_BLOCK_READ]);
+        json_u64(json, "writes", stats->commands[VST_BLOCK_WRITE]);
+        json_u64(json, "flushes", stats->commands[VST_BLOCK_FLUSH]);
+        json_u64(json, "read_bytes", stats->sectors[VST_BLOCK_READ] * VST_SECTOR_BYTES);
+        json_u64(json, "written_bytes", stats->sectors[VST_BLOCK_WRITE] * VST_SECTOR_BYTES);
         json_u64(json, "errors", stats->errors);
         json_u64(json, "kicks", stats->kicks);
         json_u64(json, "interrupts", stats->interrupts);
@@ -138,11 +138,12 @@ static void print_stats(const struct vst_block_queue *queue)
     char read[SIZE_TEXT_BYTES], written[SIZE_TEXT_BYTES];
 
     printf("  queue %-10u %" PRIu64 " reads (%s), %" PRIu64 " writes (%s), %" PRIu64 " flushes\n",
-           queue->index, stats->reads,
-           size_text(vst_mul_saturated_u64(stats->read_sectors, VST_SECTOR_BYTES), read),
-           stats->writes,
-           size_text(vst_mul_saturated_u64(stats->written_sectors, VST_SECTOR_BYTES), written),
-           stats->flushes);
+           queue->index, stats->commands[VST_BLOCK_READ],
+           size_text(vst_mul_saturated_u64(stats->sectors[VST_BLOCK_READ], VST_SECTOR_BYTES), read),
+           stats->commands[VST_BLOCK_WRITE],
+           size_text(vst_mul_saturated_u64(stats->sectors[VST_BLOCK_WRITE], VST_SECTOR_BYTES),
+                     written),
+           stats->commands[VST_BLOCK_FLUSH]);
     printf("  %-16s %" PRIu64 " kicks, %" PRIu64 " interrupts, %" PRIu64 " errors, %" PRIu64
            " time-outs, %" PRIu64 " rescues\n",
            "", stats->kicks, stats->interrupts, stats->errors, stats->timeouts, stats->rescues);

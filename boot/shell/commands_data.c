@@ -73,7 +73,7 @@ struct pattern_job {
 static bool parse_pattern_job(const struct shell_context *context, struct pattern_job *job)
 {
     return shell_range(context, &job->offset, &job->bytes) &&
-           shell_option_number(context, "seed=", 0, &job->seed);
+           shell_option_number(context, "seed=", 1, &job->seed);
 }
 
 static bool report_pattern_job(const struct shell_context *context, const struct pattern_job *job)
@@ -119,7 +119,7 @@ const struct shell_command command_fill = {
     .summary = "Writes a pattern that tells of each byte where it belongs, and flushes",
     .help = "DESTROYS what was there. The unit at byte offset o (a multiple of 16) holds two\n"
             "little-endian 64-bit numbers: o, and the finaliser of splitmix64 over\n"
-            "seed + o * 0x9E3779B97F4A7C15. Without seed=N the seed is 0.\n"
+            "seed + o * 0x9E3779B97F4A7C15. Without seed=N the seed is 1.\n"
             "    fill vda 1M 64M seed=7\n",
     .min_words = 3,
     .max_words = 3,
@@ -186,7 +186,7 @@ const struct shell_command command_verify = {
     .usage = "DEV OFF LEN [seed=N]",
     .summary = "Checks the pattern that fill wrote, and names the first wrong byte",
     .help = "Says nothing if all is well. If the wrong bytes are the pattern of another offset\n"
-            "or seed, or zeros, it says so. Without seed=N the seed is 0. See fill.\n"
+            "or seed, or zeros, it says so. Without seed=N the seed is 1. See fill.\n"
             "    verify vda 1M 64M seed=7\n",
     .min_words = 3,
     .max_words = 3,

@@ -27,11 +27,13 @@ static void ring_bell(const struct line_edit *edit)
     put_text(edit, "\a");
 }
 
-/* Columns for the line itself; the last one stays free, where terminals disagree on what the cursor
- * does. */
+/*
+ * Columns for the line itself. The last one stays free, where terminals disagree on what the cursor
+ * does, and two before it for ^C.
+ */
 static size_t visible_columns(const struct line_edit *edit)
 {
-    return LINE_EDIT_COLUMNS - 1 - strlen(edit->config->prompt);
+    return LINE_EDIT_COLUMNS - 3 - strlen(edit->config->prompt);
 }
 
 static void scroll_to_cursor(struct line_edit *edit)
@@ -40,7 +42,7 @@ static void scroll_to_cursor(struct line_edit *edit)
 
     if (edit->cursor < edit->scroll)
         edit->scroll = edit->cursor > columns / 2 ? edit->cursor - columns / 2 : 0;
-    else if (edit->cursor > edit->scroll + columns)
+    else if (edit->cursor >= edit->scroll + columns + (edit->cursor == edit->length))
         edit->scroll = edit->cursor - columns / 2;
 }
 
