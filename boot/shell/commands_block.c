@@ -8,6 +8,7 @@
 
 #include "console.h"
 #include "hexdump.h"
+#include "printable.h"
 #include "size.h"
 #include "stream.h"
 #include "table.h"
@@ -153,14 +154,15 @@ static void lsblk_details(const struct vst_block_device *device)
 {
     const struct vst_block_limits *limits = &device->limits;
     uint64_t bytes = shell_device_bytes(device);
-    char size[SIZE_TEXT_BYTES], segment[SIZE_TEXT_BYTES];
+    char size[SIZE_TEXT_BYTES], segment[SIZE_TEXT_BYTES], serial[sizeof(device->serial)];
 
+    snprintf(serial, sizeof(serial), "%s", device->serial);
     printf("%s: %s (%" PRIu64 " bytes), %s\n", device->name, size_text(bytes, size), bytes,
            device->read_only ? "read-only" : "read-write");
     if (device->broken)
         printf("  %-16s %s\n", "out of service", text_or(device->broken_why, "reason unknown"));
     printf("  %-16s %s\n", "path", device->path);
-    printf("  %-16s %s\n", "serial", text_or(device->serial, "none"));
+    printf("  %-16s %s\n", "serial", text_or(printable(serial), "none"));
     printf("  %-16s %s, %s ring, %u queue%s of %u commands\n", "driver",
            text_or(device->driver_name, "unknown"), text_or(device->ring_name, "unknown"),
            device->n_queues, device->n_queues == 1 ? "" : "s", limits->depth);

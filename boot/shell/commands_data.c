@@ -185,8 +185,8 @@ const struct shell_command command_verify = {
     .name = "verify",
     .usage = "DEV OFF LEN [seed=N]",
     .summary = "Checks the pattern that fill wrote, and names the first wrong byte",
-    .help = "Says nothing if all is well. If the wrong bytes are the pattern of another offset\n"
-            "or seed, or zeros, it says so. Without seed=N the seed is 1. See fill.\n"
+    .help = "Says nothing if all is well. If the wrong bytes are the pattern of another\n"
+            "offset or seed, or zeros, it says so. Without seed=N the seed is 1. See fill.\n"
             "    verify vda 1M 64M seed=7\n",
     .min_words = 3,
     .max_words = 3,

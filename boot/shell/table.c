@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "printable.h"
+
 #define CELL_BYTES 96
 
 void table_begin(struct table *table, const struct table_column *columns, size_t n_columns)
@@ -34,11 +36,8 @@ void table_cell(struct table *table, const char *format, ...)
     va_start(values, format);
     vsnprintf(text, sizeof(text), format, values);
     va_end(values);
-    /* What a device says of itself must not steer the terminal. */
-    for (char *c = text; *c != '\0'; c++)
-        *c = *c >= 0x20 && *c < 0x7f ? *c : '?';
     if (make_room(table))
-        table->cells[table->n_cells++] = strdup(text);
+        table->cells[table->n_cells++] = strdup(printable(text));
     else
         table->incomplete = true;
 }

