@@ -57,8 +57,8 @@ struct bench {
     struct cursor cursor;
     struct slot *slots;
     struct vst_block_request **done;
-    struct slot **held; /* slots that found the queue full */
-    size_t n_held;
+    struct slot **idle; /* slots that are not in flight */
+    size_t n_idle;
     void *memory;
     struct histogram *histogram;
     /* of one window */
@@ -121,7 +121,7 @@ static __attribute__((noinline)) void note_error(struct bench *bench, const stru
 static __attribute__((noinline)) void note_refusal(struct bench *bench, struct slot *slot,
                                                    enum vst_status status)
 {
-    bench->held[bench->n_held++] = slot;
+    bench->idle[bench->n_idle++] = slot;
     if (status == VST_ERR_FULL || bench->status != VST_OK)
         return;
     bench->status = status;
@@ -165,6 +165,58 @@ static __attribute__((noinline)) bool look_around(struct bench *bench, uint64_t 
     return bench->interrupted || now >= bench->end_ticks;
 }
 
+/* Submits idle slots: all at the start of a window, later such as found the queue full. */
+static __attribute__((noinline)) uint64_t issue_idle(struct bench *bench, uint64_t now,
+                                                     uint64_t remaining)
+{
+    while (bench->n_idle > 0 && remaining > 0) {
+        struct slot *slot = bench->idle[--bench->n_idle];
+        enum vst_status status = issue(bench->context->queue, slot, &bench->cursor, now);
+        if (status == VST_OK) {
+            remaining--;
+            continue;
+        }
+        note_refusal(bench, slot, status);
+        return status == VST_ERR_FULL ? remaining : 0;
+    }
+    return remaining;
+}
+
+/*
+ * Books a batch of completions and sends the same slots elsewhere while any I/Os remain. Returns
+ * how many remain then. This is the loop that the driver is charged for: `random` is a constant
+ * wherever it is called.
+ */
+static inline __attribute__((always_inline)) uint64_t
+turn_round(struct bench *bench, size_t n, uint64_t now, uint64_t remaining, bool random)
+{
+    struct vst_block_queue *queue = bench->context->queue;
+    struct histogram *histogram = bench->histogram;
+    struct cursor cursor = bench->cursor;
+
+    cursor.random = random;
+    for (size_t i = 0; i < n; i++) {
+        struct slot *slot = (struct slot *)bench->done[i];
+        histogram_add(histogram, now - slot->issued_ticks);
+        if (VST_UNLIKELY(slot->request.status != VST_OK))
+            note_error(bench, slot);
+        if (VST_UNLIKELY(remaining == 0)) {
+            bench->idle[bench->n_idle++] = slot;
+            continue;
+        }
+        enum vst_status status = issue(queue, slot, &cursor, now);
+        if (VST_LIKELY(status == VST_OK)) {
+            remaining--;
+            continue;
+        }
+        note_refusal(bench, slot, status);
+        remaining = status == VST_ERR_FULL ? remaining : 0;
+    }
+    bench->cursor.random_state = cursor.random_state;
+    bench->cursor.next_block = cursor.next_block;
+    return remaining;
+}
+
 /*
  * Submits and completes exactly n_ios, or as many as end_ticks allows, at constant depth. Nothing
  * is in flight before and after. Returns how many were done.
@@ -172,59 +224,33 @@ static __attribute__((noinline)) bool look_around(struct bench *bench, uint64_t 
 static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64_t n_ios)
 {
     struct vst_block_queue *queue = bench->context->queue;
-    struct histogram *histogram = bench->histogram;
-    struct vst_block_request **done = bench->done;
-    struct cursor cursor = bench->cursor;
-    uint64_t remaining = n_ios, n_done = 0, depth = bench->job.depth, n_in_flight = 0;
-    uint64_t now = now_ticks(bench);
+    uint64_t now = now_ticks(bench), depth = bench->job.depth;
+    uint64_t n_done = 0;
 
+    /* 1. Fill the queue. */
     for (size_t i = 0; i < depth; i++)
-        bench->held[i] = &bench->slots[depth - 1 - i];
-    bench->n_held = depth;
-    for (;;) {
-        /* 1. Slots that wait: all of them at the start, later only such as found the queue full. */
-        while (VST_UNLIKELY(bench->n_held > 0) && remaining > 0) {
-            struct slot *slot = bench->held[--bench->n_held];
-            enum vst_status status = issue(queue, slot, &cursor, now);
-            if (status != VST_OK) {
-                note_refusal(bench, slot, status);
-                remaining = status == VST_ERR_FULL ? remaining : 0;
-                break;
-            }
-            remaining--;
-            n_in_flight++;
-        }
-        vst_block_kick(queue);
-        if (n_in_flight == 0)
-            break;
+        bench->idle[i] = &bench->slots[depth - 1 - i];
+    bench->n_idle = depth;
+    uint64_t remaining = issue_idle(bench, now, n_ios);
+    vst_block_kick(queue);
+    while (bench->n_idle < depth) {
         /* 2. What has ended. */
-        size_t n = vst_block_poll(queue, done, depth);
+        size_t n = vst_block_poll(queue, bench->done, depth);
         if (n == 0)
             n = wait_for_some(bench);
         now = now_ticks(bench);
-        n_in_flight -= n;
         n_done += n;
         if (VST_UNLIKELY(now >= bench->look_ticks) && look_around(bench, now))
             remaining = 0;
         /* 3. The same slots again, elsewhere. */
-        for (size_t i = 0; i < n; i++) {
-            struct slot *slot = (struct slot *)done[i];
-            histogram_add(histogram, now - slot->issued_ticks);
-            if (VST_UNLIKELY(slot->request.status != VST_OK))
-                note_error(bench, slot);
-            if (remaining == 0)
-                continue;
-            enum vst_status status = issue(queue, slot, &cursor, now);
-            if (VST_UNLIKELY(status != VST_OK)) {
-                note_refusal(bench, slot, status);
-                remaining = status == VST_ERR_FULL ? remaining : 0;
-                continue;
-            }
-            remaining--;
-            n_in_flight++;
-        }
+        if (bench->job.random)
+            remaining = turn_round(bench, n, now, remaining, true);
+        else
+            remaining = turn_round(bench, n, now, remaining, false);
+        if (VST_UNLIKELY(bench->n_idle > 0))
+            remaining = issue_idle(bench, now, remaining);
+        vst_block_kick(queue);
     }
-    bench->cursor = cursor;
     if (remaining > 0 && bench->status == VST_OK)
         bench->status = VST_ERR_FULL;
     return n_done;
@@ -282,10 +308,10 @@ static bool allocate(struct bench *bench)
 
     bench->slots = calloc(job->depth, sizeof(*bench->slots));
     bench->done = calloc(job->depth, sizeof(*bench->done));
-    bench->held = calloc(job->depth, sizeof(*bench->held));
+    bench->idle = calloc(job->depth, sizeof(*bench->idle));
     bench->histogram = calloc(1, sizeof(*bench->histogram));
     bench->memory = malloc(data_bytes + BUFFER_ALIGN);
-    if (bench->slots != NULL && bench->done != NULL && bench->held != NULL &&
+    if (bench->slots != NULL && bench->done != NULL && bench->idle != NULL &&
         bench->histogram != NULL && bench->memory != NULL)
         return true;
     return shell_fail(bench->context, VST_ERR_NO_MEMORY, "no memory: %" PRIu64 " bytes needed",
@@ -296,7 +322,7 @@ static void release(struct bench *bench)
 {
     free(bench->memory);
     free(bench->histogram);
-    free(bench->held);
+    free(bench->idle);
     free(bench->done);
     free(bench->slots);
 }

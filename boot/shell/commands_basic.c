@@ -97,9 +97,9 @@ static void list_commands(const struct shell_context *context)
     if (context->json)
         return;
     table_end(&table);
-    puts("\n`help COMMAND` tells more. Commands are separated by ';'. With json=1 any of them\n"
-         "prints JSON Lines. Offsets and lengths are bytes; k, M, G and T after a number\n"
-         "mean 1024, 1024^2 ... Ctrl-C stops a long command.");
+    puts("\n`help COMMAND` tells more. Commands are separated by ';'. With json=1 any of\n"
+         "them prints JSON Lines. Offsets and lengths are bytes; k, M, G and T after a\n"
+         "number mean 1024, 1024^2 ... Ctrl-C stops a long command.");
 }
 
 static bool run_help(struct shell_context *context)

@@ -18,13 +18,13 @@ struct histogram {
     uint64_t buckets[HISTOGRAM_N_BUCKETS];
 };
 
-static inline unsigned histogram_bucket(uint64_t value)
+static inline uint64_t histogram_bucket(uint64_t value)
 {
     /* The or makes small values share the first power of two, without a branch. */
-    unsigned highest_bit = 63u - (unsigned)__builtin_clzll(value | 1u << HISTOGRAM_SUB_BITS);
-    unsigned shift = highest_bit - HISTOGRAM_SUB_BITS;
+    uint64_t highest_bit = (uint64_t)__builtin_clzll(value | 1u << HISTOGRAM_SUB_BITS) ^ 63u;
+    uint64_t shift = highest_bit - HISTOGRAM_SUB_BITS;
 
-    return (shift << HISTOGRAM_SUB_BITS) + (unsigned)(value >> shift);
+    return (shift << HISTOGRAM_SUB_BITS) + (value >> shift);
 }
 
 static inline void histogram_add(struct histogram *histogram, uint64_t value)
