@@ -34,6 +34,7 @@ LIB        := $(B)/libvstor.a
 KERNEL     := $(B)/vstor.elf
 KERNEL_PVH := $(B)/vstor-pvh.elf
 NEWLIB     := $(B)/newlib/libc.a
+BEARSSL    := /usr/lib/x86_64-linux-gnu/libbearssl.a
 HOST_LIB   := $(HOST_B)/libvstor.a
 
 # ---------------------------------------------------------------- how it is compiled
@@ -45,9 +46,16 @@ COMMON   := -std=gnu11 -g $(WARNINGS) $(INCLUDES) -MMD -MP
 BARE     := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-stack-protector -fcf-protection=none \
             -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -fno-common -Iarch/$(ARCH)/include
 LIB_CFLAGS    := $(COMMON) $(BARE) -O2 -Wconversion -Wno-sign-conversion -mgeneral-regs-only -fvisibility=hidden
-KERNEL_CFLAGS := $(COMMON) $(BARE) -Os -isystem $(B)/newlib/include -isystem $(B)/bearssl
+# The kernel's headers are newlib's, BearSSL's and the compiler's own, never those of the machine that builds.
+KERNEL_CFLAGS := $(COMMON) $(BARE) -Os -nostdinc -isystem $(B)/newlib/include -isystem $(B)/bearssl \
+                 -isystem $(shell $(CC) -print-file-name=include)
+# Only the shell calculates with floating point; below it a trap must find the program's vector registers untouched.
+NO_VECTORS    := -mgeneral-regs-only
 SANITIZE      := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HOST_CFLAGS   := $(COMMON) -O1 $(SANITIZE) -Iarch/host/include
+
+cflags_for = $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS),$(if $(filter boot/% arch/$(ARCH)/%,$(1)),$(KERNEL_CFLAGS) \
+             $(NO_VECTORS),$(LIB_CFLAGS)))
 
 .PHONY: all
 all: $(LIB) $(KERNEL) $(KERNEL_PVH) $(B)/compile_commands.json ## build every artefact of ARCH
@@ -55,7 +63,7 @@ all: $(LIB) $(KERNEL) $(KERNEL_PVH) $(B)/compile_commands.json ## build every ar
 $(B)/obj/%.o: %.c
 	$(SAY) CC $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(if $(filter boot/% arch/$(ARCH)/%,$<),$(KERNEL_CFLAGS),$(LIB_CFLAGS)) -c -o $@ $<
+	$(Q)$(CC) $(call cflags_for,$<) -c -o $@ $<
 
 $(B)/obj/%.o: %.S
 	$(SAY) AS $<
@@ -68,6 +76,61 @@ $(KERNEL_OBJS): | $(NEWLIB) $(B)/bearssl/bearssl.h
 $(LIB): $(LIB_OBJS)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# ---------------------------------------------------------------- the kernel
+LINKER_SCRIPT := linker/kernel-$(ARCH).ld
+LDFLAGS := -static -nostdlib --gc-sections --fatal-warnings --no-warn-rwx-segments -z max-page-size=0x1000 \
+           -z noexecstack --build-id=none
+link_kernel = $(LD) $(LDFLAGS) -Map=$@.map -T $(LINKER_SCRIPT) -o $@ $(1) --start-group $(LIB) $(NEWLIB) $(BEARSSL) --end-group
+
+# The same objects twice: QEMU prefers a multiboot 1 header to a PVH note, so the second file has no such header.
+$(B)/vstor.debug: $(KERNEL_OBJS) $(LIB) $(NEWLIB) $(LINKER_SCRIPT)
+	$(SAY) LD $@
+	$(Q)$(call link_kernel,$(KERNEL_OBJS))
+
+$(B)/vstor-pvh.debug: $(KERNEL_OBJS) $(LIB) $(NEWLIB) $(LINKER_SCRIPT)
+	$(SAY) LD $@
+	$(Q)$(call link_kernel,$(filter-out %/multiboot1.o,$(KERNEL_OBJS)))
+
+# What ships carries no symbols; gdb takes them from vstor.debug. No loader's rule may have been broken on the way.
+$(B)/%.elf: $(B)/%.debug linker/check_image.py
+	$(SAY) STRIP $@
+	$(Q)$(OBJCOPY) --strip-all $< $@
+	$(Q)$(PYTHON) linker/check_image.py $@
+
+# newlib is a package of its own with its own make. Always gcc: it is not our code that clang should look at.
+NEWLIB_CFLAGS := -Os -ffunction-sections -fdata-sections -ffreestanding -fno-pic -fno-pie -mno-red-zone \
+                 -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -w
+NEWLIB_OPTIONS := --disable-multilib --disable-nls --disable-newlib-supplied-syscalls --disable-newlib-mb \
+                  --disable-newlib-multithread --disable-newlib-wide-orient --enable-newlib-io-c99-formats \
+                  --enable-newlib-io-long-long
+NEWLIB_JOBS = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+
+$(NEWLIB): | deps
+	@printf '  %-8s %s\n' NEWLIB '$@ (once; takes a minute)'
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)/source $(@D)/build
+	$(Q)tar -xf $$(ls /usr/src/newlib/newlib-*.tar.xz | tail -n 1) -C $(@D)/source --strip-components=1
+	+$(Q){ cd $(@D)/build && \
+	  ../source/newlib/configure --host=x86_64-elf --target=x86_64-elf --prefix=$(abspath $(@D))/installed \
+	    $(NEWLIB_OPTIONS) CC=gcc AR=ar RANLIB=ranlib AS=as CFLAGS="$(NEWLIB_CFLAGS)" && \
+	  $(MAKE) $(NEWLIB_JOBS) all && $(MAKE) install; } >$(@D)/log 2>&1 || { tail -n 20 $(@D)/log >&2; exit 1; }
+	$(Q)mv $(@D)/installed/x86_64-elf/include $(@D)/include
+	$(Q)mv $(@D)/installed/x86_64-elf/lib/libc.a $@ && touch $@
+	$(Q)rm -rf $(@D)/source $(@D)/build $(@D)/installed
+
+# /usr/include holds more than BearSSL, so the kernel sees a folder with BearSSL alone.
+$(B)/bearssl/bearssl.h: | deps
+	$(Q)mkdir -p $(@D)
+	$(Q)for h in /usr/include/bearssl/bearssl*.h; do ln -sf $$h $(@D)/; done
+	$(Q)test -e $@
+
+# For editors and clang-tidy.
+PROGRAM_SRCS := $(filter %.c,$(LIB_SRCS) $(KERNEL_SRCS))
+$(B)/compile_commands.json: Makefile $(PROGRAM_SRCS)
+	$(Q)mkdir -p $(@D)
+	$(Q){ $(foreach s,$(PROGRAM_SRCS),echo '{"directory": "$(CURDIR)", "file": "$s", "output": "$(call object,$s)", \
+	  "command": "$(CC) $(call cflags_for,$s) -c -o $(call object,$s) $s"}' | tr -d '\n'; echo; ) } \
+	  | sed -e '1s/^/[/' -e '$$!s/$$/,/' -e '$$s/$$/]/' >$@
 
 # ---------------------------------------------------------------- packages
 include tests/deps.mk
