@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The composition root: brings the machine up part by part, finds the disks and hands over to the
+ * shell. */
+#include <arch/cpu.h>
+#include <arch/entry.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "boot/kernel/acpi.h"
+#include "boot/kernel/address_space.h"
+#include "boot/kernel/boot_info.h"
+#include "boot/kernel/clock.h"
+#include "boot/kernel/console.h"
+#include "boot/kernel/hosted_objects.h"
+#include "boot/kernel/log.h"
+#include "boot/kernel/memory.h"
+#include "boot/kernel/options.h"
+#include "boot/kernel/pci_host.h"
+#include "boot/kernel/platform.h"
+#include "boot/kernel/power.h"
+#include "boot/kernel/trap_dump.h"
+#include "boot/shell/shell.h"
+
+#define MAX_PCI_FUNCTIONS 1024u
+#define STDOUT_BYTES      4096u
+
+static struct boot_info boot;
+static struct acpi_info acpi;
+static struct options options;
+static struct vst_block_registry registry;
+static struct vst_pci_function *functions;
+static size_t n_functions;
+
+static void start_console(void)
+{
+    static char buffer[STDOUT_BYTES];
+
+    console_start();
+    setvbuf(stdout, buffer, _IOLBF, sizeof(buffer));
+}
+
+static void start_memory(void)
+{
+    if (boot.memory_map_cut)
+        log_line(VST_LOG_WARNING, "memory map too long; its end is not used");
+    if (!memory_start(&boot))
+        panic("no usable memory map from the boot loader");
+    if (!address_space_start())
+        panic("not enough memory for page tables");
+    memory_start_heap();
+    log_printf(VST_LOG_INFO, "memory: %llu KiB of RAM, %llu KiB for malloc, %llu KiB for devices",
+               (unsigned long long)(range_set_total(memory_ram()) >> 10),
+               (unsigned long long)(memory_heap_bytes() >> 10),
+               (unsigned long long)(memory_free_bytes() >> 10));
+}
+
+static void start_machine(uint32_t loader, uint32_t info_physical)
+{
+    hosted_objects_start();
+    start_console();
+    arch_traps_start(trap_dump);
+    if (!boot_info_read(&boot, loader, info_physical))
+        panic("started by %s, which makes no sense here", boot.protocol);
+    options_take(&options, boot.command_line);
+    log_set_level(options.log_level);
+    log_printf(VST_LOG_INFO, "boot: %s, loader \"%s\"", boot.protocol, boot.loader_name);
+    start_memory();
+    acpi_read(&acpi, &boot);
+    power_start(&acpi);
+    clock_start(&acpi);
+    log_printf(VST_LOG_INFO, "clock: %llu Hz by %s", (unsigned long long)clock_ticks_per_second(),
+               clock_source());
+}
+
+static void start_pci(void)
+{
+    pci_host_start(&acpi);
+    struct vst_pci_host host = pci_host_describe(&kernel_platform, &boot);
+    log_printf(VST_LOG_INFO, "pci: windows 0x%llx-0x%llx, 0x%llx-0x%llx",
+               (unsigned long long)host.memory_below_4g.first,
+               (unsigned long long)host.memory_below_4g.last,
+               (unsigned long long)host.memory_above_4g.first,
+               (unsigned long long)host.memory_above_4g.last);
+
+    functions = calloc(MAX_PCI_FUNCTIONS, sizeof(*functions));
+    if (functions == NULL)
+        panic("not enough memory for the list of PCI functions");
+    enum vst_status status = vst_pci_scan(&host, functions, MAX_PCI_FUNCTIONS, &n_functions);
+    if (status != VST_OK)
+        log_printf(VST_LOG_WARNING, "pci: scan: %s", vst_status_text(status));
+    status = vst_pci_assign(&host, functions, n_functions, options.pci_reassign);
+    if (status != VST_OK)
+        log_printf(VST_LOG_WARNING, "pci: placing of BARs: %s", vst_status_text(status));
+}
+
+static void attach_blk(const struct vst_pci_function *function)
+{
+    struct vst_block_device *device;
+    char address[13];
+
+    vst_pci_enable(&kernel_platform, functions, function);
+    enum vst_status status =
+        vst_virtio_blk_attach(&kernel_platform, function, &options.blk, &device);
+    if (status == VST_OK) {
+        vst_block_register(&registry, device, "vd");
+        return;
+    }
+    vst_pci_disable(&kernel_platform, function);
+    printf("%s: virtio-blk: %s\n", vst_pci_address_text(function->address, address),
+           vst_status_text(status));
+}
+
+static void attach_disks(void)
+{
+    for (size_t i = 0; i < n_functions; i++)
+        if (vst_virtio_blk_matches(&functions[i]))
+            attach_blk(&functions[i]);
+}
+
+static int read_console(void *ctx, uint64_t timeout_ns)
+{
+    uint64_t start_ns = clock_ns();
+    int byte;
+
+    (void)ctx;
+    fflush(stdout);
+    while ((byte = console_read_byte()) < 0 && timeout_ns > 0) {
+        if (timeout_ns != UINT64_MAX && clock_ns() - start_ns >= timeout_ns)
+            break;
+        arch_pause();
+    }
+    return byte;
+}
+
+static uint64_t read_ticks(void *ctx)
+{
+    (void)ctx;
+    return arch_tsc();
+}
+
+static int run_shell(void)
+{
+    const struct shell_host host = {
+        .platform = &kernel_platform,
+        .registry = &registry,
+        .functions = functions,
+        .n_functions = n_functions,
+        .console_read = read_console,
+        .ticks = read_ticks,
+        .ticks_per_second = clock_ticks_per_second(),
+        .interactive = options.interactive,
+    };
+
+    if (boot.command_line_cut) {
+        printf("The command line is longer than %u bytes; nothing of it was run.\n",
+               BOOT_COMMAND_LINE_BYTES - 1);
+        return 1;
+    }
+    int status = shell_run(&host, boot.command_line);
+    if (status == SHELL_NO_EXIT)
+        status = options.interactive ? shell_interactive(&host) : 0;
+    return status;
+}
+
+void kernel_start(uint32_t loader, uint32_t info_physical)
+{
+    start_machine(loader, info_physical);
+    start_pci();
+    attach_disks();
+    exit(run_shell());
+}

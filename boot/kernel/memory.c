@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <arch/entry.h>
+#include <arch/paging.h>
+#include <string.h>
+
+#include "boot/kernel/memory.h"
+
+#define LOW_MEMORY_END 0x100000ull /* firmware's data and the boot loader's; never given out */
+#define BELOW_4G_END   0x100000000ull
+#define MAX_HEAP_BYTES 0x40000000ull
+
+static struct range_set ram, free_pages;
+static struct range heap;
+static uint64_t heap_used_end;
+
+static uint64_t range_end(const struct boot_range *range)
+{
+    return vst_add_saturated_u64(range->first, range->bytes);
+}
+
+static bool add_ram(const struct boot_info *info)
+{
+    bool complete = true;
+
+    for (size_t i = 0; i < info->n_memory_ranges; i++) {
+        const struct boot_range *range = &info->memory_ranges[i];
+        uint64_t end = range_end(range) < ARCH_ADDRESS_END ? range_end(range) : ARCH_ADDRESS_END;
+        if (range->usable)
+            complete &= range_set_add(&ram, round_up(range->first, ARCH_PAGE_BYTES),
+                                      round_down(end, ARCH_PAGE_BYTES));
+    }
+    return complete;
+}
+
+/* Takes away what is reserved, by whole pages: a page that is half reserved is not ours. */
+static bool remove_range(struct range_set *set, uint64_t first, uint64_t end)
+{
+    return range_set_remove(set, round_down(first, ARCH_PAGE_BYTES),
+                            round_up(end, ARCH_PAGE_BYTES));
+}
+
+static bool remove_reserved(const struct boot_info *info)
+{
+    bool complete = true;
+
+    for (size_t i = 0; i < info->n_memory_ranges; i++)
+        if (!info->memory_ranges[i].usable && info->memory_ranges[i].bytes > 0)
+            complete &= remove_range(&ram, info->memory_ranges[i].first,
+                                     range_end(&info->memory_ranges[i]));
+    return complete;
+}
+
+static bool remove_used(const struct boot_info *info)
+{
+    bool complete = range_set_remove(&free_pages, 0, LOW_MEMORY_END) &&
+                    remove_range(&free_pages, (uintptr_t)image_start, (uintptr_t)image_end);
+
+    for (size_t i = 0; i < info->n_modules; i++)
+        complete &= remove_range(&free_pages, info->modules[i].first, range_end(&info->modules[i]));
+    return complete;
+}
+
+bool memory_start(const struct boot_info *info)
+{
+    if (!add_ram(info) || !remove_reserved(info))
+        return false;
+    free_pages = ram;
+    return remove_used(info) && free_pages.n_ranges > 0;
+}
+
+const struct range_set *memory_ram(void)
+{
+    return &ram;
+}
+
+/* First fit below `limit`. */
+static uint64_t take_pages(uint64_t bytes, uint64_t align_bytes, uint64_t limit)
+{
+    for (size_t i = 0; i < free_pages.n_ranges; i++) {
+        const struct range *range = &free_pages.ranges[i];
+        uint64_t first = round_up(range->first, align_bytes);
+        uint64_t end = range->end < limit ? range->end : limit;
+        if (first < end && bytes <= end - first)
+            return range_set_remove(&free_pages, first, first + bytes) ? first : 0;
+    }
+    return 0;
+}
+
+uint64_t memory_alloc(uint64_t bytes, uint64_t align_bytes)
+{
+    uint64_t whole_bytes = round_up(bytes, ARCH_PAGE_BYTES);
+
+    if (bytes == 0 || whole_bytes < bytes)
+        return 0;
+    if (align_bytes < ARCH_PAGE_BYTES)
+        align_bytes = ARCH_PAGE_BYTES;
+    uint64_t physical = take_pages(whole_bytes, align_bytes, BELOW_4G_END);
+    if (physical == 0)
+        physical = take_pages(whole_bytes, align_bytes, ARCH_ADDRESS_END);
+    if (physical != 0)
+        memset((void *)(uintptr_t)physical, 0, whole_bytes);
+    return physical;
+}
+
+void memory_free(uint64_t physical, uint64_t bytes)
+{
+    /* With more fragments than the set holds, the pages are lost, which harms nobody. */
+    (void)!range_set_add(&free_pages, physical, physical + round_up(bytes, ARCH_PAGE_BYTES));
+}
+
+uint64_t memory_alloc_page(void)
+{
+    return memory_alloc(ARCH_PAGE_BYTES, ARCH_PAGE_BYTES);
+}
+
+void memory_start_heap(void)
+{
+    struct range longest = range_set_longest(&free_pages);
+    uint64_t bytes = range_set_total(&free_pages) / 2;
+
+    if (bytes > MAX_HEAP_BYTES)
+        bytes = MAX_HEAP_BYTES;
+    if (bytes > longest.end - longest.first)
+        bytes = longest.end - longest.first;
+    uint64_t first = round_up(longest.end - bytes, ARCH_PAGE_BYTES);
+    if (!range_set_remove(&free_pages, first, longest.end))
+        return;
+    heap = (struct range){first, longest.end};
+    heap_used_end = heap.first;
+}
+
+void *memory_grow_heap(ptrdiff_t bytes)
+{
+    uint64_t old_end = heap_used_end;
+
+    if (bytes > 0 ? (uint64_t)bytes > heap.end - old_end : (uint64_t)-bytes > old_end - heap.first)
+        return NULL;
+    heap_used_end = old_end + (uint64_t)bytes;
+    if (bytes > 0)
+        memset((void *)(uintptr_t)old_end, 0, (size_t)bytes);
+    return (void *)(uintptr_t)old_end;
+}
+
+uint64_t memory_free_bytes(void)
+{
+    return range_set_total(&free_pages);
+}
+
+uint64_t memory_heap_bytes(void)
+{
+    return heap.end - heap.first;
+}

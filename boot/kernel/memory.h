@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Physical memory: what there is, page allocation and the heap of malloc.
+ *
+ * Half of the free memory, at most 1 GiB and at most the longest free piece, belongs to malloc; the
+ * rest is given out in pages: page tables, rings, whatever a device reaches. Pages below 4 GiB go
+ * first, for devices with 32-bit addresses.
+ */
+#ifndef VSTOR_KERNEL_MEMORY_H
+#define VSTOR_KERNEL_MEMORY_H
+
+#include "boot/kernel/boot_info.h"
+#include "boot/kernel/range_set.h"
+
+/**
+ * Takes the memory map to heart: RAM is what is usable and nowhere reserved; free is RAM from 1 MiB
+ * on without image and modules. False if there is no map or nothing is free.
+ */
+bool memory_start(const struct boot_info *info) VST_MUST_USE;
+
+/** All RAM, whole pages, also what is in use. */
+const struct range_set *memory_ram(void);
+
+/** Zeroed, contiguous, aligned to `align_bytes` (a power of two); whole pages. The physical
+ * address, or 0. */
+uint64_t memory_alloc(uint64_t bytes, uint64_t align_bytes);
+void memory_free(uint64_t physical, uint64_t bytes);
+
+/** One page for a page table. */
+uint64_t memory_alloc_page(void);
+
+/** Cuts the heap of malloc off; once, after paging is on. */
+void memory_start_heap(void);
+
+/** The next `bytes` of the heap (negative: gives back), zeroed; NULL if there is no more. */
+void *memory_grow_heap(ptrdiff_t bytes);
+
+uint64_t memory_free_bytes(void);
+uint64_t memory_heap_bytes(void);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "boot/kernel/log.h"
+#include "boot/kernel/options.h"
+
+#define PREFIX         "vstor."
+#define WORD_ENDS      " \t;"
+#define MAX_WORD_BYTES 128u
+#define NS_PER_MS      1000000ull
+#define MAX_TIMEOUT_MS 3600000u
+
+static bool parse_number(const char *text, unsigned long max, unsigned long *number)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    *number = strtoul(text, &end, 0);
+    return *end == '\0' && *number <= max;
+}
+
+static bool parse_u16(const char *text, uint16_t *value)
+{
+    unsigned long number;
+
+    if (!parse_number(text, UINT16_MAX, &number))
+        return false;
+    *value = (uint16_t)number;
+    return true;
+}
+
+static bool set_log(struct options *options, const char *value)
+{
+    static const char *const names[] = {
+        [VST_LOG_ERROR] = "error",
+        [VST_LOG_WARNING] = "warning",
+        [VST_LOG_INFO] = "info",
+        [VST_LOG_DEBUG] = "debug",
+    };
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            options->log_level = (enum vst_log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "-NAME,-NAME" */
+static bool set_features(struct options *options, const char *value)
+{
+    char name[MAX_WORD_BYTES];
+
+    while (*value != '\0') {
+        size_t length = strcspn(value, ",");
+        if (value[0] != '-' || length >= sizeof(name))
+            return false;
+        memcpy(name, value + 1, length - 1);
+        name[length - 1] = '\0';
+        int bit = vst_virtio_feature_bit(name);
+        if (bit < 0 || bit > 63)
+            return false;
+        options->blk.refused_features |= 1ull << bit;
+        value += length + (value[length] == ',');
+    }
+    return true;
+}
+
+static bool set_queue_size(struct options *options, const char *value)
+{
+    return parse_u16(value, &options->blk.queue_size);
+}
+
+static bool set_segments(struct options *options, const char *value)
+{
+    return parse_u16(value, &options->blk.max_segments);
+}
+
+static bool set_timeout(struct options *options, const char *value)
+{
+    unsigned long ms;
+
+    if (!parse_number(value, MAX_TIMEOUT_MS, &ms))
+        return false;
+    options->blk.timeout_ns = ms * NS_PER_MS;
+    return true;
+}
+
+static bool set_pci(struct options *options, const char *value)
+{
+    options->pci_reassign = true;
+    return strcmp(value, "reassign") == 0;
+}
+
+static bool set_interactive(struct options *options, const char *value)
+{
+    unsigned long number;
+
+    if (!parse_number(value, 1, &number))
+        return false;
+    options->interactive = number;
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*set)(struct options *options, const char *value);
+} known[] = {
+    {"log", set_log},
+    {"features", set_features},
+    {"queue_size", set_queue_size},
+    {"segments", set_segments},
+    {"timeout", set_timeout},
+    {"pci", set_pci},
+    {"interactive", set_interactive},
+};
+
+static void take_option(struct options *options, char *word)
+{
+    char *value = strchr(word, '=');
+
+    if (value != NULL)
+        *value++ = '\0';
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(known); i++) {
+        if (strcmp(word + strlen(PREFIX), known[i].name) != 0)
+            continue;
+        if (value == NULL || !known[i].set(options, value))
+            log_printf(VST_LOG_WARNING, "%s: \"%s\" makes no sense here", word,
+                       value != NULL ? value : "");
+        return;
+    }
+    log_printf(VST_LOG_WARNING, "%s: no such option", word);
+}
+
+/* True if `at` begins a word; quotes of the shell do not matter to options. */
+static bool begins_option(const char *line, const char *at)
+{
+    return (at == line || strchr(WORD_ENDS, at[-1]) != NULL) &&
+           strncmp(at, PREFIX, strlen(PREFIX)) == 0;
+}
+
+void options_take(struct options *options, char *line)
+{
+    char word[MAX_WORD_BYTES];
+    char *from = line, *to = line;
+
+    *options = (struct options){.log_level = VST_LOG_WARNING, .interactive = true};
+    while (*from != '\0') {
+        if (!begins_option(line, from)) {
+            *to++ = *from++;
+            continue;
+        }
+        size_t length = strcspn(from, WORD_ENDS);
+        size_t kept = length < sizeof(word) ? length : sizeof(word) - 1;
+        memcpy(word, from, kept);
+        word[kept] = '\0';
+        from += length;
+        take_option(options, word);
+    }
+    *to = '\0';
+}

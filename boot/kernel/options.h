@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Words of the boot command line that begin with "vstor.": options of the kernel, not commands of
+ * the shell.
+ *
+ *   vstor.log=error|warning|info|debug   what of the log is shown; warning
+ *   vstor.features=-NAME,-NAME           virtio features not to negotiate
+ *   vstor.queue_size=N vstor.segments=N  rings and requests smaller than usual
+ *   vstor.timeout=MS                     for one command
+ *   vstor.pci=reassign                   place every BAR anew, whatever firmware did
+ *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
+ * the last command
+ */
+#ifndef VSTOR_KERNEL_OPTIONS_H
+#define VSTOR_KERNEL_OPTIONS_H
+
+#include <vstor/virtio.h>
+
+struct options {
+    enum vst_log_level log_level;
+    struct vst_virtio_blk_config blk;
+    bool pci_reassign;
+    bool interactive;
+};
+
+/** Reads the options and cuts them out of `line`; what is wrong is named in the log and left out.
+ */
+void options_take(struct options *options, char *line);
+
+#endif
