@@ -213,16 +213,6 @@ static unsigned last_bus_of_root(const struct scan *scan, unsigned root)
     return last;
 }
 
-/* True if the bridge at `parent` and those above it can be stretched by one to take in `bus`. */
-static bool may_stretch(const struct scan *scan, int32_t parent, unsigned bus)
-{
-    if (bus > scan->host->last_bus || scan->taken[bus])
-        return false;
-    while (parent != NOBODY && scan->functions[parent].subordinate_bus < bus)
-        parent = scan->functions[parent].parent;
-    return scan->owner[bus] == parent;
-}
-
 /* A number for the bus behind `bridge`, 0 if there is none. */
 static unsigned free_number(const struct scan *scan, const struct vst_pci_function *bridge)
 {
@@ -233,7 +223,11 @@ static unsigned free_number(const struct scan *scan, const struct vst_pci_functi
     for (unsigned bus = bridge->address.bus + 1u; bus <= last; bus++)
         if (!scan->taken[bus] && scan->owner[bus] == scan->owner[bridge->address.bus])
             return bus;
-    if (parent != NOBODY && may_stretch(scan, parent, last + 1))
+    /*
+     * Else the bridges above may grow by one. Ranges of others begin with their secondary bus, so
+     * if the next number is not taken it is in nobody's way.
+     */
+    if (parent != NOBODY && last < scan->host->last_bus && !scan->taken[last + 1])
         return last + 1;
     return 0;
 }

@@ -126,6 +126,18 @@ static void what_is_assigned_stays_and_is_avoided(void **state)
     assert_int_equal(fake_pci_bar_address(new, 1), 0xe0000000); /* into the gap below */
 }
 
+static void a_function_that_decodes_is_stopped_while_programmed(void **state)
+{
+    struct fake_pci_function *device = disk(root, 1);
+
+    (void)state;
+    fake_pci_bar(device, 1, 0x0, 4096, 0xe0000000);
+    fake_pci_set16(device, 0x04, 0x0006);
+    scan();
+    assign(false, VST_OK, 0);
+    assert_int_equal(fake_pci_get16(device, 0x04), 0x0006);
+}
+
 static void without_room_above_4g_64_bit_bars_go_below(void **state)
 {
     struct fake_pci_function *device = disk(root, 1);
@@ -214,6 +226,8 @@ static void a_bar_that_does_not_take_its_address(void **state)
         assert_int_equal(fake_pci_get16(device, 0x04), 0x0003);
         assert_false(functions[0].bars[offset == 0x14 ? 1 : 4].assigned);
         assert_int_equal(functions[0].bars[offset == 0x14 ? 1 : 4].address, 0);
+        /* no half of an address is left behind */
+        assert_int_equal(fake_pci_bar_address(device, offset == 0x14 ? 1 : 4), 0);
         assert_non_null(strstr(fake_pci.last_log, "address not accepted for BAR"));
     }
 }
@@ -466,6 +480,21 @@ static void a_window_that_does_not_take_its_address(void **state)
         assert_true(functions[1].bars[4].assigned);
         assert_int_equal(functions[1].bars[4].address < 4 * GIB, i == 2);
     }
+}
+
+/* Half of it would be worse than nothing: a window from the wrong place on. */
+static void a_window_whose_base_lacks_bits_is_closed(void **state)
+{
+    struct fake_pci_function *bridge = fake_pci_add_bridge(root, 1, 0);
+
+    (void)state;
+    (void)disk(bridge->below, 1);
+    bridge->writable[0x21] = bridge->config[0x21] = 0xe0;
+    host.memory_below_4g.first = 0xe1000000;
+    scan();
+    assign(false, VST_ERR_NO_MEMORY, 1);
+    assert_true(functions[0].bridge_memory.first > functions[0].bridge_memory.last);
+    assert_int_equal(fake_pci_get16(bridge, 0x22), 0);
 }
 
 static void an_unnumbered_bridge_gets_no_windows(void **state)
@@ -783,6 +812,7 @@ int main(void)
         cmocka_unit_test_setup(nothing_to_do_costs_nothing, setup),
         cmocka_unit_test_setup(regression_qboot_13_bars_left_at_0_are_placed, setup),
         cmocka_unit_test_setup(what_is_assigned_stays_and_is_avoided, setup),
+        cmocka_unit_test_setup(a_function_that_decodes_is_stopped_while_programmed, setup),
         cmocka_unit_test_setup(without_room_above_4g_64_bit_bars_go_below, setup),
         cmocka_unit_test_setup(a_32_bit_bar_never_goes_above_4g, setup),
         cmocka_unit_test_setup(address_0_is_not_given, setup),
@@ -802,6 +832,7 @@ int main(void)
         cmocka_unit_test_setup(a_window_around_a_kept_window_is_not_moved, setup),
         cmocka_unit_test_setup(a_greedy_bar_does_not_starve_its_neighbours, setup),
         cmocka_unit_test_setup(a_window_that_does_not_take_its_address, setup),
+        cmocka_unit_test_setup(a_window_whose_base_lacks_bits_is_closed, setup),
         cmocka_unit_test_setup(an_unnumbered_bridge_gets_no_windows, setup),
         cmocka_unit_test_setup(all_forgets_what_firmware_did, setup),
         cmocka_unit_test_setup(all_leaves_decoding_off_for_what_did_not_fit, setup),
