@@ -13,7 +13,9 @@
 
 /* ---------------------------------------------------------------- ECAM */
 
-static uint8_t ecam_memory[2 << 20];
+static uint8_t around_ecam[4 << 20]; /* a bus of foreign memory on each side */
+static uint8_t *const ecam_memory = around_ecam + (1 << 20);
+#define ECAM_BYTES (2u << 20)
 
 struct access {
     uint64_t offset;
@@ -36,7 +38,7 @@ static void ecam_device_write(void *ctx, uint64_t offset, uint8_t width_bytes, u
 }
 static const struct fake_mmio_ops ecam_ops = {ecam_device_read, ecam_device_write};
 static const struct vst_pci_ecam ecam = {
-    .base = ecam_memory, .segment = 0, .first_bus = 0x40, .last_bus = 0x41};
+    .base = around_ecam + (1 << 20), .segment = 0, .first_bus = 0x40, .last_bus = 0x41};
 
 static int setup(void **state)
 {
@@ -50,7 +52,7 @@ static int setup(void **state)
 static void ecam_places_bus_device_function_offset(void **state)
 {
     (void)state;
-    fake_mmio_register(ecam_memory, sizeof(ecam_memory), &ecam_ops, NULL);
+    fake_mmio_register(ecam_memory, ECAM_BYTES, &ecam_ops, NULL);
     assert_int_equal(vst_pci_ecam_read(&ecam, ADDRESS(0x41, 31, 7), 0xffc, 4), 0x87654321);
     assert_int_equal(last.offset, 1 << 20 | 31 << 15 | 7 << 12 | 0xffc);
     assert_int_equal(vst_pci_ecam_read(&ecam, ADDRESS(0x40, 1, 2), 6, 2), 0x4321);
@@ -63,7 +65,7 @@ static void ecam_places_bus_device_function_offset(void **state)
 static void ecam_writes_each_width(void **state)
 {
     (void)state;
-    fake_mmio_register(ecam_memory, sizeof(ecam_memory), &ecam_ops, NULL);
+    fake_mmio_register(ecam_memory, ECAM_BYTES, &ecam_ops, NULL);
     for (uint8_t width = 1; width <= 4; width = (uint8_t)(2 * width)) {
         vst_pci_ecam_write(&ecam, ADDRESS(0x40, 3, 0), 0x10, width, 0xa1b2c3d4);
         assert_int_equal(last.offset, 3 << 15 | 0x10);
@@ -102,7 +104,7 @@ static void ecam_stays_in_its_bounds(void **state)
     };
 
     (void)state;
-    fake_mmio_register(ecam_memory - (1 << 20), 4 << 20, &ecam_ops, NULL);
+    fake_mmio_register(around_ecam, sizeof(around_ecam), &ecam_ops, NULL);
     for (size_t i = 0; i < VST_ARRAY_LENGTH(rows); i++) {
         assert_int_equal(vst_pci_ecam_read(&ecam, rows[i].address, rows[i].offset, rows[i].width),
                          rows[i].answer);
