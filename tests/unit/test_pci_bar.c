@@ -99,11 +99,12 @@ static void regression_hermit_1392_upper_half_is_none(void **state)
 {
     (void)state;
     fake_pci_bar(device, 0, 0x4, 4096, 0x1fe000000);
-    fake_pci_bar(device, 2, 0x4, 4096, 0x700fe001000);
+    /* the upper half of this one looks like a 32-bit BAR of 16 bytes */
+    fake_pci_bar(device, 2, 0x4, (uint64_t)64 << 30, 0x70000000000);
     scan();
     assert_bar(0, VST_PCI_BAR_MEMORY64, false, 4096, 0x1fe000000);
     assert_bar(1, VST_PCI_BAR_NONE, false, 0, 0);
-    assert_bar(2, VST_PCI_BAR_MEMORY64, false, 4096, 0x700fe001000);
+    assert_bar(2, VST_PCI_BAR_MEMORY64, false, (uint64_t)64 << 30, 0x70000000000);
     assert_none(3);
 }
 
