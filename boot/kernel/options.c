@@ -53,6 +53,7 @@ static bool set_log(struct options *options, const char *value)
 static bool set_features(struct options *options, const char *value)
 {
     char name[MAX_WORD_BYTES];
+    uint64_t refused = 0;
 
     while (*value != '\0') {
         size_t length = strcspn(value, ",");
@@ -63,9 +64,10 @@ static bool set_features(struct options *options, const char *value)
         int bit = vst_virtio_feature_bit(name);
         if (bit < 0 || bit > 63)
             return false;
-        options->blk.refused_features |= 1ull << bit;
+        refused |= 1ull << bit;
         value += length + (value[length] == ',');
     }
+    options->blk.refused_features |= refused;
     return true;
 }
 
@@ -91,8 +93,10 @@ static bool set_timeout(struct options *options, const char *value)
 
 static bool set_pci(struct options *options, const char *value)
 {
+    if (strcmp(value, "reassign") != 0)
+        return false;
     options->pci_reassign = true;
-    return strcmp(value, "reassign") == 0;
+    return true;
 }
 
 static bool set_interactive(struct options *options, const char *value)

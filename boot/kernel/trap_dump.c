@@ -57,10 +57,18 @@ static void print_registers(const struct arch_trap_frame *f)
                    (word)arch_cr2_read(), (word)arch_cr3_read(), (word)arch_cr4_read());
 }
 
+/* Where the interrupted stack can be read from: after an overflow, from its lowest byte on. */
+static uint64_t stack_first(const struct arch_trap_frame *frame)
+{
+    uint64_t guard = (uintptr_t)image_stack_guard, bottom = (uintptr_t)image_stack_bottom;
+
+    return frame->rsp >= guard && frame->rsp < bottom ? bottom : frame->rsp & ~7ull;
+}
+
 /* The n-th word of the interrupted stack; false where that can't be read. */
 static bool stack_word(const struct arch_trap_frame *frame, size_t n, uint64_t *value)
 {
-    uint64_t address = (frame->rsp & ~7ull) + n * sizeof(uint64_t);
+    uint64_t address = stack_first(frame) + n * sizeof(uint64_t);
 
     if (!arch_paging_is_mapped(address))
         return false;
