@@ -84,7 +84,7 @@ static inline uint64_t now_ticks(const struct bench *bench)
 
 /* ---------------------------------------------------------------- the measured part */
 
-static inline uint64_t next_sector(struct cursor *cursor)
+static inline __attribute__((always_inline)) uint64_t next_sector(struct cursor *cursor)
 {
     uint64_t block;
 
@@ -100,8 +100,8 @@ static inline uint64_t next_sector(struct cursor *cursor)
     return cursor->first_sector + block * cursor->block_sectors;
 }
 
-static inline enum vst_status issue(struct vst_block_queue *queue, struct slot *slot,
-                                    struct cursor *cursor, uint64_t now)
+static inline __attribute__((always_inline)) enum vst_status
+issue(struct vst_block_queue *queue, struct slot *slot, struct cursor *cursor, uint64_t now)
 {
     slot->request.start_sector = next_sector(cursor);
     slot->issued_ticks = now;

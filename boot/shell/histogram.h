@@ -18,7 +18,7 @@ struct histogram {
     uint64_t buckets[HISTOGRAM_N_BUCKETS];
 };
 
-static inline uint64_t histogram_bucket(uint64_t value)
+static inline __attribute__((always_inline)) uint64_t histogram_bucket(uint64_t value)
 {
     /* The or makes small values share the first power of two, without a branch. */
     uint64_t highest_bit = (uint64_t)__builtin_clzll(value | 1u << HISTOGRAM_SUB_BITS) ^ 63u;
@@ -27,7 +27,8 @@ static inline uint64_t histogram_bucket(uint64_t value)
     return (shift << HISTOGRAM_SUB_BITS) + (value >> shift);
 }
 
-static inline void histogram_add(struct histogram *histogram, uint64_t value)
+static inline __attribute__((always_inline)) void histogram_add(struct histogram *histogram,
+                                                                uint64_t value)
 {
     histogram->sum += value;
     histogram->buckets[histogram_bucket(value)]++;

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct fake_disk *disk_of(const struct vst_block_queue *queue)
+static struct shell_disk *disk_of(const struct vst_block_queue *queue)
 {
-    return VST_CONTAINER_OF(queue->device, struct fake_disk, device);
+    return VST_CONTAINER_OF(queue->device, struct shell_disk, device);
 }
 
-static enum vst_status take(struct fake_disk *disk, struct fake_disk_command command)
+static enum vst_status take(struct shell_disk *disk, struct shell_disk_command command)
 {
     enum vst_block_op op = command.request->op;
 
@@ -33,7 +33,7 @@ static enum vst_status take(struct fake_disk *disk, struct fake_disk_command com
 
 static enum vst_status fake_submit(struct vst_block_queue *queue, struct vst_block_request *request)
 {
-    return take(disk_of(queue), (struct fake_disk_command){.request = request});
+    return take(disk_of(queue), (struct shell_disk_command){.request = request});
 }
 
 static enum vst_status fake_submit_part(struct vst_block_queue *queue,
@@ -41,12 +41,12 @@ static enum vst_status fake_submit_part(struct vst_block_queue *queue,
                                         const struct vst_block_part *part)
 {
     return take(disk_of(queue),
-                (struct fake_disk_command){.request = request, .is_part = true, .part = *part});
+                (struct shell_disk_command){.request = request, .is_part = true, .part = *part});
 }
 
 static void fake_kick(struct vst_block_queue *queue)
 {
-    struct fake_disk *disk = disk_of(queue);
+    struct shell_disk *disk = disk_of(queue);
 
     if (disk->n_visible == disk->n_pending)
         return;
@@ -54,7 +54,7 @@ static void fake_kick(struct vst_block_queue *queue)
     queue->stats.kicks++;
 }
 
-static void move_bytes(struct fake_disk *disk, enum vst_block_op op, uint64_t offset, void *buffer,
+static void move_bytes(struct shell_disk *disk, enum vst_block_op op, uint64_t offset, void *buffer,
                        size_t bytes)
 {
     if (op == VST_BLOCK_READ)
@@ -63,7 +63,7 @@ static void move_bytes(struct fake_disk *disk, enum vst_block_op op, uint64_t of
         memcpy(disk->data + offset, buffer, bytes);
 }
 
-static void note_write(struct fake_disk *disk, uint64_t sector, uint64_t n_sectors)
+static void note_write(struct shell_disk *disk, uint64_t sector, uint64_t n_sectors)
 {
     if (sector < disk->first_written_sector)
         disk->first_written_sector = sector;
@@ -72,7 +72,7 @@ static void note_write(struct fake_disk *disk, uint64_t sector, uint64_t n_secto
 }
 
 /* Carries the command out, and says how it went. */
-static enum vst_status carry_out(struct fake_disk *disk, const struct fake_disk_command *command,
+static enum vst_status carry_out(struct shell_disk *disk, const struct shell_disk_command *command,
                                  uint64_t *first_sector)
 {
     const struct vst_block_request *request = command->request;
@@ -99,10 +99,10 @@ static enum vst_status carry_out(struct fake_disk *disk, const struct fake_disk_
     return VST_OK;
 }
 
-static struct fake_disk_command pick(struct fake_disk *disk)
+static struct shell_disk_command pick(struct shell_disk *disk)
 {
     size_t at = disk->newest_first ? disk->n_visible - 1 : 0;
-    struct fake_disk_command command = disk->pending[at];
+    struct shell_disk_command command = disk->pending[at];
 
     memmove(&disk->pending[at], &disk->pending[at + 1],
             (disk->n_pending - at - 1) * sizeof(command));
@@ -113,14 +113,14 @@ static struct fake_disk_command pick(struct fake_disk *disk)
 
 static size_t fake_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
 {
-    struct fake_disk *disk = disk_of(queue);
+    struct shell_disk *disk = disk_of(queue);
     size_t n = 0;
 
     if (disk->n_empty_polls++ < disk->late_polls)
         return 0;
     disk->n_empty_polls = 0;
     while (n < max && n < disk->per_poll && disk->n_visible > 0) {
-        struct fake_disk_command command = pick(disk);
+        struct shell_disk_command command = pick(disk);
         uint64_t sector;
         enum vst_status status = carry_out(disk, &command, &sector);
         disk->queue.stats.errors += status != VST_OK;
@@ -138,7 +138,7 @@ static size_t fake_poll(struct vst_block_queue *queue, struct vst_block_request 
 
 static bool fake_ready(const struct vst_block_queue *queue)
 {
-    struct fake_disk *disk = disk_of(queue);
+    struct shell_disk *disk = disk_of(queue);
 
     return disk->n_visible > 0 && ++disk->n_looks % 3 == 0;
 }
@@ -151,12 +151,12 @@ static const struct vst_block_driver fake_driver = {
     .ready = fake_ready,
 };
 
-void fake_disk_make(struct fake_disk *disk, const struct vst_platform *platform, uint64_t n_sectors,
-                    uint32_t logical_block_bytes)
+void shell_disk_make(struct shell_disk *disk, const struct vst_platform *platform,
+                     uint64_t n_sectors, uint32_t logical_block_bytes)
 {
     static const char *const features[] = {"FLUSH", "EVENT_IDX", NULL};
 
-    *disk = (struct fake_disk){
+    *disk = (struct shell_disk){
         .per_poll = 1,
         .bad_sector = UINT64_MAX,
         .break_after = UINT64_MAX,
@@ -190,7 +190,7 @@ void fake_disk_make(struct fake_disk *disk, const struct vst_platform *platform,
     snprintf(disk->device.serial, sizeof(disk->device.serial), "first-light");
 }
 
-void fake_disk_free(struct fake_disk *disk)
+void shell_disk_free(struct shell_disk *disk)
 {
     free(disk->data);
     disk->data = NULL;

@@ -8,20 +8,20 @@
 
 #include <vstor/block.h>
 
-#define FAKE_DISK_MAX_DEPTH 64u
+#define SHELL_DISK_MAX_DEPTH 64u
 
-struct fake_disk_command {
+struct shell_disk_command {
     struct vst_block_request *request;
     bool is_part;
     struct vst_block_part part;
 };
 
-struct fake_disk {
+struct shell_disk {
     struct vst_block_device device;
     struct vst_block_queue queue;
     struct vst_block_queue *queues[1];
     uint8_t *data;
-    struct fake_disk_command pending[FAKE_DISK_MAX_DEPTH];
+    struct shell_disk_command pending[SHELL_DISK_MAX_DEPTH];
     size_t n_pending, n_visible; /* submitted; of these behind a kick */
     unsigned n_empty_polls;      /* of a row */
     unsigned n_looks;
@@ -40,8 +40,8 @@ struct fake_disk {
 };
 
 /** A disk of n_sectors that ends one request per poll, in order, without errors. */
-void fake_disk_make(struct fake_disk *disk, const struct vst_platform *platform, uint64_t n_sectors,
-                    uint32_t logical_block_bytes);
-void fake_disk_free(struct fake_disk *disk);
+void shell_disk_make(struct shell_disk *disk, const struct vst_platform *platform,
+                     uint64_t n_sectors, uint32_t logical_block_bytes);
+void shell_disk_free(struct shell_disk *disk);
 
 #endif

@@ -48,7 +48,7 @@ void fake_host_make(struct fake_host *fake)
     *fake = (struct fake_host){.step_ns = 1000};
     fake->platform =
         (struct vst_platform){.ctx = fake, .time_ns = fake_time_ns, .relax = fake_relax};
-    fake_disk_make(&fake->disk, &fake->platform, 2048, 512);
+    shell_disk_make(&fake->disk, &fake->platform, 2048, 512);
     vst_block_register(&fake->registry, &fake->disk.device, "vd");
     fake->host = (struct shell_host){
         .ctx = fake,
@@ -64,7 +64,7 @@ void fake_host_make(struct fake_host *fake)
 
 void fake_host_free(struct fake_host *fake)
 {
-    fake_disk_free(&fake->disk);
+    shell_disk_free(&fake->disk);
     free(fake->output);
 }
 

@@ -15,7 +15,7 @@ struct fake_host {
     struct shell_host host;
     struct vst_platform platform;
     struct vst_block_registry registry;
-    struct fake_disk disk; /* vda: 1 MiB of 512 byte blocks */
+    struct shell_disk disk; /* vda: 1 MiB of 512 byte blocks */
     uint64_t now_ns, step_ns;
     const char *input;     /* NULL or at its end: nobody types */
     uint64_t silent_reads; /* polls of the console that find nothing before the input begins */

@@ -547,9 +547,9 @@ static void first_of_several_errors_counts(void **state)
 static void large_blocks_work_too(void **state)
 {
     struct fake_host *fake = *state;
-    struct fake_disk *big = calloc(1, sizeof(*big));
+    struct shell_disk *big = calloc(1, sizeof(*big));
 
-    fake_disk_make(big, &fake->platform, 2048, 65536);
+    shell_disk_make(big, &fake->platform, 2048, 65536);
     vst_block_register(&fake->registry, &big->device, "vd");
     memset(big->data, 0xdd, DISK_BYTES);
     succeed(fake, "fill vdb 100 200000 seed=7; verify vdb 100 200000 seed=7; write vdb 65535 0102");
@@ -558,7 +558,7 @@ static void large_blocks_work_too(void **state)
     assert_int_equal(big->data[65535], 1);
     assert_int_equal(big->data[65536], 2);
     assert_holds(succeed(fake, "read vdb 65534 3"), " 01 02 ");
-    fake_disk_free(big);
+    shell_disk_free(big);
     free(big);
 }
 
