@@ -85,8 +85,8 @@ static enum vst_status carry_out(struct shell_disk *disk, const struct shell_dis
     if (request->op == VST_BLOCK_FLUSH)
         return disk->flush_status;
     uint64_t offset = *first_sector * VST_SECTOR_BYTES;
-    if (disk->bad_sector >= *first_sector &&
-        disk->bad_sector < *first_sector + bytes / VST_SECTOR_BYTES)
+    if (disk->bad_sector < *first_sector + bytes / VST_SECTOR_BYTES &&
+        *first_sector < vst_add_saturated_u64(disk->bad_sector, disk->n_bad_sectors))
         return VST_ERR_IO;
     if (request->op == VST_BLOCK_WRITE)
         note_write(disk, *first_sector, bytes / VST_SECTOR_BYTES);
@@ -116,13 +116,14 @@ static size_t fake_poll(struct vst_block_queue *queue, struct vst_block_request 
     struct shell_disk *disk = disk_of(queue);
     size_t n = 0;
 
-    if (disk->n_empty_polls++ < disk->late_polls)
+    if (disk->n_empty_polls++ < disk->late_polls + (disk->n_slow > 0 ? 1000 : 0))
         return 0;
     disk->n_empty_polls = 0;
     while (n < max && n < disk->per_poll && disk->n_visible > 0) {
         struct shell_disk_command command = pick(disk);
         uint64_t sector;
         enum vst_status status = carry_out(disk, &command, &sector);
+        disk->n_slow -= disk->n_slow > 0;
         disk->queue.stats.errors += status != VST_OK;
         if (command.is_part) {
             if (vst_block_part_done(queue, command.request, sector, status))
@@ -159,6 +160,7 @@ void shell_disk_make(struct shell_disk *disk, const struct vst_platform *platfor
     *disk = (struct shell_disk){
         .per_poll = 1,
         .bad_sector = UINT64_MAX,
+        .n_bad_sectors = 1,
         .break_after = UINT64_MAX,
         .first_written_sector = UINT64_MAX,
     };

@@ -31,6 +31,8 @@ struct shell_disk {
     size_t per_poll;     /* requests that end in one poll */
     bool newest_first;
     uint64_t bad_sector; /* UINT64_MAX: none */
+    uint64_t n_bad_sectors;
+    unsigned n_slow; /* the first so many requests take a thousand polls more */
     enum vst_status flush_status;
     uint64_t break_after; /* commands until the device breaks; UINT64_MAX: never */
 

@@ -164,6 +164,16 @@ static void depth_is_what_was_asked(void **state)
     assert_holds(fake->output, "vda: rw=randread, bs=4k, iodepth=5, 200 I/Os in ");
 }
 
+static void warm_up_does_not_count(void **state)
+{
+    struct fake_host *fake = *state;
+
+    fake->disk.n_slow = 64;
+    fake_host_run(fake, "bench vda number_ios=500 json=1");
+    assert_int_equal(fake->disk.n_slow, 0);
+    assert_in_range(number_of(fake, "max"), 1, 100000);
+}
+
 static void people_get_eighty_columns(void **state)
 {
     struct fake_host *fake = *state;
@@ -228,14 +238,15 @@ static void errors_are_counted_and_named(void **state)
 {
     struct fake_host *fake = *state;
 
-    fake->disk.bad_sector = 17; /* block 2 of the 4 KiB ones, one in 16 of the area */
+    fake->disk.bad_sector = 17; /* blocks 2 and 3 of the 4 KiB ones, two in 16 of the area */
+    fake->disk.n_bad_sectors = 8;
     assert_int_equal(fake_host_run(fake, "bench vda rw=read size=64k number_ios=1600 json=1"), 1);
-    assert_int_equal(number_of(fake, "errors"), 100);
+    assert_int_equal(number_of(fake, "errors"), 200);
     assert_int_equal(number_of(fake, "ios"), 1600);
     assert_holds(fake->output, "\n{\"cmd\":\"bench\",\"dev\":\"vda\",\"error\":\"io\","
                                "\"offset\":8192,");
     assert_int_equal(fake_host_run(fake, "bench vda rw=read size=64k number_ios=1600"), 1);
-    assert_holds(fake->output, "errors 100\n");
+    assert_holds(fake->output, "errors 200\n");
     assert_holds(fake->output, ": I/O error reported by the device at byte 8192\n");
 }
 
@@ -320,6 +331,7 @@ int main(void)
         TEST(json_has_the_agreed_keys),
         TEST(one_kick_serves_a_batch),
         TEST(depth_is_what_was_asked),
+        TEST(warm_up_does_not_count),
         TEST(people_get_eighty_columns),
         TEST(writes_stay_in_their_area),
         TEST(sequential_wraps_at_the_end),

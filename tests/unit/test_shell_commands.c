@@ -335,6 +335,8 @@ static void ranges_beyond_the_end_are_refused(void **state)
         fail_with(fake, "read vda 0xffffffffffffffff 0xffffffffffffffff json=1"),
         "{\"cmd\":\"read\",\"dev\":\"vda\",\"error\":\"range\",\"offset\":18446744073709551615,"
         "\"text\":\"beyond the end of the device\"}\n");
+    /* The sum of both would wrap to a place inside. */
+    assert_holds(fail_with(fake, "read vda 4k 0xfffffffffffff100"), "at byte 1048576");
     assert_holds(fail_with(fake, "write vda 1M 00"), "at byte 1048576");
     assert_holds(fail_with(fake, "write vda 0xfffff 0000"), "at byte 1048576");
     assert_holds(fail_with(fake, "fill vda 1023k 2k seed=1"), "at byte 1048576");
@@ -415,6 +417,29 @@ static void long_work_keeps_the_queue_busy(void **state)
     fake->disk.max_in_flight = 0;
     succeed(fake, "fill vda 0 1M seed=3");
     assert_int_equal(fake->disk.max_in_flight, 4);
+}
+
+static void slots_are_used_again_in_order(void **state)
+{
+    struct fake_host *fake = *state;
+    struct shell_disk *large = calloc(1, sizeof(*large));
+    const size_t bytes = 9u << 20; /* more than the requests in flight can hold */
+    uint8_t *expected = malloc(bytes);
+
+    shell_disk_make(large, &fake->platform, bytes / VST_SECTOR_BYTES, 512);
+    vst_block_register(&fake->registry, &large->device, "vd");
+    pattern_fill(7, 0, expected, bytes);
+    for (unsigned round = 0; round < 4; round++) {
+        large->newest_first = round & 1;
+        large->per_poll = round & 2 ? 3 : 1;
+        memset(large->data, 0, bytes);
+        succeed(fake, "fill vdb 0 9M seed=7; verify vdb 0 9M seed=7");
+        assert_memory_equal(large->data, expected, bytes);
+    }
+    assert_int_equal(large->max_in_flight, 8);
+    free(expected);
+    shell_disk_free(large);
+    free(large);
 }
 
 static void small_queues_and_splitting_do_not_matter(void **state)
@@ -635,6 +660,7 @@ int main(void)
         TEST(flush_says_what_the_device_says),
         TEST(sums_are_those_of_sha256sum),
         TEST(long_work_keeps_the_queue_busy),
+        TEST(slots_are_used_again_in_order),
         TEST(small_queues_and_splitting_do_not_matter),
         TEST(fill_writes_the_pattern_and_nothing_else),
         TEST(verify_finds_each_wrong_byte),
