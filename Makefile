@@ -162,6 +162,8 @@ unit: $(UNIT_PROGRAMS) ## unit tests on this machine, under ASan and UBSan
 check-layers: ## fail on an include that points up or sideways
 	$(Q)$(PYTHON) tests/check_layers.py
 
+include tests/tests.mk
+
 .PHONY: clean
 clean: ## remove everything built
 	$(Q)rm -rf build

@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""`make bench`: what a read, the start and the image cost, beside the budgets and what others need.
+
+Counts, not times: guest instructions from outside the guest (tests/icount), doorbells and interrupts from QEMU's trace.
+Prints a table and writes build/bench.json. A figure over its budget is flagged; --strict makes that the exit status.
+"""
+import argparse
+import dataclasses
+import glob
+import json
+import pathlib
+import subprocess
+import sys
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / folder) for folder in ("qemu", "icount")]
+import harness  # noqa: E402
+import icount  # noqa: E402
+
+KiB = 1024
+# Others on the same kind of machine, per 4 KiB random read at depth 1 and 32 (guest instructions; performance.md).
+PEERS = [("Linux 6.1 virtio-blk, fio io_uring", 13585, 9515), ("OSv virtio-blk", 19500, 8500),
+         ("OVMF VirtioBlkDxe, one in flight", 13300, None), ("littlekernel virtio-blk", 2790, 1257),
+         ("SeaBIOS int 13h, one in flight", 918, None), ("floor: indirect split ring, nothing checked", 90, 34)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """A figure that issue 2 bounds."""
+    instructions_depth_1: int = 400
+    instructions_depth_32: int = 200
+    kicks_depth_32: float = 1 / 16
+    boot_instructions: int = 20_000_000
+    kernel_bytes: int = 300 * KiB
+    library_text_bytes: int = 20 * KiB
+
+
+BUDGET = Budget()
+
+
+def text_bytes(pattern):
+    """Code and constants of the library's objects that match."""
+    objects = sorted(glob.glob(str(harness.BUILD / "obj" / pattern)))
+    if not objects:
+        raise SystemExit(f"no objects match {pattern}: run `make` first")
+    table = subprocess.run(["size", *objects], check=True, capture_output=True, text=True).stdout
+    return sum(int(line.split()[0]) for line in table.splitlines()[1:])
+
+
+def sizes():
+    """Bytes of what ships."""
+    drivers, block = text_bytes("drivers/*.o"), text_bytes("block/*.o")
+    return {"kernel_bytes": harness.KERNEL.stat().st_size, "kernel_pvh_bytes": harness.KERNEL_PVH.stat().st_size,
+            "drivers_text_bytes": drivers, "block_text_bytes": block, "library_text_bytes": drivers + block}
+
+
+def reads(depth, n_ios, starts):
+    """Figures per read: the median of several starts."""
+    count, spread = icount.median([icount.random_reads(depth, n_ios) for _ in range(starts)])
+    return {"depth": depth, "ios": n_ios, "starts": starts, "spread_percent": round(spread, 2),
+            **{name: round(count.per_io(name), 4) for name in ("instructions", "spin", "kicks", "interrupts")}}
+
+
+def boot(starts):
+    """Figures of the way from _start to the first disk read."""
+    count, spread = icount.median([icount.boot_to_first_read() for _ in range(starts)])
+    return {"starts": starts, "spread_percent": round(spread, 2), "instructions": count.instructions,
+            "spin": count.spin, "machine": "q35, one disk"}
+
+
+def verdict(value, budget):
+    return "" if budget is None else "within" if value <= budget else "OVER"
+
+
+def row(name, value, budget=None, note="", digits=0):
+    """One line of the table."""
+    def number(n):
+        return "" if n is None else f"{n:,.{digits}f}"
+    return [name, number(value), number(budget), verdict(value, budget), note]
+
+
+def rows_of_reads(figures, instruction_budget, kick_budget):
+    """The lines for one depth."""
+    name = f"4 KiB random read, depth {figures['depth']}"
+    starts = f"median of {figures['starts']} starts, spread {figures['spread_percent']} %"
+    return [row(f"{name}: instructions", figures["instructions"], instruction_budget, starts),
+            row("    waiting loops beside that", figures["spin"]),
+            row("    kicks", figures["kicks"], kick_budget, digits=4),
+            row("    interrupts", figures["interrupts"], note="polled", digits=4)]
+
+
+def table_of(result):
+    """All lines of the table of our own figures."""
+    one, many = result["reads"]
+    start, size = result["boot"], result["sizes"]
+    return [*rows_of_reads(one, BUDGET.instructions_depth_1, None),
+            *rows_of_reads(many, BUDGET.instructions_depth_32, BUDGET.kicks_depth_32),
+            row("_start to first disk read: instructions", start["instructions"], BUDGET.boot_instructions,
+                start["machine"]),
+            row("    waiting loops beside that", start["spin"]),
+            row("vstor.elf: bytes", size["kernel_bytes"], BUDGET.kernel_bytes),
+            row("library text, drivers + block: bytes", size["library_text_bytes"], BUDGET.library_text_bytes,
+                f"{size['drivers_text_bytes']:,} + {size['block_text_bytes']:,}")]
+
+
+def print_table(head, lines):
+    """Aligned; numbers to the right."""
+    widths = [max(len(str(line[i])) for line in [head, *lines]) for i in range(len(head))]
+    for line in [head, *lines]:
+        cells = [str(cell).rjust(w) if 0 < i < 3 else str(cell).ljust(w)
+                 for i, (cell, w) in enumerate(zip(line, widths))]
+        print("  ".join(cells).rstrip())
+    print()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--starts", type=int, default=3, help="guest starts per figure (default %(default)s)")
+    parser.add_argument("--ios", type=int, default=20000, help="reads per start (default %(default)s)")
+    parser.add_argument("--out", default=str(harness.ROOT / "build/bench.json"))
+    parser.add_argument("--strict", action="store_true", help="fail if a figure is over its budget")
+    options = parser.parse_args()
+    result = {"reads": [reads(1, options.ios, options.starts), reads(32, options.ios, options.starts)],
+              "boot": boot(options.starts), "sizes": sizes(), "budget": dataclasses.asdict(BUDGET)}
+    lines = table_of(result)
+    print_table(["guest instructions, counted from outside", "measured", "budget", "", ""], lines)
+    print_table(["others, instructions per 4 KiB random read", "depth 1", "depth 32", ""],
+                [[name, f"{one:,}", "-" if many is None else f"{many:,}", ""] for name, one, many in PEERS])
+    pathlib.Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
+    print(f"written to {options.out}")
+    return 1 if options.strict and any(line[3] == "OVER" for line in lines) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

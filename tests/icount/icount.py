@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guest instructions, kicks and interrupts, counted from outside the guest. (tests/icount/README.md)
+
+What is counted is what happens between two marks that the guest executes; start-up and warm-up lie before the first.
+"""
+import dataclasses
+import json
+import re
+import statistics
+import tempfile
+
+import harness
+from harness import Disk
+
+PLUGIN = harness.ROOT / "build/host/libicnt.so"
+WINDOW_BENCH, WINDOW_BOOT = 1, 2
+KICK, INTERRUPTS = "virtio_queue_notify", ("virtio_notify", "virtio_notify_irqfd")
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """One window: instructions without the repeats of string instructions and without waiting, and what waiting took."""
+    instructions: int
+    spin: int
+    kicks: int
+    interrupts: int
+    ios: int = 1
+
+    def per_io(self, name):
+        return getattr(self, name) / self.ios
+
+
+def null_disk(n_bytes=16 << 30, latency_ns=0, **disk):
+    """A disk behind which nothing costs anything. ioeventfd=off makes kicks and completions repeatable."""
+    node = {"driver": "null-co", "node-name": "null0", "size": n_bytes, "read-zeroes": True}
+    if latency_ns:
+        node["latency-ns"] = latency_ns
+    return Disk(blockdev=[node], device="virtio-blk-pci,disable-legacy=on,ioeventfd=off", **disk)
+
+
+def parse_report(text):
+    """Counters by window number, from the plugin's report."""
+    windows = {}
+    for line in text.splitlines():
+        found = re.match(r"win (\d+) (.*)", line)
+        if found:
+            plain_pairs = re.sub(r"\[.*?\]", "", found[2]).split()
+            windows[int(found[1])] = {k: int(v) for k, v in zip(plain_pairs[::2], plain_pairs[1::2])}
+    return windows
+
+
+def count_events(trace, window):
+    """Kicks and interrupts between the marks of a window, from QEMU's log."""
+    inside, kicks, interrupts = False, 0, 0
+    for line in trace.splitlines():
+        if line.startswith("MARK "):
+            if line.split()[1:] == ["b", str(window)]:
+                inside = True
+            elif line.split()[1:] == ["e", str(window)]:
+                inside = False
+        elif inside:
+            event = line.split(" ", 1)[0].split("@")[-1].split(":")[-1]
+            kicks += event == KICK
+            interrupts += event in INTERRUPTS
+    return kicks, interrupts
+
+
+def measure(append, window, deadline_s=120, **machine):
+    """Runs one machine under the plugin. Returns the window's Count and the guest's own Result."""
+    if not PLUGIN.exists():
+        raise harness.MachineError(f"{PLUGIN} is not built; run `make build/host/libicnt.so` first")
+    with tempfile.TemporaryDirectory(prefix="vstor-icount-") as folder:
+        report, trace = f"{folder}/report", f"{folder}/trace"
+        extra = ["-icount", "shift=0,sleep=on", "-plugin", f"{PLUGIN},out={report},mmio=all", "-d", "plugin",
+                 "-D", trace]
+        for event in (KICK, *INTERRUPTS):
+            extra += ["-trace", event]
+        # The counters are not atomic: one CPU for good. -icount has no fences whatever maxcpus says.
+        result = harness.run(append, deadline_s, smp="1", extra=extra, **machine).expect_status(0)
+        windows = parse_report(open(report).read())
+        if window not in windows:
+            result.fail(f"the guest did not execute both marks of window {window}; windows seen: {windows}")
+        kicks, interrupts = count_events(open(trace).read(), window)
+    counters = windows[window]
+    spin = counters["spin"]
+    return Count(counters["total"] - counters["rep2"] - spin, spin, kicks, interrupts), result
+
+
+def random_reads(depth, n_ios):
+    """One start of `bench` with 4 KiB random reads."""
+    # At depth 1 a completion must not race with going idle: it takes 20 microseconds. (performance.md)
+    disk = null_disk(latency_ns=20000 if depth == 1 else 0)
+    line = f"bench vda rw=randread bs=4k iodepth={depth} number_ios={n_ios} json=1; exit"
+    count, result = measure(line, WINDOW_BENCH, disks=[disk])
+    record = result.one("bench")
+    if record["ios"] != n_ios or record["errors"]:
+        result.fail(f"expected {n_ios} reads without an error, got {json.dumps(record)}")
+    return dataclasses.replace(count, ios=n_ios)
+
+
+def boot_to_first_read(machine="q35"):
+    """From _start to the end of the first read, with one disk."""
+    count, _ = measure("read vda 0 512 json=1; exit", WINDOW_BOOT, machine=machine, disks=[null_disk()])
+    return count
+
+
+def median(counts):
+    """The start in the middle by instructions, and the spread of all starts in per cent."""
+    ordered = sorted(counts, key=lambda count: count.instructions)
+    middle = ordered[len(ordered) // 2]
+    spread = 100 * (ordered[-1].instructions - ordered[0].instructions) / max(1, middle.instructions)
+    assert middle.instructions == statistics.median_high(c.instructions for c in counts)
+    return middle, spread

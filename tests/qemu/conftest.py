@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the QEMU tests share. Images: see images.py; machines: see harness.py."""
+import pytest
+
+import harness
+import images
+from harness import Disk
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that carry a longer time limit start first, so that none of them is left running alone at the end."""
+    def limit(item):
+        marker = item.get_closest_marker("timeout")
+        return -marker.args[0] if marker else 0
+    items.sort(key=limit)
+
+
+@pytest.fixture(scope="session")
+def run():
+    """harness.run, as a fixture so that a test reads: run("lsblk json=1; exit", disks=[...])."""
+    return harness.run
+
+
+@pytest.fixture
+def prompt():
+    """Starts machines that stay at their prompt; they end with the test."""
+    started = []
+
+    def start(append="", **machine):
+        one = harness.Machine(append, **machine)
+        started.append(one)
+        one.start()
+        one.wait_for_prompt()
+        return one
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+@pytest.fixture
+def small_disk():
+    """1 MiB of random bytes."""
+    return Disk(images.image("1m.raw"), serial="SMALL")
+
+
+@pytest.fixture
+def writable(tmp_path):
+    """A function that gives a private writable disk from an image's name."""
+    def make(name="empty-16m.raw", **disk):
+        return Disk(images.copy_of(images.image(name), tmp_path), writable=True, **disk)
+    return make

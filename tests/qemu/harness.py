@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A QEMU machine that runs the vstor kernel: command line from data, serial transcript, JSON Lines, exit status, QMP.
+
+    result = harness.run("lsblk json=1; exit", disks=[Disk(path)])      # to the end
+    with Machine(disks=[Disk(path)]) as machine:                        # or at the prompt
+        print(machine.command("lsblk").text)
+
+Serial line and QMP come over socket pairs that QEMU inherits, so nothing is left in the file system and nothing waits
+for a port. Every wait has a deadline; leaving the `with` block kills the machine whatever happened.
+"""
+import codecs
+import collections
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import select
+import shlex
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("VSTOR_BUILD", "build/x86_64")
+KERNEL = BUILD / "vstor.elf"
+KERNEL_PVH = BUILD / "vstor-pvh.elf"
+QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
+PROMPT = "vstor> "
+# Deadlines are there to end a test that hangs, not to measure: they allow for a slow machine under full load.
+DEADLINE_S = float(os.environ.get("VSTOR_DEADLINE", "60"))
+ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[()][A-Za-z0-9]|[=>78cDEHM])")
+
+
+class MachineError(AssertionError):
+    """Something about the guest is not as expected; the text tells how to see it oneself."""
+
+
+@dataclasses.dataclass
+class Disk:
+    """One virtio-blk disk. Unless `writable`, the guest's writes go to a snapshot and are lost."""
+    path: object = None
+    format: str = "raw"
+    serial: str = None
+    writable: bool = False
+    readonly: bool = False
+    bus: str = None
+    addr: str = None
+    device: str = "virtio-blk-pci,disable-legacy=on"
+    properties: dict = dataclasses.field(default_factory=dict)
+    blockdev: list = None  # nodes instead of a file: the last one carries the device
+
+    def arguments(self, number):
+        """QEMU's arguments for this disk as the `number`-th of the machine."""
+        words = []
+        if self.blockdev:
+            node = self.blockdev[-1]["node-name"]
+            for description in self.blockdev:
+                words += ["-blockdev", json.dumps(description)]
+        else:
+            node = f"drive{number}"
+            path = str(self.path).replace(",", ",,")
+            mode = "readonly=on" if self.readonly else f"snapshot={'off' if self.writable else 'on'}"
+            words += ["-drive", f"if=none,id={node},file={path},format={self.format},{mode}"]
+        options = dict(drive=node, id=f"disk{number}", serial=self.serial, bus=self.bus, addr=self.addr)
+        options.update(self.properties)
+        words += ["-device", self.device + "".join(f",{k}={v}" for k, v in options.items() if v is not None)]
+        return words
+
+
+@dataclasses.dataclass
+class Result:
+    """What a guest printed, and how it ended (status is None while it runs)."""
+    text: str
+    status: int = None
+    describe: object = None
+
+    @property
+    def lines(self):
+        return self.text.splitlines()
+
+    @property
+    def records(self):
+        """The JSON Lines of the transcript, in order. A line that begins like one and isn't is an error."""
+        found = []
+        for line in self.lines:
+            if line.startswith("{"):
+                try:
+                    found.append(json.loads(line))
+                except ValueError as error:
+                    self.fail(f"not valid JSON ({error}): {line}")
+        return found
+
+    def of(self, command, device=None):
+        """The records of one command that are no errors."""
+        return [r for r in self.records if r.get("cmd") == command and "error" not in r
+                and (device is None or r.get("dev") == device)]
+
+    def one(self, command, device=None):
+        """The only record of a command."""
+        found = self.of(command, device)
+        if len(found) != 1:
+            self.fail(f"expected one record of `{command}` {device or ''}, got {found}")
+        return found[0]
+
+    @property
+    def errors(self):
+        return [r for r in self.records if "error" in r]
+
+    def error(self, command):
+        """The only error of a command."""
+        found = [r for r in self.errors if r.get("cmd") == command]
+        if len(found) != 1:
+            self.fail(f"expected one error of `{command}`, got {found}")
+        return found[0]
+
+    def expect_status(self, status):
+        if self.status != status:
+            self.fail(f"exit status is {self.status}, expected {status}")
+        return self
+
+    def expect(self, pattern):
+        """Searches a regular expression in the transcript; its match."""
+        found = re.search(pattern, self.text, re.M)
+        if not found:
+            self.fail(f"expected /{pattern}/ in the output")
+        return found
+
+    def fail(self, why):
+        raise MachineError(f"{why}\n{self.describe() if self.describe else self.text}")
+
+
+class Machine:
+    """See the head of this file. The arguments are those of QEMU, in the words of the tests."""
+
+    def __init__(self, append="", *, disks=(), machine="q35", memory_mib=128, kernel=None, cpu=None,
+                 bridges=(), extra=(), smp="1,maxcpus=2", boot=None):
+        # maxcpus=2: with one CPU for good, TCG leaves out the fences of a correct driver (platform-notes.md).
+        self.append = append
+        self.boot = boot  # arguments that start the kernel some other way than -kernel
+        self.arguments = [QEMU, "-machine", machine, "-accel", "tcg", "-smp", smp, "-m", str(memory_mib),
+                          "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                          "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+        if cpu:
+            self.arguments += ["-cpu", cpu]
+        if boot is not None:
+            self.arguments += list(boot)
+        else:
+            kernel = kernel or KERNEL
+            if not pathlib.Path(kernel).exists():
+                raise MachineError(f"{kernel} is not built; run `make` first")
+            self.arguments += ["-kernel", str(kernel), "-append", append]
+        for bridge in bridges:
+            self.arguments += ["-device", bridge]
+        for number, disk in enumerate(disks):
+            self.arguments += disk.arguments(number)
+        self.arguments += [str(word) for word in extra]
+        self.process = None
+        self.on_output = None  # called with each piece of the transcript as it comes
+        self.transcript = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._position = 0
+        self._complaint = ""
+        self._qmp = None
+        self.events = collections.deque()
+
+    # ------------------------------------------------------------ life
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.kill()
+
+    def start(self):
+        self.serial, serial_of_qemu = socket.socketpair()
+        self.monitor, monitor_of_qemu = socket.socketpair()
+        self.stderr = tempfile.TemporaryFile()
+        plumbing = ["-chardev", f"socket,id=serial,fd={serial_of_qemu.fileno()}", "-serial", "chardev:serial",
+                    "-chardev", f"socket,id=monitor,fd={monitor_of_qemu.fileno()}", "-mon", "monitor,mode=control"]
+        with serial_of_qemu, monitor_of_qemu:
+            self.process = subprocess.Popen(self.arguments + plumbing, stdin=subprocess.DEVNULL, stdout=self.stderr,
+                                            stderr=self.stderr,
+                                            pass_fds=[serial_of_qemu.fileno(), monitor_of_qemu.fileno()])
+        self.serial.setblocking(False)
+        return self
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self._complaint = self.qemu_output()
+            for end in (self.serial, self.monitor, self.stderr):
+                end.close()
+            self.process = None
+
+    # ------------------------------------------------------------ serial line
+
+    def _receive(self, deadline):
+        """Adds to the transcript what comes next; False at the end of the line."""
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self.serial], [], [], left)[0]:
+            raise MachineError(f"no answer in time\n{self.describe()}")
+        try:
+            data = self.serial.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        text = self._decoder.decode(data)
+        self.transcript += text
+        if self.on_output and text:
+            self.on_output(text)
+        return bool(data)
+
+    def wait(self, deadline_s=DEADLINE_S):
+        """Runs to the end of the guest and returns all that it said, with its exit status."""
+        deadline = time.monotonic() + deadline_s
+        while self._receive(deadline):
+            pass
+        code = self.process.wait(timeout=max(1, deadline - time.monotonic()))
+        complaint = self.qemu_output()
+        if "qemu-system" in complaint and not self.transcript:
+            raise MachineError(f"QEMU did not start\n{self.describe()}")
+        # isa-debug-exit ends QEMU with (N << 1) | 1; an even status means that the guest powered off, or reset.
+        status = code >> 1 if code > 0 and code & 1 else None
+        return Result(plain(self.transcript), status, self.describe)
+
+    def wait_for(self, pattern, deadline_s=DEADLINE_S):
+        """Waits until the serial output after the last such wait has a match; the match."""
+        deadline = time.monotonic() + deadline_s
+        expression = re.compile(pattern)
+        while True:
+            found = expression.search(self.transcript, self._position)
+            if found:
+                self._position = found.end()
+                return found
+            if not self._receive(deadline):
+                raise MachineError(f"the guest ended while /{pattern}/ was awaited\n{self.describe()}")
+
+    def wait_for_prompt(self, deadline_s=DEADLINE_S):
+        return self.wait_for(r"(?:^|[\r\n])(?:\x1b\[[0-9;?]*[A-Za-z]|\r)*" + re.escape(PROMPT), deadline_s)
+
+    def send(self, text):
+        """Types on the serial line."""
+        data = text.encode() if isinstance(text, str) else text
+        self.serial.setblocking(True)
+        self.serial.sendall(data)
+        self.serial.setblocking(False)
+
+    def command(self, line, deadline_s=DEADLINE_S):
+        """Types a command at the prompt (which must have been awaited) and returns its output up to the next prompt."""
+        self.send(line + "\r")
+        return self.output(deadline_s)
+
+    def output(self, deadline_s=DEADLINE_S):
+        """What is printed after the echo of the line just entered, up to the next prompt."""
+        self.wait_for("\n", deadline_s)
+        start = self._position
+        self._position -= 1
+        self.wait_for_prompt(deadline_s)
+        text = self.transcript[start:self._position]
+        return Result(plain(text[:text.rindex(PROMPT)]), None, self.describe)
+
+    # ------------------------------------------------------------ QMP
+
+    def qmp(self, command, **arguments):
+        """Executes a QMP command and returns its answer; events met on the way are kept in self.events."""
+        if self._qmp is None:
+            self.monitor.settimeout(DEADLINE_S)
+            self._qmp = self.monitor.makefile("rw", encoding="utf-8")
+            self._qmp.readline()
+            self.qmp("qmp_capabilities")
+        message = {"execute": command}
+        if arguments:
+            message["arguments"] = {name.replace("_", "-"): value for name, value in arguments.items()}
+        self._qmp.write(json.dumps(message) + "\n")
+        self._qmp.flush()
+        while True:
+            answer = json.loads(self._qmp.readline())
+            if "event" in answer:
+                self.events.append(answer)
+            elif "error" in answer:
+                raise MachineError(f"QMP {command}: {answer['error']}\n{self.describe()}")
+            else:
+                return answer["return"]
+
+    def negotiated_features(self, number=0):
+        """Names of the features that QEMU holds for negotiated with a disk, e.g. VIRTIO_RING_F_EVENT_IDX."""
+        status = self.qmp("x-query-virtio-status", path=f"/machine/peripheral/disk{number}/virtio-backend")
+        features = status["guest-features"]
+        return {text.split(":")[0] for group in ("transports", "dev-features") for text in features.get(group, [])}
+
+    # ------------------------------------------------------------ for people
+
+    def qemu_output(self):
+        """What QEMU itself wrote: warnings and errors."""
+        if not self.process:
+            return self._complaint
+        self.stderr.seek(0)
+        return self.stderr.read().decode(errors="replace").strip()
+
+    def shell_command(self):
+        """A command line that does the same at a terminal."""
+        return shlex.join(self.arguments + ["-serial", "mon:stdio"])
+
+    def describe(self):
+        """How to reproduce, and what was seen last."""
+        lines = plain(self.transcript).splitlines()
+        parts = [f"to reproduce: cd {ROOT} && {self.shell_command()}",
+                 f"--- last of {len(lines)} console lines:", *lines[-40:]]
+        if self.qemu_output():
+            parts += ["--- QEMU itself says:", self.qemu_output()]
+        return "\n".join(parts)
+
+
+def plain(text):
+    """Console output without escape sequences; a line is what stands after its last carriage return."""
+    lines = ESCAPE_SEQUENCE.sub("", text).replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines)
+
+
+def run(append, deadline_s=DEADLINE_S, **machine):
+    """Starts a machine on a command line and waits for its end."""
+    with Machine(append, **machine) as started:
+        return started.wait(deadline_s)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Running, testing and measuring. Included by the Makefile, whose names it uses.
+
+PYTEST     := $(PYTHON) -B -m pytest -c tests/pytest.ini --rootdir tests
+ICNT       := $(HOST_B)/libicnt.so
+RING_OBJS   = $(call object,$(wildcard drivers/virtio_blk*.c drivers/virtq*.c drivers/virtio_device.c))
+# Guests mostly wait for their console or for QEMU's I/O thread: a few more than there are processors pay.
+TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n + 1 > 6 ? 6 : n + 1)))
+
+$(ICNT): tests/icount/icnt.c tests/icount/plugin_api.h | deps
+	$(SAY) HOSTLD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -O2 -Wall -shared -fPIC -o $@ $<
+
+.PHONY: run
+run: $(KERNEL) | deps ## boot the kernel on demonstration disks, or on DISK=path [FORMAT=qcow2] [WRITE=1]
+	$(Q)$(PYTHON) -B tests/demo/run.py $(if $(DISK),--disk '$(DISK)') $(if $(FORMAT),--format $(FORMAT)) $(if $(WRITE),--write)
+
+.PHONY: check-hot
+check-hot: $(RING_OBJS) ## fail on an indirect call in the request path
+	$(Q)$(PYTHON) -B tests/check_hot.py $(RING_OBJS)
+
+.PHONY: check
+check: all $(ICNT) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
+	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
+
+.PHONY: test
+test: all $(ICNT) check-layers check-hot unit | deps ## every test
+	$(Q)$(PYTEST) -n $(TEST_JOBS)
+
+.PHONY: qemu-test
+qemu-test: all $(ICNT) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
+	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qemu $(ARGS)
+
+.PHONY: bench
+bench: all $(ICNT) | deps ## instructions, kicks and interrupts per read; instructions to boot; sizes
+	$(Q)$(PYTHON) -B tests/bench/bench.py $(ARGS)
