@@ -75,6 +75,7 @@ class Result:
     text: str
     status: int = None
     describe: object = None
+    process_status: int = None
 
     @property
     def lines(self):
@@ -135,13 +136,14 @@ class Machine:
     """See the head of this file. The arguments are those of QEMU, in the words of the tests."""
 
     def __init__(self, append="", *, disks=(), machine="q35", memory_mib=128, kernel=None, cpu=None,
-                 bridges=(), extra=(), smp="1,maxcpus=2", boot=None):
+                 bridges=(), extra=(), smp="1,maxcpus=2", boot=None, debug_exit=True, reboot=False):
         # maxcpus=2: with one CPU for good, TCG leaves out the fences of a correct driver (platform-notes.md).
         self.append = append
         self.boot = boot  # arguments that start the kernel some other way than -kernel
         self.arguments = [QEMU, "-machine", machine, "-accel", "tcg", "-smp", smp, "-m", str(memory_mib),
-                          "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                          "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+                          "-nodefaults", "-no-user-config", "-display", "none"]
+        self.arguments += [] if reboot else ["-no-reboot"]
+        self.arguments += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"] if debug_exit else []
         if cpu:
             self.arguments += ["-cpu", cpu]
         if boot is not None:
@@ -224,7 +226,7 @@ class Machine:
             raise MachineError(f"QEMU did not start\n{self.describe()}")
         # isa-debug-exit ends QEMU with (N << 1) | 1; an even status means that the guest powered off, or reset.
         status = code >> 1 if code > 0 and code & 1 else None
-        return Result(plain(self.transcript), status, self.describe)
+        return Result(plain(self.transcript), status, self.describe, code)
 
     def wait_for(self, pattern, deadline_s=DEADLINE_S):
         """Waits until the serial output after the last such wait has a match; the match."""
