@@ -22,7 +22,7 @@ SOURCES = {
     "in-a-global-callee": ("void helper(void); void hot(void) { helper(); outside(); }"
                            "KEEP void helper(void) { pointer(); outside(); }", False, "helper"),
     "in-a-cold-callee": ("__attribute__((noinline, cold)) static void bad(void) { pointer(); outside(); }"
-                         "void hot(int x) { if (__builtin_expect(x, 0)) bad(); outside(); }", True, "bad"),
+                         "void hot(int x) { if (__builtin_expect(x, 0)) bad(); outside(); }", True, "cold, not looked at"),
     "in-a-mapped-callee": ("KEEP static void put_mapped(void) { pointer(); outside(); }"
                            "void hot(int x) { if (x) put_mapped(); outside(); }", True, "put_mapped"),
     "jump-table": ("int hot(int x) { switch (x) { case 0: return table[4]; case 1: outside(); return 7; case 2: return"
