@@ -138,6 +138,13 @@ static uint64_t read_ticks(void *ctx)
     return arch_tsc();
 }
 
+static void reboot(void *ctx)
+{
+    (void)ctx;
+    fflush(stdout);
+    power_reboot();
+}
+
 static int run_shell(void)
 {
     const struct shell_host host = {
@@ -149,6 +156,7 @@ static int run_shell(void)
         .ticks = read_ticks,
         .ticks_per_second = clock_ticks_per_second(),
         .interactive = options.interactive,
+        .reboot = reboot,
     };
 
     if (boot.command_line_cut) {
