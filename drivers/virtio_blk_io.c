@@ -176,34 +176,48 @@ static struct vst_block_segment next_piece(struct piece_walk *walk)
     return piece;
 }
 
-static void unmap_slot(struct blk_queue *q, uint16_t id, enum vst_dma_direction direction)
+static struct blk_mapping *mappings_of(const struct blk_queue *q, uint16_t id)
+{
+    return q->mappings + (size_t)id * q->base.device->limits.max_segments;
+}
+
+static __attribute__((noinline, cold)) void unmap_slot(struct blk_queue *q, uint16_t id,
+                                                       enum vst_dma_direction direction)
 {
     const struct vst_platform *platform = q->base.device->platform;
-    struct blk_mapping *mapping = q->mappings + (size_t)id * q->base.device->limits.max_segments;
+    struct blk_mapping *mapping = mappings_of(q, id);
 
     for (uint16_t n = q->vq.slots[id].n_pieces; n > 0; n--, mapping++)
         platform->dma_unmap(platform->ctx, mapping->buffer, mapping->bytes, direction,
                             mapping->bus_addr);
 }
 
+static __attribute__((noinline, cold)) enum vst_status
+map_by_platform(struct blk_queue *q, uint16_t id, struct vst_block_segment piece,
+                enum vst_dma_direction direction, uint64_t *bus_addr)
+{
+    const struct vst_platform *platform = q->base.device->platform;
+    enum vst_status status =
+        platform->dma_map(platform->ctx, piece.buffer, piece.bytes, direction, bus_addr);
+
+    if (status == VST_OK)
+        mappings_of(q, id)[q->vq.slots[id].n_pieces] =
+            (struct blk_mapping){piece.buffer, piece.bytes, *bus_addr};
+    return status;
+}
+
 /** Makes the next piece of a slot's chain reachable for the device; n_pieces counts those that are. */
 static enum vst_status map_piece(struct blk_queue *q, uint16_t id, struct vst_block_segment piece,
                                  enum vst_dma_direction direction, uint64_t *bus_addr)
 {
-    const struct vst_platform *platform = q->base.device->platform;
-    uint16_t *n_pieces = &q->vq.slots[id].n_pieces;
+    enum vst_status status = VST_OK;
 
     *bus_addr = (uintptr_t)piece.buffer;
-    if (q->maps) {
-        enum vst_status status =
-            platform->dma_map(platform->ctx, piece.buffer, piece.bytes, direction, bus_addr);
-        if (status != VST_OK)
-            return status;
-        q->mappings[(size_t)id * q->base.device->limits.max_segments + *n_pieces] =
-            (struct blk_mapping){piece.buffer, piece.bytes, *bus_addr};
-    }
-    ++*n_pieces;
-    return VST_OK;
+    if (q->maps)
+        status = map_by_platform(q, id, piece, direction, bus_addr);
+    if (status == VST_OK)
+        q->vq.slots[id].n_pieces++;
+    return status;
 }
 
 /**
