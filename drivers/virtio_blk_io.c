@@ -337,14 +337,14 @@ static enum vst_status status_of_answer(uint8_t answer)
 }
 
 /** Ends one command: the request it belongs to may have ended with it (true). */
-static bool end_command(struct blk_queue *q, struct virtq_slot *slot,
-                        struct vst_block_request *request, enum vst_status status)
+static bool end_command(struct blk_queue *q, uint16_t id, struct vst_block_request *request,
+                        enum vst_status status)
 {
+    const struct virtq_slot *slot = &q->vq.slots[id];
     bool by_hand = slot->shape == 0;
 
     if (by_hand && q->maps)
-        unmap_slot(q, virtq_id_of(&q->vq, slot),
-                   request->op == VST_BLOCK_WRITE ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE);
+        unmap_slot(q, id, request->op == VST_BLOCK_WRITE ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE);
     if (status != VST_OK)
         q->base.stats.errors++;
     if (by_hand && request->priv.split)
@@ -355,44 +355,43 @@ static bool end_command(struct blk_queue *q, struct virtq_slot *slot,
 }
 
 /** An answer that is not plainly good, or a chain made by hand. */
-static __attribute__((noinline, cold)) bool take_uncommon(struct blk_queue *q,
-                                                          struct virtq_slot *slot,
-                                                          struct vst_block_request *request,
-                                                          uint8_t answer)
+static __attribute__((noinline, cold)) bool
+take_uncommon(struct blk_queue *q, uint16_t id, struct vst_block_request *request, uint8_t answer)
 {
-    if (q->vq.indirect)
-        virtq_release(&q->vq, slot);
-    else
-        vst_virtq_release_direct(&q->vq, virtq_id_of(&q->vq, slot), slot->n_pieces + 2u);
-    return end_command(q, slot, request, status_of_answer(answer));
+    vst_virtq_release(&q->vq, id, q->vq.indirect ? 1 : q->vq.slots[id].n_pieces + 2u);
+    return end_command(q, id, request, status_of_answer(answer));
 }
 
 static void blk_watch(struct blk_queue *q);
 
-/**
- * Takes `n` chains back, the first of them next in the used ring; returns how many requests that
- * ended.
- */
+/** Takes `n` chains back; returns how many requests that ended. */
 static inline size_t take_used(struct blk_queue *q, uint32_t n, struct vst_block_request **done)
 {
-    struct virtq *vq = &q->vq;
+    struct virtq_reader reader = virtq_read_begin(&q->vq);
     size_t n_done = 0;
 
     for (; n > 0; n--) {
-        struct virtq_slot *slot = virtq_next_used(vq);
-        if (VST_UNLIKELY(slot == NULL))
+        uint32_t id;
+        struct virtq_slot *slot = virtq_read_next(&reader, &id);
+        if (VST_UNLIKELY(slot == NULL)) {
+            vst_virtq_break_by_id(&q->vq, id);
             break;
+        }
         struct vst_block_request *request = slot->token;
         uint8_t answer = dev_u8_get(&((struct blk_header *)slot->shared)->status);
         slot->token = NULL;
         if (VST_LIKELY(answer == VIRTIO_BLK_S_OK && slot->shape != 0)) {
-            virtq_release(vq, slot);
+            virtq_read_release(&reader, id);
             request->status = VST_OK;
             done[n_done++] = request;
-        } else if (take_uncommon(q, slot, request, answer)) {
-            done[n_done++] = request;
+            continue;
         }
+        virtq_read_end(&reader, &q->vq);
+        if (take_uncommon(q, (uint16_t)id, request, answer))
+            done[n_done++] = request;
+        reader = virtq_read_begin(&q->vq);
     }
+    virtq_read_end(&reader, &q->vq);
     return n_done;
 }
 
@@ -502,7 +501,7 @@ static void end_all(struct blk_queue *q, enum vst_status status)
         if (request == NULL)
             continue;
         q->vq.slots[i].token = NULL;
-        if (end_command(q, &q->vq.slots[i], request, status))
+        if (end_command(q, (uint16_t)i, request, status))
             vst_block_finish(&q->base, request, request->status);
     }
     q->vq.n_used = q->vq.n_published = q->vq.n_put;

@@ -134,7 +134,7 @@ void vst_virtq_break_by_id(struct virtq *vq, uint32_t id)
                                        : "used id of no request in flight");
 }
 
-void vst_virtq_release_direct(struct virtq *vq, uint16_t id, uint32_t n)
+void vst_virtq_release(struct virtq *vq, uint16_t id, uint32_t n)
 {
     for (; n > 0; n--) {
         vq->free_ids[vq->n_free++] = id;

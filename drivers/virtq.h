@@ -16,7 +16,7 @@
  * from the free ones
  *
  * The call path of one request: virtq_take -> fill -> virtq_put (any number) -> virtq_kick;
- * virtq_n_used -> virtq_next_used (any number) -> virtq_rearm. All inline, none with an indirect
+ * virtq_n_used -> virtq_read_begin .. virtq_read_end -> virtq_rearm_polling. All inline, none with an indirect
  * call, none takes a lock: a queue belongs to one CPU.
  *
  * Counters run freely in 32 bits; the ring's 16-bit indices are their lower halves. So a batch of
@@ -226,34 +226,58 @@ static inline uint32_t virtq_n_used(struct virtq *vq)
 }
 
 /**
- * The slot whose chain stands next in the used ring, or NULL (and the queue is broken) if the id there heads no chain
- * in flight. Only after virtq_n_used said that there is one. The caller clears the token and releases the descriptors.
+ * The completing side of a queue for the length of one poll: copies that stores to shared and
+ * private memory can't change in the compiler's eyes, so that they stay in registers.
  */
-static inline struct virtq_slot *virtq_next_used(struct virtq *vq)
-{
-    uint32_t id = dev_le32_get(&vq->used->ring[vq->n_used & vq->mask].id);
+struct virtq_reader {
+    const struct virtq_used_elem *ring;
+    struct virtq_slot *slots;
+    uint16_t *free_ids;
+    uint32_t n_used, n_free;
+    uint16_t mask, size;
+};
 
-    if (VST_UNLIKELY(id >= vq->size || vq->slots[id].token == NULL)) {
-        vst_virtq_break_by_id(vq, id);
-        return NULL;
-    }
-    vq->n_used++;
-    return &vq->slots[id];
+static inline struct virtq_reader virtq_read_begin(const struct virtq *vq)
+{
+    return (struct virtq_reader){
+        .ring = vq->used->ring,
+        .slots = vq->slots,
+        .free_ids = vq->free_ids,
+        .n_used = vq->n_used,
+        .n_free = vq->n_free,
+        .mask = vq->mask,
+        .size = vq->size,
+    };
 }
 
-static inline uint16_t virtq_id_of(const struct virtq *vq, const struct virtq_slot *slot)
+static inline void virtq_read_end(const struct virtq_reader *reader, struct virtq *vq)
 {
-    return (uint16_t)(slot - vq->slots);
+    vq->n_used = reader->n_used;
+    vq->n_free = reader->n_free;
+}
+
+/**
+ * Stores the id that stands next in the used ring; returns its slot, or NULL if that id heads no
+ * chain in flight (nothing is taken then; see vst_virtq_break_by_id). Only after virtq_n_used said
+ * that there is one. The caller clears the token and releases the descriptors.
+ */
+static inline struct virtq_slot *virtq_read_next(struct virtq_reader *reader, uint32_t *id)
+{
+    *id = dev_le32_get(&reader->ring[reader->n_used & reader->mask].id);
+    if (VST_UNLIKELY(*id >= reader->size || reader->slots[*id].token == NULL))
+        return NULL;
+    reader->n_used++;
+    return &reader->slots[*id];
 }
 
 /** An indirect chain's one descriptor is free again. */
-static inline void virtq_release(struct virtq *vq, const struct virtq_slot *slot)
+static inline void virtq_read_release(struct virtq_reader *reader, uint32_t id)
 {
-    vq->free_ids[vq->n_free++] = virtq_id_of(vq, slot);
+    reader->free_ids[reader->n_free++] = (uint16_t)id;
 }
 
-/** A direct chain's descriptors, `n` of them, are free again. */
-void vst_virtq_release_direct(struct virtq *vq, uint16_t id, uint32_t n);
+/** The `n` descriptors of the chain headed by `id` are free again: 1, or a direct chain's. */
+void vst_virtq_release(struct virtq *vq, uint16_t id, uint32_t n);
 
 /**
  * Polling: keeps the device from interrupting. With EVENT_IDX that means moving used_event out of
