@@ -23,6 +23,36 @@
 
 struct virtio_device;
 
+/** No vector: the queue, or the configuration, interrupts by INTx or not at all. (4.1.4.3) */
+#define VIRTIO_NO_VECTOR 0xffffu
+
+/** What interrupt_status tells. (4.1.4.5, 4.2.2) */
+#define VIRTIO_INTERRUPT_QUEUE  1u
+#define VIRTIO_INTERRUPT_CONFIG 2u
+
+/** How a device is told of new requests. */
+enum virtio_doorbell_kind {
+    VIRTIO_DOORBELL_MMIO16, /**< the queue's number to a 16-bit register (4.1.5.2) */
+    VIRTIO_DOORBELL_MMIO32, /**< 32 bits: virtio-mmio, and all with NOTIFICATION_DATA (4.1.5.2, 4.2.3.3) */
+    VIRTIO_DOORBELL_PORT16, /**< the same through an I/O port: legacy, modern-pio-notify */
+    VIRTIO_DOORBELL_PORT32,
+    VIRTIO_DOORBELL_CALL, /**< through the transport: devices whose BARs are out of reach (4.1.4.9) */
+};
+
+struct virtio_doorbell {
+    enum virtio_doorbell_kind kind;
+    uint16_t port;
+    void *mmio;
+    struct virtio_device *device; /**< VIRTIO_DOORBELL_CALL */
+};
+
+/** Where the parts of a queue lie and how big it is: what the device is told of it. */
+struct virtio_queue_setup {
+    uint16_t index, size;
+    uint16_t vector; /**< MSI-X table entry, or VIRTIO_NO_VECTOR */
+    uint64_t desc_bus_addr, driver_bus_addr, device_bus_addr;
+};
+
 /**
  * What a transport does for the sequence. Values that come from the device are returned as they
  * are: unchecked.
@@ -35,16 +65,31 @@ struct virtio_transport {
     void (*set_features)(struct virtio_device *device, uint64_t features);
     /** Size the device offers for a queue, 0 if it has no such queue. */
     uint16_t (*queue_size)(struct virtio_device *device, uint16_t queue);
-    /** Tells the device where a queue lies and enables it; finds its doorbell. (4.1.5.1.3) */
-    enum vst_status (*queue_enable)(struct virtio_device *device, uint16_t queue, uint16_t size,
-                                    uint64_t desc_bus_addr, uint64_t driver_bus_addr,
-                                    uint64_t device_bus_addr, mmio_le16 **doorbell);
+    /**
+     * Tells the device where a queue lies and enables it; finds its doorbell. (4.1.5.1.3)
+     * VST_ERR_NO_MEMORY if the device has no room for the vector: nothing was enabled then.
+     */
+    enum vst_status (*queue_enable)(struct virtio_device *device,
+                                    const struct virtio_queue_setup *setup,
+                                    struct virtio_doorbell *doorbell);
+    /** Starts the reset of one queue (2.6.1); NULL where the transport has none. */
+    void (*queue_reset)(struct virtio_device *device, uint16_t queue);
+    /** Whether the reset of that queue is still under way. */
+    bool (*queue_resetting)(struct virtio_device *device, uint16_t queue);
+    /** The vector for configuration changes; false if the device has no room for it. */
+    bool (*set_config_vector)(struct virtio_device *device, uint16_t vector);
+    /** Why the device interrupted, VIRTIO_INTERRUPT_*; reading acknowledges INTx. */
+    uint8_t (*interrupt_status)(struct virtio_device *device);
     uint8_t (*config_generation)(struct virtio_device *device);
     /**
      * One field of 1, 2 or 4 bytes of the device's own configuration; offset checked by the
      * caller.
      */
     uint32_t (*config_read)(struct virtio_device *device, uint32_t offset, uint8_t width_bytes);
+    void (*config_write)(struct virtio_device *device, uint32_t offset, uint8_t width_bytes,
+                         uint32_t value);
+    /** VIRTIO_DOORBELL_CALL: tells of queue and, with NOTIFICATION_DATA, of how far it has come. */
+    void (*ring)(struct virtio_device *device, uint16_t queue, uint32_t value);
     /** Makes sure that the device reaches no memory any more, whether it co-operates or not. */
     void (*cut_off)(struct virtio_device *device);
 };
@@ -55,6 +100,12 @@ struct virtio_device {
     const char *name;      /**< for log lines, e.g. "0000:00:04.0" */
     uint64_t features;     /**< negotiated */
     uint32_t config_bytes; /**< length of the device's own configuration */
+    /**
+     * Legacy interface (2.7.2, 3.1.2): no FEATURES_OK, features below bit 32 only, the rings in one
+     * piece with the used ring on a page of its own, the size of a queue is the device's, and
+     * configuration in the byte order of the guest.
+     */
+    bool legacy;
 };
 
 static inline bool virtio_has(const struct virtio_device *device, unsigned feature_bit)

@@ -16,8 +16,7 @@ struct structure_rule {
 static const struct structure_rule *rule_of(uint8_t type)
 {
     static const struct structure_rule rules[] = {
-        [VIRTIO_PCI_CAP_COMMON_CFG] = {"common configuration", sizeof(struct virtio_pci_common_cfg),
-                                       4},
+        [VIRTIO_PCI_CAP_COMMON_CFG] = {"common configuration", VIRTIO_PCI_COMMON_MIN_BYTES, 4},
         [VIRTIO_PCI_CAP_NOTIFY_CFG] = {"notification", 2, 2},
         [VIRTIO_PCI_CAP_ISR_CFG] = {"interrupt status", 1, 1},
         [VIRTIO_PCI_CAP_DEVICE_CFG] = {"device configuration", 1, 4},
@@ -158,37 +157,88 @@ static void write_address(mmio_le32 *low, mmio_le32 *high, uint64_t bus_addr)
     mmio_le32_write(high, (uint32_t)(bus_addr >> 32));
 }
 
-static enum vst_status pci_queue_enable(struct virtio_device *device, uint16_t queue, uint16_t size,
-                                        uint64_t desc_bus_addr, uint64_t driver_bus_addr,
-                                        uint64_t device_bus_addr, mmio_le16 **doorbell)
+/**
+ * The doorbell of the selected queue (4.1.4.4), its place checked against the structure before it
+ * is believed.
+ */
+static enum vst_status find_doorbell(struct virtio_pci_device *pci, uint16_t queue,
+                                     struct virtio_doorbell *doorbell)
+{
+    bool wide = virtio_has(&pci->base, VIRTIO_F_NOTIFICATION_DATA);
+    uint64_t at = (uint64_t)mmio_le16_read(&pci->common->queue_notify_off) * pci->notify_multiplier;
+
+    if (at + (wide ? 4 : 2) > pci->notify_bytes) {
+        vst_log(pci->base.platform, VST_LOG_ERROR,
+                "%s: doorbell of queue %u lies outside its structure", pci->name, queue);
+        return VST_ERR_MALFORMED;
+    }
+    *doorbell = (struct virtio_doorbell){
+        .kind = wide ? VIRTIO_DOORBELL_MMIO32 : VIRTIO_DOORBELL_MMIO16,
+        .mmio = pci->notify + at,
+    };
+    return VST_OK;
+}
+
+static enum vst_status pci_queue_enable(struct virtio_device *device,
+                                        const struct virtio_queue_setup *setup,
+                                        struct virtio_doorbell *doorbell)
 {
     struct virtio_pci_device *pci = pci_of(device);
     struct virtio_pci_common_cfg *common = pci->common;
 
-    /* 4.1.5.1.3 step 1: choose the queue. Step 2 (its size) has been read. Step 3: a smaller one,
-     * if wanted. */
-    mmio_le16_write(&common->queue_select, queue);
-    mmio_le16_write(&common->queue_size, size);
-    if (mmio_le16_read(&common->queue_size) != size) {
+    /* 4.1.5.1.3 step 1: choose the queue. Step 2 (its size) is read. Step 3: a smaller one. */
+    mmio_le16_write(&common->queue_select, setup->index);
+    mmio_le16_write(&common->queue_size, setup->size);
+    if (mmio_le16_read(&common->queue_size) != setup->size) {
         vst_log(device->platform, VST_LOG_ERROR, "%s: queue %u refuses size %u", device->name,
-                queue, size);
+                setup->index, setup->size);
         return VST_ERR_UNSUPPORTED;
     }
-    /* The doorbell: 4.1.4.4, its place checked against the structure before it is believed. */
-    uint64_t at = (uint64_t)mmio_le16_read(&common->queue_notify_off) * pci->notify_multiplier;
-    if (at + sizeof(mmio_le16) > pci->notify_bytes) {
-        vst_log(device->platform, VST_LOG_ERROR,
-                "%s: doorbell of queue %u lies outside its structure", device->name, queue);
-        return VST_ERR_MALFORMED;
-    }
-    *doorbell = (mmio_le16 *)(void *)(pci->notify + at);
-    /* Step 4: where the three areas lie. Step 5: no MSI-X vector. Then enable. */
-    write_address(&common->queue_desc_low, &common->queue_desc_high, desc_bus_addr);
-    write_address(&common->queue_driver_low, &common->queue_driver_high, driver_bus_addr);
-    write_address(&common->queue_device_low, &common->queue_device_high, device_bus_addr);
-    mmio_le16_write(&common->queue_msix_vector, 0xffff);
+    enum vst_status status = find_doorbell(pci, setup->index, doorbell);
+    if (status != VST_OK)
+        return status;
+    /* Step 5, before step 4 so that nothing is shared if it fails: the vector, read back. */
+    mmio_le16_write(&common->queue_msix_vector, setup->vector);
+    if (mmio_le16_read(&common->queue_msix_vector) != setup->vector)
+        return VST_ERR_NO_MEMORY;
+    /* Step 4: where the three areas lie. Then enable. */
+    write_address(&common->queue_desc_low, &common->queue_desc_high, setup->desc_bus_addr);
+    write_address(&common->queue_driver_low, &common->queue_driver_high, setup->driver_bus_addr);
+    write_address(&common->queue_device_low, &common->queue_device_high, setup->device_bus_addr);
     mmio_le16_write(&common->queue_enable, 1);
     return VST_OK;
+}
+
+/* 4.1.4.3: queue_reset stands behind what every device has; RING_RESET says that it is there. */
+static void pci_queue_reset(struct virtio_device *device, uint16_t queue)
+{
+    struct virtio_pci_common_cfg *common = pci_of(device)->common;
+
+    mmio_le16_write(&common->queue_select, queue);
+    mmio_le16_write(&common->queue_reset, 1);
+}
+
+static bool pci_queue_resetting(struct virtio_device *device, uint16_t queue)
+{
+    struct virtio_pci_common_cfg *common = pci_of(device)->common;
+
+    mmio_le16_write(&common->queue_select, queue);
+    return mmio_le16_read(&common->queue_reset) == 1;
+}
+
+static bool pci_set_config_vector(struct virtio_device *device, uint16_t vector)
+{
+    struct virtio_pci_common_cfg *common = pci_of(device)->common;
+
+    mmio_le16_write(&common->config_msix_vector, vector);
+    return mmio_le16_read(&common->config_msix_vector) == vector;
+}
+
+static uint8_t pci_interrupt_status(struct virtio_device *device)
+{
+    mmio_u8 *isr = pci_of(device)->isr;
+
+    return isr != NULL ? mmio_u8_read(isr) : 0;
 }
 
 static uint8_t pci_config_generation(struct virtio_device *device)
@@ -210,6 +260,23 @@ static uint32_t pci_config_read(struct virtio_device *device, uint32_t offset, u
     }
 }
 
+static void pci_config_write(struct virtio_device *device, uint32_t offset, uint8_t width_bytes,
+                             uint32_t value)
+{
+    uint8_t *at = pci_of(device)->config + offset;
+
+    switch (width_bytes) {
+    case 1:
+        mmio_u8_write((mmio_u8 *)at, (uint8_t)value);
+        break;
+    case 2:
+        mmio_le16_write((mmio_le16 *)(void *)at, (uint16_t)value);
+        break;
+    default:
+        mmio_le32_write((mmio_le32 *)(void *)at, value);
+    }
+}
+
 static void pci_cut_off(struct virtio_device *device)
 {
     vst_pci_disable(device->platform, &pci_of(device)->function);
@@ -223,8 +290,13 @@ static const struct virtio_transport pci_transport = {
     .set_features = pci_set_features,
     .queue_size = pci_queue_size,
     .queue_enable = pci_queue_enable,
+    .queue_reset = pci_queue_reset,
+    .queue_resetting = pci_queue_resetting,
+    .set_config_vector = pci_set_config_vector,
+    .interrupt_status = pci_interrupt_status,
     .config_generation = pci_config_generation,
     .config_read = pci_config_read,
+    .config_write = pci_config_write,
     .cut_off = pci_cut_off,
 };
 
@@ -276,6 +348,8 @@ enum vst_status vst_virtio_pci_open(struct virtio_pci_device *device,
         first_usable(list, n, VIRTIO_PCI_CAP_NOTIFY_CFG, function);
     const struct vst_virtio_pci_structure *config =
         first_usable(list, n, VIRTIO_PCI_CAP_DEVICE_CFG, function);
+    const struct vst_virtio_pci_structure *isr =
+        first_usable(list, n, VIRTIO_PCI_CAP_ISR_CFG, function);
     if (common == NULL || notify == NULL) {
         vst_log(platform, VST_LOG_ERROR, "%s: no usable %s structure", device->name,
                 common == NULL ? "common configuration" : "notification");
@@ -285,6 +359,7 @@ enum vst_status vst_virtio_pci_open(struct virtio_pci_device *device,
     device->notify = map_structure(device, notify);
     if (device->common == NULL || device->notify == NULL)
         return VST_ERR_NO_MEMORY;
+    device->isr = isr != NULL ? map_structure(device, isr) : NULL;
     device->notify_bytes = notify->length_bytes;
     device->notify_multiplier = notify->notify_multiplier;
     if (config != NULL) {

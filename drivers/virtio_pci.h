@@ -25,12 +25,18 @@ struct virtio_pci_common_cfg {
     mmio_le32 queue_desc_low, queue_desc_high;
     mmio_le32 queue_driver_low, queue_driver_high;
     mmio_le32 queue_device_low, queue_device_high;
+    /* From here on only where the feature that needs the field was negotiated. */
+    mmio_le16 queue_notify_data;
+    mmio_le16 queue_reset;
 };
-_Static_assert(sizeof(struct virtio_pci_common_cfg) == 56, "VIRTIO 1.2, 4.1.4.3");
+_Static_assert(offsetof(struct virtio_pci_common_cfg, queue_notify_data) == 56, "4.1.4.3");
+/** What every device has of it. */
+#define VIRTIO_PCI_COMMON_MIN_BYTES 56u
 
 struct virtio_pci_device {
     struct virtio_device base;
     struct virtio_pci_common_cfg *common;
+    mmio_u8 *isr;    /**< interrupt status, NULL if there is none */
     uint8_t *notify; /**< the notification structure */
     uint32_t notify_bytes, notify_multiplier;
     uint8_t *config;                  /**< the device's own configuration, NULL if it has none */

@@ -2,6 +2,8 @@
 /* The virtqueue's life; what runs for every request stands in virtq.h. */
 #include "drivers/virtq.h"
 
+#include <arch/port_io.h>
+
 static size_t align_up(size_t n, size_t to)
 {
     return (n + to - 1) & ~(to - 1);
@@ -99,9 +101,15 @@ enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
         virtq_rearm_polling(vq);
     else
         drv_le16_put(&vq->avail->flags, VIRTQ_AVAIL_F_NO_INTERRUPT);
-    status = device->transport->queue_enable(device, vq->index, vq->size, vq->rings_bus_addr,
-                                             vq->rings_bus_addr + places.avail,
-                                             vq->rings_bus_addr + places.used, &vq->doorbell);
+    const struct virtio_queue_setup setup = {
+        .index = vq->index,
+        .size = vq->size,
+        .vector = VIRTIO_NO_VECTOR,
+        .desc_bus_addr = vq->rings_bus_addr,
+        .driver_bus_addr = vq->rings_bus_addr + places.avail,
+        .device_bus_addr = vq->rings_bus_addr + places.used,
+    };
+    status = device->transport->queue_enable(device, &setup, &vq->doorbell);
     if (status == VST_OK)
         return VST_OK;
 fail:
@@ -132,6 +140,30 @@ void vst_virtq_break_by_id(struct virtq *vq, uint32_t id)
 {
     vst_virtq_break(vq, id >= vq->size ? "used id beyond the queue"
                                        : "used id of no request in flight");
+}
+
+__attribute__((cold)) void vst_virtq_ring_other(const struct virtq *vq)
+{
+    const struct virtio_doorbell *doorbell = &vq->doorbell;
+    uint32_t value = vq->index;
+
+    switch (doorbell->kind) {
+    case VIRTIO_DOORBELL_MMIO16:
+        mmio_le16_write(doorbell->mmio, (uint16_t)value);
+        break;
+    case VIRTIO_DOORBELL_MMIO32:
+        mmio_le32_write(doorbell->mmio, value);
+        break;
+    case VIRTIO_DOORBELL_PORT16:
+        port_write16(doorbell->port, (uint16_t)value);
+        break;
+    case VIRTIO_DOORBELL_PORT32:
+        port_write32(doorbell->port, value);
+        break;
+    case VIRTIO_DOORBELL_CALL:
+        doorbell->device->transport->ring(doorbell->device, vq->index, value);
+        break;
+    }
 }
 
 void vst_virtq_release(struct virtq *vq, uint16_t id, uint32_t n)

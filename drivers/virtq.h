@@ -89,7 +89,7 @@ struct virtq {
     const struct virtq_used *used;
     uint32_t n_used; /**< chains ever taken back */
     uint16_t index, size;
-    mmio_le16 *doorbell;
+    struct virtio_doorbell doorbell;
     const char *broken_why;
     /* cold */
     uint64_t shared_bus_addr;
@@ -189,9 +189,15 @@ static inline bool virtq_wants_kick(const struct virtq *vq, uint32_t old_count)
     return (dev_le16_get(&vq->used->flags) & VIRTQ_USED_F_NO_NOTIFY) == 0;
 }
 
-static inline void virtq_ring_doorbell(struct virtq *vq)
+/** Doorbells that are not a 16-bit register. */
+void vst_virtq_ring_other(const struct virtq *vq);
+
+static inline void virtq_ring_doorbell(const struct virtq *vq)
 {
-    mmio_le16_write(vq->doorbell, vq->index); /* 4.1.5.2 */
+    if (VST_LIKELY(vq->doorbell.kind == VIRTIO_DOORBELL_MMIO16))
+        mmio_le16_write(vq->doorbell.mmio, vq->index); /* 4.1.5.2 */
+    else
+        vst_virtq_ring_other(vq);
 }
 
 /** 2.7.13 steps 5 to 7: shows the device all chains put so far; true if the doorbell was rung. */
