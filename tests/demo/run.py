@@ -7,13 +7,12 @@ images, and measures a little. Then the shell waits for commands if there is a t
 if all checksums agreed.
 """
 import argparse
-import hashlib
 import os
 import pathlib
 import re
 import select
-import subprocess
 import sys
+import tempfile
 import termios
 import tty
 
@@ -42,12 +41,10 @@ def host_sum(disk):
     """SHA-256 of a disk's contents as the host's own tools give them."""
     if disk.format == "raw":
         return images.sha256(disk.path)
-    digest = hashlib.sha256()
-    with subprocess.Popen(["qemu-img", "dd", "-f", disk.format, "-O", "raw", "bs=1M", f"if={disk.path}",
-                           "of=/dev/stdout"], stdout=subprocess.PIPE) as reader:
-        while piece := reader.stdout.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+    with tempfile.TemporaryDirectory(prefix="vstor-") as folder:
+        raw = pathlib.Path(folder) / "raw"
+        images.run_tool("qemu-img", "convert", "-f", disk.format, "-O", "raw", disk.path, raw)
+        return images.sha256(raw)
 
 
 def compare_sums(disks, text):

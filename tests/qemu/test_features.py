@@ -29,7 +29,7 @@ VARIANTS = {
     "queue-8-no-indirect": (LEGACY_OFF, {"queue-size": 8}, "vstor.features=-INDIRECT_DESC", {"INDIRECT_DESC"}, set()),
     "queue-256": (LEGACY_OFF, {"queue-size": 256}, "vstor.queue_size=256", set(), set()),
     "queue-1024": (LEGACY_OFF, {"queue-size": 1024}, "vstor.queue_size=1024", set(), set()),
-    "our-queue-2": (LEGACY_OFF, {}, "vstor.queue_size=2", set(), set()),
+    "our-queue-4": (LEGACY_OFF, {}, "vstor.queue_size=4", set(), set()),
     "our-queue-16-no-indirect": (LEGACY_OFF, {}, "vstor.queue_size=16 vstor.features=-INDIRECT_DESC",
                                  {"INDIRECT_DESC"}, set()),
     "one-segment": (LEGACY_OFF, {}, "vstor.segments=1", set(), set()),
