@@ -169,13 +169,6 @@ def test_bars_that_no_firmware_assigned(prompt, pattern_disks, machine_type):
     check_placement(functions_of(machine))
 
 
-def test_microvm(prompt, pattern_disks):
-    """A machine without firmware tables of old: PCI Express only, BARs not assigned."""
-    machine = prompt(machine="microvm,pcie=on,rtc=on,pit=on,pic=on", kernel=KERNEL_PVH,
-                     disks=pattern_disks([(None, None)] * 2))
-    check_each_disk(machine, 2)
-
-
 @pytest.mark.smoke
 def test_lspci_v_names_the_virtio_structures(run, small_disk):
     """`lspci -v` shows BARs, capabilities and each virtio structure by name, all usable."""
