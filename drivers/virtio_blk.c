@@ -18,7 +18,9 @@
      VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |                          \
      VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) |                    \
      VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |                             \
-     VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM))
+     VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) | VIRTIO_BIT(VIRTIO_F_RING_PACKED) |                     \
+     VIRTIO_BIT(VIRTIO_F_IN_ORDER) | VIRTIO_BIT(VIRTIO_F_ORDER_PLATFORM) |                         \
+     VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA))
 
 bool vst_virtio_blk_matches(const struct vst_pci_function *function)
 {
@@ -133,7 +135,9 @@ static enum vst_status choose_queue_size(struct blk_device *blk, uint16_t *size)
     }
     if (offered > VIRTQ_MAX_SIZE)
         return malformed(blk, "queue size", offered);
-    *size = power_of_two_below(offered < blk->config.queue_size ? offered : blk->config.queue_size);
+    *size = offered < blk->config.queue_size ? offered : blk->config.queue_size;
+    if (!virtio_has(&blk->pci.base, VIRTIO_F_RING_PACKED)) /* 2.7: split ones only */
+        *size = power_of_two_below(*size);
     return VST_OK;
 }
 
@@ -144,6 +148,7 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t queue_size)
     struct virtq_layout layout = {
         .index = 0,
         .size = queue_size,
+        .vector = VIRTIO_NO_VECTOR,
         .header_bytes = sizeof(struct blk_header),
         .table_entries = (uint16_t)(blk->base.limits.max_segments + 2),
     };
@@ -300,7 +305,7 @@ static void release(struct blk_device *blk)
 static void describe(struct blk_device *blk)
 {
     blk->base.driver_name = "virtio-blk";
-    blk->base.ring_name = "split";
+    blk->base.ring_name = blk->queue.vq.packed ? "packed" : "split";
     vst_format(blk->base.path, sizeof(blk->base.path), "pci-%s", blk->pci.name);
     vst_virtio_feature_names(blk->pci.base.features, true, blk->feature_names,
                              BLK_MAX_FEATURE_NAMES);

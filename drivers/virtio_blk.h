@@ -42,6 +42,7 @@ struct blk_queue {
     bool maps;                    /**< the platform maps buffers: dma_map is not NULL */
     struct blk_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
     size_t mappings_bytes;
+    uint32_t n_in_order; /**< IN_ORDER: chains given back that poll has not taken yet */
     /* the watch: see blk_watch */
     uint16_t epoch;
     uint32_t n_used_at_watch;

@@ -60,7 +60,13 @@
 /* 2.7.6, 2.7.8 The rings */
 #define VIRTQ_AVAIL_F_NO_INTERRUPT 1u
 #define VIRTQ_USED_F_NO_NOTIFY     1u
-/* 2.7 */
+/* 2.8.1, 2.8.14 The packed ring */
+#define VIRTQ_DESC_F_AVAIL        0x80u
+#define VIRTQ_DESC_F_USED         0x8000u
+#define VIRTQ_EVENT_FLAGS_ENABLE  0u
+#define VIRTQ_EVENT_FLAGS_DISABLE 1u
+#define VIRTQ_EVENT_FLAGS_DESC    2u
+/* 2.7, 2.8 */
 #define VIRTQ_MAX_SIZE 32768u
 
 /* 5.2.6 Requests of the block device */

@@ -71,6 +71,19 @@ static bool set_features(struct options *options, const char *value)
     return true;
 }
 
+static bool set_ring(struct options *options, const char *value)
+{
+    uint64_t packed = 1ull << vst_virtio_feature_bit("RING_PACKED");
+
+    if (strcmp(value, "split") == 0)
+        options->blk.refused_features |= packed;
+    else if (strcmp(value, "packed") == 0)
+        options->blk.refused_features &= ~packed;
+    else
+        return false;
+    return true;
+}
+
 static bool set_queue_size(struct options *options, const char *value)
 {
     return parse_u16(value, &options->blk.queue_size);
@@ -115,6 +128,7 @@ static const struct {
 } known[] = {
     {"log", set_log},
     {"features", set_features},
+    {"ring", set_ring},
     {"queue_size", set_queue_size},
     {"segments", set_segments},
     {"timeout", set_timeout},

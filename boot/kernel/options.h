@@ -5,6 +5,7 @@
  *
  *   vstor.log=error|warning|info|debug   what of the log is shown; warning
  *   vstor.features=-NAME,-NAME           virtio features not to negotiate
+ *   vstor.ring=split|packed              split: no packed rings; packed: where offered (usual)
  *   vstor.queue_size=N vstor.segments=N  rings and requests smaller than usual
  *   vstor.timeout=MS                     for one command
  *   vstor.pci=reassign                   place every BAR anew, whatever firmware did
