@@ -511,7 +511,7 @@ void vst_virtio_blk_fail(struct blk_device *blk, const char *why, enum vst_statu
     blk->base.broken_why = why;
     vst_block_limits_changed(&blk->base);
     vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s; device taken out of service",
-            blk->base.name[0] != '\0' ? blk->base.name : blk->pci.name, why);
+            blk->base.name[0] != '\0' ? blk->base.name : blk->virtio.name, why);
     vst_virtq_break(&blk->queue.vq, why);
     /* The device must have let go of all buffers before their owners get them back. */
     vst_virtio_blk_stop(blk);

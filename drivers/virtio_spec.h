@@ -5,6 +5,9 @@
 
 #include <vstor/types.h>
 
+/* 5 Device types */
+#define VIRTIO_TYPE_BLOCK 2u
+
 /* 2.1 Device status field */
 #define VIRTIO_STATUS_ACKNOWLEDGE 1u
 #define VIRTIO_STATUS_DRIVER      2u
@@ -29,6 +32,7 @@
 #define VIRTIO_BLK_F_SECURE_ERASE 16
 
 /* 6 Reserved feature bits */
+#define VIRTIO_F_ANY_LAYOUT        27 /* legacy interface only */
 #define VIRTIO_F_INDIRECT_DESC     28
 #define VIRTIO_F_EVENT_IDX         29
 #define VIRTIO_F_VERSION_1         32

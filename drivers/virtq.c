@@ -14,6 +14,9 @@ struct ring_places {
     size_t driver, device, bytes;
 };
 
+/* 2.7.2: with a legacy device the used ring stands on the next page, all in one piece. */
+#define LEGACY_QUEUE_ALIGN 4096u
+
 static struct ring_places ring_places(const struct virtq *vq)
 {
     struct ring_places places;
@@ -25,7 +28,8 @@ static struct ring_places ring_places(const struct virtq *vq)
         places.device = align_up(places.driver + sizeof(struct virtq_packed_drv_event), 64);
         places.bytes = places.device + sizeof(dev_le32);
     } else {
-        places.device = align_up(places.driver + sizeof(struct virtq_avail) + size * 2 + 2, 64);
+        places.device = align_up(places.driver + sizeof(struct virtq_avail) + size * 2 + 2,
+                                 vq->legacy ? LEGACY_QUEUE_ALIGN : 64);
         places.bytes =
             places.device + sizeof(struct virtq_used) + size * sizeof(struct virtq_used_elem) + 2;
     }
@@ -127,6 +131,7 @@ enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
         .event_idx = virtio_has(device, VIRTIO_F_EVENT_IDX),
         .in_order = virtio_has(device, VIRTIO_F_IN_ORDER),
         .notification_data = virtio_has(device, VIRTIO_F_NOTIFICATION_DATA),
+        .legacy = device->legacy,
         .header_bytes = layout->header_bytes,
         .table_entries = layout->table_entries,
     };
@@ -194,7 +199,7 @@ __attribute__((cold)) void vst_virtq_ring_other(const struct virtq *vq)
         port_write32(doorbell->port, value);
         break;
     case VIRTIO_DOORBELL_CALL:
-        doorbell->device->transport->ring(doorbell->device, vq->index, value);
+        doorbell->device->transport->ring(doorbell, value);
         break;
     }
 }

@@ -122,6 +122,7 @@ struct virtq {
     uint16_t order_at;    /**< IN_ORDER: place of the next descriptor */
     bool broken;
     bool notification_data;
+    bool legacy; /**< the rings lie as 2.7.2 wants it */
     uint16_t index;
     struct virtio_doorbell doorbell;
     const char *broken_why;

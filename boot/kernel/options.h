@@ -9,6 +9,8 @@
  *   vstor.queue_size=N vstor.segments=N  rings and requests smaller than usual
  *   vstor.timeout=MS                     for one command
  *   vstor.pci=reassign                   place every BAR anew, whatever firmware did
+ *   vstor.transport=auto|legacy|pci-cfg  by which way PCI devices are driven (vstor/virtio.h)
+ *   vstor.notify=mmio|pio                which doorbell, where a device has one of each kind
  *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
  * the last command
  */
