@@ -66,10 +66,10 @@ static bool structure_parse(const struct vst_platform *platform,
                             const struct vst_pci_function *function, uint8_t at,
                             struct vst_virtio_pci_structure *s)
 {
-    uint32_t words[CAP_NOTIFY_BYTES / 4] = {0};
+    uint32_t words[CAP_BYTES / 4] = {0};
     uint32_t room = 256u - at;
 
-    for (uint32_t i = 0; i < CAP_NOTIFY_BYTES && i < room; i += 4)
+    for (uint32_t i = 0; i < CAP_BYTES && i < room; i += 4)
         words[i / 4] =
             platform->pci_config_read(platform->ctx, function->address, (uint16_t)(at + i), 4);
     uint8_t length = (uint8_t)(words[0] >> 16);
@@ -85,7 +85,9 @@ static bool structure_parse(const struct vst_platform *platform,
     if (s->type == VIRTIO_PCI_CAP_NOTIFY_CFG) {
         if (length < CAP_NOTIFY_BYTES)
             return false;
-        s->notify_multiplier = words[4];
+        /* Only here: behind the window's capability stands what must not be read by the way. */
+        s->notify_multiplier = platform->pci_config_read(platform->ctx, function->address,
+                                                         (uint16_t)(at + CAP_BYTES), 4);
     }
     if (s->type == VIRTIO_PCI_CAP_PCI_CFG && length < CAP_WINDOW_BYTES)
         return false;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void *fake_alloc(void *ctx, size_t bytes, size_t align_bytes, enum vst_memory_kind kind,
                         uint64_t *bus_addr)
@@ -16,36 +17,51 @@ static void *fake_alloc(void *ctx, size_t bytes, size_t align_bytes, enum vst_me
         return NULL;
     if (fake->fail_alloc_after != SIZE_MAX)
         fake->fail_alloc_after--;
-    void *memory = aligned_alloc(align_bytes, (bytes + align_bytes - 1) & ~(align_bytes - 1));
-    assert(memory != NULL);
+    bool low = fake->shared_is_low && kind == VST_MEMORY_SHARED;
+    void *memory = low ? mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0)
+                       : aligned_alloc(align_bytes, (bytes + align_bytes - 1) & ~(align_bytes - 1));
+    assert(memory != NULL && memory != MAP_FAILED);
     memset(memory, 0, bytes);
     assert(fake->n_allocated < VST_ARRAY_LENGTH(fake->allocated));
+    fake->allocated_bytes[fake->n_allocated] = bytes;
     fake->allocated[fake->n_allocated++] = memory;
     if (bus_addr != NULL)
         *bus_addr = (uintptr_t)memory;
     return memory;
 }
 
+static void give_back(void *memory, size_t bytes, bool low)
+{
+    if (low)
+        munmap(memory, bytes);
+    else
+        free(memory);
+}
+
 static void fake_free(void *ctx, void *memory, size_t bytes, enum vst_memory_kind kind)
 {
     struct fake_platform *fake = ctx;
 
-    (void)kind;
     memset(memory, 0xdd, bytes);
     size_t i = 0;
     while (i < fake->n_allocated && fake->allocated[i] != memory)
         i++;
     assert(i < fake->n_allocated); /* ours, and not given back before */
     fake->allocated[i] = fake->allocated[--fake->n_allocated];
-    free(memory);
+    fake->allocated_bytes[i] = fake->allocated_bytes[fake->n_allocated];
+    give_back(memory, bytes, fake->shared_is_low && kind == VST_MEMORY_SHARED);
 }
 
 size_t fake_platform_free_leaks(struct fake_platform *fake)
 {
     size_t n = fake->n_allocated;
 
-    while (fake->n_allocated > 0)
-        free(fake->allocated[--fake->n_allocated]);
+    while (fake->n_allocated > 0) {
+        void *memory = fake->allocated[--fake->n_allocated];
+        give_back(memory, fake->allocated_bytes[fake->n_allocated],
+                  fake->shared_is_low && (uintptr_t)memory < 1ull << 32);
+    }
     return n;
 }
 

@@ -15,7 +15,9 @@ struct fake_platform {
     uint64_t now_ns, ns_per_look; /**< each call of time_ns lets ns_per_look pass; default 1000 */
     size_t n_allocated, n_mapped; /**< pieces of memory and mappings not yet given back */
     void *allocated[64];
-    size_t n_maps;           /**< dma_map calls ever */
+    size_t allocated_bytes[64];
+    bool shared_is_low; /**< shared memory comes from below 2 GiB, where page numbers reach it */
+    size_t n_maps;      /**< dma_map calls ever */
     size_t fail_alloc_after; /**< that many allocations succeed, then none; SIZE_MAX: all */
     size_t fail_map_after;   /**< the same for dma_map */
     void *device;            /**< the one fake device behind pci_config_* and mmio_map */

@@ -20,11 +20,16 @@ enum { BAR_NUMBER = 4 };
 
 #define FEATURE(n) (1ull << (n))
 
-static void misuse(struct fake_virtio_blk *blk, const char *what)
+void fake_virtio_blk_misuse(struct fake_virtio_blk *blk, const char *what)
 {
     if (!blk->saw_misuse)
         blk->misuse = what;
     blk->saw_misuse = true;
+}
+
+static void misuse(struct fake_virtio_blk *blk, const char *what)
+{
+    fake_virtio_blk_misuse(blk, what);
 }
 
 /* ---------------------------------------------------------------- guest memory, seen by the device
@@ -401,7 +406,7 @@ static void reset(struct fake_virtio_blk *blk)
     blk->resetting = blk->reset_reads;
 }
 
-static void write_status(struct fake_virtio_blk *blk, uint8_t value)
+void fake_virtio_blk_write_status(struct fake_virtio_blk *blk, uint8_t value)
 {
     if (blk->n_status_writes < sizeof(blk->status_history))
         blk->status_history[blk->n_status_writes++] = value;
@@ -411,14 +416,16 @@ static void write_status(struct fake_virtio_blk *blk, uint8_t value)
     }
     if ((value & blk->status) != blk->status)
         misuse(blk, "status bit cleared other than by reset");
+    if ((value & 8) && blk->legacy)
+        misuse(blk, "FEATURES_OK, which a legacy device does not know");
     if ((value & 8) && !(blk->status & 8) && blk->refuses_features_ok)
         value &= (uint8_t)~8u;
-    if ((value & 4) && !(value & 8))
+    if ((value & 4) && !(value & 8) && !blk->legacy)
         misuse(blk, "DRIVER_OK without FEATURES_OK");
     blk->status = value;
 }
 
-static uint8_t read_status(struct fake_virtio_blk *blk)
+uint8_t fake_virtio_blk_read_status(struct fake_virtio_blk *blk)
 {
     if (blk->reset_takes_for_ever && blk->n_resets > 0 && blk->status == 0)
         return 0x40;
@@ -447,7 +454,7 @@ static uint32_t read_common(struct fake_virtio_blk *blk, size_t at)
     case 0x12:
         return blk->n_queues;
     case 0x14:
-        return read_status(blk);
+        return fake_virtio_blk_read_status(blk);
     case 0x15:
         return blk->generation_always_changes ? blk->generation++ : blk->generation;
     case 0x18:
@@ -492,7 +499,7 @@ static void write_common(struct fake_virtio_blk *blk, size_t at, uint32_t value)
             misuse(blk, "feature taken that was not offered");
         break;
     case 0x14:
-        write_status(blk, (uint8_t)value);
+        fake_virtio_blk_write_status(blk, (uint8_t)value);
         break;
     case 0x16:
         blk->queue_select = (uint16_t)value;
@@ -535,15 +542,30 @@ static uint8_t width_of_common(size_t at)
 /** 2.9: the doorbell says how far the queue has come. */
 static void check_notification_data(struct fake_virtio_blk *blk, uint32_t data)
 {
-    if (!has(blk, 38))
-        return;
     if (!has(blk, 34) && data != get16(blk->avail + 2))
         misuse(blk, "notification data is not the available index");
     if (has(blk, 34) && (data & 0x7fff) >= blk->queue_size)
         misuse(blk, "notification data is no place in the ring");
 }
 
-static uint32_t bar_read(void *ctx, uint64_t offset, uint8_t width_bytes)
+uint8_t fake_virtio_blk_doorbell_bytes(const struct fake_virtio_blk *blk)
+{
+    return has(blk, 38) ? 4 : 2;
+}
+
+void fake_virtio_blk_doorbell(struct fake_virtio_blk *blk, bool right_width, uint32_t value)
+{
+    if (!right_width || (value & 0xffff) != 0 || (!has(blk, 38) && value != 0))
+        misuse(blk, "doorbell rung with something else than the queue's number");
+    if (!(blk->status & 4))
+        misuse(blk, "doorbell rung before DRIVER_OK");
+    if (has(blk, 38))
+        check_notification_data(blk, value >> 16);
+    blk->n_doorbells++;
+    fake_virtio_blk_work(blk);
+}
+
+uint32_t fake_virtio_blk_bar_read(void *ctx, uint64_t offset, uint8_t width_bytes)
 {
     struct fake_virtio_blk *blk = ctx;
 
@@ -560,7 +582,7 @@ static uint32_t bar_read(void *ctx, uint64_t offset, uint8_t width_bytes)
     return 0;
 }
 
-static void bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t value)
+void fake_virtio_blk_bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t value)
 {
     struct fake_virtio_blk *blk = ctx;
 
@@ -569,18 +591,11 @@ static void bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t 
             misuse(blk, "register written with the wrong width");
         write_common(blk, offset, value);
     } else if (offset >= NOTIFY_AT && offset < ISR_AT) {
-        if (width_bytes != (has(blk, 38) ? 4 : 2) || (value & 0xffff) != 0)
-            misuse(blk, "doorbell rung with something else than the queue's number");
-        blk->last_doorbell = value;
-        check_notification_data(blk, value >> 16);
-        if (!(blk->status & 4))
-            misuse(blk, "doorbell rung before DRIVER_OK");
-        blk->n_doorbells++;
-        fake_virtio_blk_work(blk);
+        fake_virtio_blk_doorbell(blk, width_bytes == fake_virtio_blk_doorbell_bytes(blk), value);
     }
 }
 
-static const struct fake_mmio_ops bar_ops = {bar_read, bar_write};
+static const struct fake_mmio_ops bar_ops = {fake_virtio_blk_bar_read, fake_virtio_blk_bar_write};
 
 /* ---------------------------------------------------------------- PCI side */
 

@@ -34,6 +34,9 @@ struct fake_virtio_blk {
     uint8_t pci_config[256];
     uint8_t *bar; /* only an address range: accesses are handed to the model */
 
+    bool legacy;                     /* reached by a legacy interface */
+    struct fake_virtio_front *front; /* NULL: modern, in a memory BAR (fake_virtio_fronts.h) */
+
     /* what it offers */
     uint64_t offered_features;
     uint16_t offered_queue_size;
@@ -79,7 +82,6 @@ struct fake_virtio_blk {
     unsigned resetting;
     uint8_t generation;
     uint16_t last_id;
-    uint32_t last_doorbell;
     /* packed */
     uint16_t avail_at, used_at; /* places in the ring */
     bool avail_wrap, used_wrap;
@@ -106,7 +108,19 @@ void fake_virtio_blk_set_config32(struct fake_virtio_blk *blk, unsigned offset, 
 /** Looks at the ring without having been told: what a polling device does. */
 void fake_virtio_blk_work(struct fake_virtio_blk *blk);
 
+/** Width of a PCI doorbell: 4 bytes with NOTIFICATION_DATA, else 2. */
+uint8_t fake_virtio_blk_doorbell_bytes(const struct fake_virtio_blk *blk);
+
 /** Gives back the requests kept so far. */
 void fake_virtio_blk_answer_all(struct fake_virtio_blk *blk);
+
+/* What the register fronts share: see fake_virtio_fronts.h. */
+void fake_virtio_blk_misuse(struct fake_virtio_blk *blk, const char *what);
+void fake_virtio_blk_write_status(struct fake_virtio_blk *blk, uint8_t value);
+uint8_t fake_virtio_blk_read_status(struct fake_virtio_blk *blk);
+void fake_virtio_blk_doorbell(struct fake_virtio_blk *blk, bool right_width, uint32_t value);
+/** The modern registers, at their offsets in the BAR. */
+uint32_t fake_virtio_blk_bar_read(void *ctx, uint64_t offset, uint8_t width_bytes);
+void fake_virtio_blk_bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t value);
 
 #endif

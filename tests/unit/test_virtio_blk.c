@@ -10,7 +10,7 @@
 
 #include "drivers/virtio_blk.h"
 #include "drivers/virtq_hot.h"
-#include "tests/unit/fake_virtio_blk.h"
+#include "tests/unit/fake_virtio_fronts.h"
 
 #define PACKED            VIRTIO_BIT(VIRTIO_F_RING_PACKED)
 #define IN_ORDER          VIRTIO_BIT(VIRTIO_F_IN_ORDER)
@@ -24,16 +24,21 @@
 struct fixture {
     struct fake_platform fake;
     struct fake_virtio_blk blk;
+    struct fake_virtio_front front;
     struct vst_virtio_blk_config config;
     struct vst_block_device *device;
     struct vst_block_queue *queue;
 };
 
+/* How the device is reached; test_virtio_transports.c runs this file's tests over the others. */
+static enum fake_front front_in_use = FAKE_MODERN;
+
 static void set_up(struct fixture *f, bool copying)
 {
     fake_platform_init(&f->fake, copying);
     fake_virtio_blk_init(&f->blk, &f->fake, DISK_SECTORS);
-    f->config = (struct vst_virtio_blk_config){.timeout_ns = 50000000};
+    fake_virtio_front_use(&f->front, &f->blk, front_in_use);
+    f->config = (struct vst_virtio_blk_config){.timeout_ns = 50000000, .pci = f->front.choice};
     f->device = NULL;
     for (size_t i = 0; i < DISK_SECTORS * 512; i++)
         f->blk.disk[i] = (uint8_t)(i * 31 + (i >> 9));
@@ -42,7 +47,10 @@ static void set_up(struct fixture *f, bool copying)
 static enum vst_status attach(struct fixture *f)
 {
     enum vst_status status =
-        vst_virtio_blk_attach(&f->fake.platform, &f->blk.function, &f->config, &f->device);
+        f->front.is_mmio
+            ? vst_virtio_mmio_blk_attach(&f->fake.platform, FAKE_MMIO_PHYSICAL, FAKE_MMIO_BYTES,
+                                         &f->config, &f->device)
+            : vst_virtio_blk_attach(&f->fake.platform, &f->blk.function, &f->config, &f->device);
 
     if (status == VST_OK)
         f->queue = f->device->queues[0];
