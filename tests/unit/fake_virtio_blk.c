@@ -270,6 +270,11 @@ static void maybe_interrupt(struct fake_virtio_blk *blk)
     blk->n_interrupts += wanted;
 }
 
+static bool batches(const struct fake_virtio_blk *blk)
+{
+    return blk->in_order_batches && has(blk, 35);
+}
+
 /** Answers one chain; the used entry is written unless a later one will speak for it (IN_ORDER). */
 static void answer(struct fake_virtio_blk *blk, unsigned i, bool silent, unsigned n_chains,
                    unsigned n_ring)
@@ -337,8 +342,8 @@ void fake_virtio_blk_answer_all(struct fake_virtio_blk *blk)
 
     for (unsigned i = 0; i < n; i++) {
         unsigned k = blk->reorders && !has(blk, 35) ? n - 1 - i : i;
-        n_ring = (blk->in_order_batches ? n_ring : 0) + blk->held[k].n_ring;
-        answer(blk, k, blk->in_order_batches && i + 1 < n, blk->in_order_batches ? n : 1, n_ring);
+        n_ring = (batches(blk) ? n_ring : 0) + blk->held[k].n_ring;
+        answer(blk, k, batches(blk) && i + 1 < n, batches(blk) ? n : 1, n_ring);
     }
     blk->n_held = 0;
     maybe_interrupt(blk);
@@ -362,7 +367,7 @@ static bool take_one(struct fake_virtio_blk *blk)
         n = collect_split(blk, blk->desc, blk->queue_size, head, pieces, false);
     }
     hold(blk, head, n_ring, pieces, n);
-    if (!blk->answers_nothing && !blk->reorders && !blk->in_order_batches)
+    if (!blk->answers_nothing && !blk->reorders && !batches(blk))
         fake_virtio_blk_answer_all(blk);
     return true;
 }
