@@ -12,6 +12,20 @@ $(ICNT): tests/icount/icnt.c tests/icount/plugin_api.h | deps
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -O2 -Wall -shared -fPIC -o $@ $<
 
+# ---------------------------------------------------------------- the library on the host against QEMU's device models
+QTEST_PROGRAMS := $(patsubst %,$(HOST_B)/qtest/%,traffic errors resets interrupts)
+QTEST_COMMON   := $(filter-out tests/qtest/traffic.c tests/qtest/errors.c tests/qtest/resets.c tests/qtest/interrupts.c,\
+                  $(sort $(wildcard tests/qtest/*.c)))
+
+$(HOST_B)/qtest/%: $(HOST_B)/obj/tests/qtest/%.o $(call host_object,$(QTEST_COMMON) $(LIB_SRCS))
+	$(SAY) HOSTLD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^
+
+.PHONY: qtest
+qtest: $(QTEST_PROGRAMS) | deps ## the library under sanitizers against QEMU's device models; ARGS='-k packed'
+	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qtest $(ARGS)
+
 .PHONY: run
 run: $(KERNEL) | deps ## boot the kernel on demonstration disks, or on DISK=path [FORMAT=qcow2] [WRITE=1]
 	$(Q)$(PYTHON) -B tests/demo/run.py $(if $(DISK),--disk '$(DISK)') $(if $(FORMAT),--format $(FORMAT)) $(if $(WRITE),--write)
@@ -21,11 +35,11 @@ check-hot: $(RING_OBJS) ## fail on an indirect call in the request path
 	$(Q)$(PYTHON) -B tests/check_hot.py $(RING_OBJS)
 
 .PHONY: check
-check: all $(ICNT) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
+check: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(ICNT) check-layers check-hot unit | deps ## every test
+test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test
