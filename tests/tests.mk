@@ -49,3 +49,14 @@ qemu-test: all $(ICNT) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes
 .PHONY: bench
 bench: all $(ICNT) | deps ## instructions, kicks and interrupts per read; instructions to boot; sizes
 	$(Q)$(PYTHON) -B tests/bench/bench.py $(ARGS)
+
+# The library that ships, on the machine that builds: real barriers and registers, which here are memory.
+BENCH_RING_CFLAGS = $(COMMON) -O2 -fno-pic -fno-pie -Iarch/$(ARCH)/include
+$(HOST_B)/bench-ring: $(wildcard tests/bench/ring/*.[ch]) $(LIB) | deps
+	$(SAY) HOSTLD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(BENCH_RING_CFLAGS) -MF $@.d -no-pie -o $@ $(filter %.c,$^) $(LIB)
+
+.PHONY: bench-ring
+bench-ring: $(HOST_B)/bench-ring ## instructions and cycles per request of the ring alone, without QEMU
+	$(Q)$(PYTHON) -B tests/bench/bench_ring.py $< $(ARGS)
