@@ -3,6 +3,7 @@
 #include "drivers/virtio_blk.h"
 
 #define DEFAULT_QUEUE_SIZE   128u
+#define MIN_QUEUE_SIZE       4u /* asked for less: a chain has three descriptors at least */
 #define DEFAULT_MAX_SEGMENTS 30u
 #define DEFAULT_TIMEOUT_NS   30000000000ull
 #define MAX_WATCH_NS         1000000000ull
@@ -140,6 +141,8 @@ static enum vst_status choose_queue_size(struct blk_device *blk, uint16_t *size)
     *size = fixed || offered < blk->config.queue_size ? offered : blk->config.queue_size;
     if (!virtio_has(&blk->virtio, VIRTIO_F_RING_PACKED)) /* 2.7: split ones only */
         *size = power_of_two_below(*size);
+    if (*size < MIN_QUEUE_SIZE && offered >= MIN_QUEUE_SIZE)
+        *size = MIN_QUEUE_SIZE;
     return VST_OK;
 }
 

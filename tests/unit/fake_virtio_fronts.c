@@ -308,7 +308,8 @@ static void mmio_write(void *ctx, uint64_t at, uint8_t width_bytes, uint32_t val
         blk->queue_select = (uint16_t)value;
         break;
     case 0x038:
-        if (!vst_is_power_of_two(value) || value > blk->offered_queue_size)
+        if ((!vst_is_power_of_two(value) && !(blk->driver_features & 1ull << 34)) || value == 0 ||
+            value > blk->offered_queue_size)
             misuse(front, "queue size not a power of two or above the offer");
         blk->queue_size = (uint16_t)value;
         break;
