@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The few things the kernel wants of ACPI (6.4): where PCI configuration space is mapped, the PM
- * timer, how to switch off and how to reset. No AML is run. Tables are untrusted: checksums,
+ * timer, which CPUs there are, how to switch off and how to reset. No AML is run. Tables are untrusted: checksums,
  * lengths and counts are checked, and what is wrong is left out with a line in the log.
  */
 #ifndef VSTOR_KERNEL_ACPI_H
 #define VSTOR_KERNEL_ACPI_H
 
+#include "boot/kernel/acpi_madt.h"
 #include "boot/kernel/boot_info.h"
 
 #define ACPI_MAX_ECAMS 16u
@@ -42,6 +43,7 @@ struct acpi_info {
     struct acpi_register sleep_control; /**< instead of them on hardware-reduced machines */
     struct acpi_register reset;
     uint8_t reset_value;
+    struct acpi_cpus cpus;
 };
 
 /** Reads all tables that the root pointer leads to; *info is valid, and empty, where there is none.

@@ -6,6 +6,7 @@
 
 #include "boot/kernel/address_space.h"
 #include "boot/kernel/clock.h"
+#include "boot/kernel/cpu.h"
 #include "boot/kernel/log.h"
 
 #define NS_PER_SECOND      1000000000ull
@@ -32,7 +33,7 @@
 
 static struct {
     uint64_t ticks_per_second, ns_per_tick_32; /**< the latter times 2^32 */
-    uint64_t base_ticks, last_ns;
+    uint64_t base_ticks;
     const char *source;
 } tsc_clock;
 
@@ -210,10 +211,11 @@ uint64_t clock_ns(void)
     unsigned __int128 product =
         (unsigned __int128)(arch_tsc() - tsc_clock.base_ticks) * tsc_clock.ns_per_tick_32;
     uint64_t ns = (uint64_t)(product >> 32);
+    struct cpu *cpu = cpu_here();
 
-    if (ns > tsc_clock.last_ns)
-        tsc_clock.last_ns = ns;
-    return tsc_clock.last_ns;
+    if (ns > cpu->last_ns)
+        cpu->last_ns = ns;
+    return cpu->last_ns;
 }
 
 uint64_t clock_ticks_per_second(void)

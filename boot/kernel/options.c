@@ -10,6 +10,7 @@
 #define MAX_WORD_BYTES 128u
 #define NS_PER_MS      1000000ull
 #define MAX_TIMEOUT_MS 3600000u
+#define MAX_CPUS       64u
 
 static bool parse_number(const char *text, unsigned long max, unsigned long *number)
 {
@@ -91,6 +92,16 @@ static bool set_timeout(struct options *options, const char *value)
     return true;
 }
 
+static bool set_cpus(struct options *options, const char *value)
+{
+    unsigned long number;
+
+    if (!parse_number(value, MAX_CPUS, &number) || number == 0)
+        return false;
+    options->n_cpus = (unsigned)number;
+    return true;
+}
+
 static bool set_pci(struct options *options, const char *value)
 {
     if (strcmp(value, "reassign") != 0)
@@ -113,13 +124,9 @@ static const struct {
     const char *name;
     bool (*set)(struct options *options, const char *value);
 } known[] = {
-    {"log", set_log},
-    {"features", set_features},
-    {"queue_size", set_queue_size},
-    {"segments", set_segments},
-    {"timeout", set_timeout},
-    {"pci", set_pci},
-    {"interactive", set_interactive},
+    {"log", set_log},           {"features", set_features},       {"queue_size", set_queue_size},
+    {"segments", set_segments}, {"timeout", set_timeout},         {"cpus", set_cpus},
+    {"pci", set_pci},           {"interactive", set_interactive},
 };
 
 static void take_option(struct options *options, char *word)

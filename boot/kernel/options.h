@@ -7,6 +7,7 @@
  *   vstor.features=-NAME,-NAME           virtio features not to negotiate
  *   vstor.queue_size=N vstor.segments=N  rings and requests smaller than usual
  *   vstor.timeout=MS                     for one command
+ *   vstor.cpus=N                         use that many CPUs at most, 1 to 64
  *   vstor.pci=reassign                   place every BAR anew, whatever firmware did
  *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
  * the last command
@@ -19,6 +20,7 @@
 struct options {
     enum vst_log_level log_level;
     struct vst_virtio_blk_config blk;
+    unsigned n_cpus; /**< 0: all */
     bool pci_reassign;
     bool interactive;
 };
