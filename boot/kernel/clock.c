@@ -6,7 +6,6 @@
 
 #include "boot/kernel/address_space.h"
 #include "boot/kernel/clock.h"
-#include "boot/kernel/cpu.h"
 #include "boot/kernel/log.h"
 
 #define NS_PER_SECOND      1000000000ull
@@ -210,12 +209,7 @@ uint64_t clock_ns(void)
 {
     unsigned __int128 product =
         (unsigned __int128)(arch_tsc() - tsc_clock.base_ticks) * tsc_clock.ns_per_tick_32;
-    uint64_t ns = (uint64_t)(product >> 32);
-    struct cpu *cpu = cpu_here();
-
-    if (ns > cpu->last_ns)
-        cpu->last_ns = ns;
-    return cpu->last_ns;
+    return (uint64_t)(product >> 32);
 }
 
 uint64_t clock_ticks_per_second(void)

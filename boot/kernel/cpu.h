@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the kernel keeps of each CPU; for cpus.c, interrupts.c, the clock and the trap dump. */
+/* What the kernel keeps of each CPU; for cpus.c, interrupts.c and the trap dump. */
 #ifndef VSTOR_KERNEL_CPU_H
 #define VSTOR_KERNEL_CPU_H
 
@@ -21,7 +21,6 @@ struct cpu {
     void (*function)(void *argument);
     void *argument;
     uint64_t stack_guard; /**< the page below the stack, not mapped */
-    uint64_t last_ns;     /**< the clock's */
     struct vector_table vectors;
 };
 
