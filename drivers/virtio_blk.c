@@ -18,7 +18,9 @@
      VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |                          \
      VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) |                    \
      VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |                             \
-     VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM))
+     VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) | VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) |                      \
+     VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) |                            \
+     VIRTIO_BIT(VIRTIO_F_ORDER_PLATFORM) | VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA))
 
 bool vst_virtio_blk_matches(const struct vst_pci_function *function)
 {
@@ -64,8 +66,8 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 
 static enum vst_status malformed(const struct blk_device *blk, const char *what, uint64_t value)
 {
-    vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s of %lu makes no sense", blk->pci.name, what,
-            (unsigned long)value);
+    vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s of %lu makes no sense", blk->virtio.name,
+            what, (unsigned long)value);
     return VST_ERR_MALFORMED;
 }
 
@@ -73,7 +75,7 @@ enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_l
                                       uint16_t queue_size)
 {
     struct vst_block_limits *limits = &blk->base.limits;
-    bool indirect = virtio_has(&blk->pci.base, VIRTIO_F_INDIRECT_DESC);
+    bool indirect = virtio_has(&blk->virtio, VIRTIO_F_INDIRECT_DESC);
 
     if (read->blk_size < VST_SECTOR_BYTES || read->blk_size > 65536 ||
         !vst_is_power_of_two(read->blk_size))
@@ -105,8 +107,8 @@ enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_l
     limits->max_sectors = MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT;
     limits->depth = indirect ? queue_size : (uint16_t)(queue_size / 3);
     blk->base.write_cache = read->writeback;
-    blk->base.read_only = virtio_has(&blk->pci.base, VIRTIO_BLK_F_RO);
-    blk->base.flush_needed = virtio_has(&blk->pci.base, VIRTIO_BLK_F_FLUSH) && !blk->base.read_only;
+    blk->base.read_only = virtio_has(&blk->virtio, VIRTIO_BLK_F_RO);
+    blk->base.flush_needed = virtio_has(&blk->virtio, VIRTIO_BLK_F_FLUSH) && !blk->base.read_only;
     return VST_OK;
 }
 
@@ -124,16 +126,20 @@ static uint16_t power_of_two_below(uint16_t n)
 
 static enum vst_status choose_queue_size(struct blk_device *blk, uint16_t *size)
 {
-    uint16_t offered = blk->pci.base.transport->queue_size(&blk->pci.base, 0);
+    uint16_t offered = blk->virtio.transport->queue_size(&blk->virtio, 0);
 
     if (offered == 0) {
         vst_log(blk->base.platform, VST_LOG_ERROR, "%s: the device has no request queue",
-                blk->pci.name);
+                blk->virtio.name);
         return VST_ERR_NOT_FOUND;
     }
-    if (offered > VIRTQ_MAX_SIZE)
+    /* 2.7: a split queue's size is a power of two; where the device fixes it, it has to be one. */
+    bool fixed = blk->virtio.queue_size_fixed;
+    if (offered > VIRTQ_MAX_SIZE || (fixed && !vst_is_power_of_two(offered)))
         return malformed(blk, "queue size", offered);
-    *size = power_of_two_below(offered < blk->config.queue_size ? offered : blk->config.queue_size);
+    *size = fixed || offered < blk->config.queue_size ? offered : blk->config.queue_size;
+    if (!virtio_has(&blk->virtio, VIRTIO_F_RING_PACKED)) /* 2.7: split ones only */
+        *size = power_of_two_below(*size);
     return VST_OK;
 }
 
@@ -144,6 +150,7 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t queue_size)
     struct virtq_layout layout = {
         .index = 0,
         .size = queue_size,
+        .vector = VIRTIO_NO_VECTOR,
         .header_bytes = sizeof(struct blk_header),
         .table_entries = (uint16_t)(blk->base.limits.max_segments + 2),
     };
@@ -163,7 +170,7 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t queue_size)
     blk->queue_list[0] = &q->base;
     blk->base.queues = blk->queue_list;
     blk->base.n_queues = 1;
-    return vst_virtq_create(&q->vq, &blk->pci.base, &layout);
+    return vst_virtq_create(&q->vq, &blk->virtio, &layout);
 }
 
 /* ------------------------------------------------------------------ identity */
@@ -250,7 +257,7 @@ static void fill_defaults(struct blk_device *blk, const struct vst_virtio_blk_co
 
 static enum vst_status start(struct blk_device *blk)
 {
-    struct virtio_device *device = &blk->pci.base;
+    struct virtio_device *device = &blk->virtio;
     struct blk_limits_read read;
     uint16_t queue_size;
 
@@ -277,11 +284,11 @@ static enum vst_status start(struct blk_device *blk)
 
 void vst_virtio_blk_stop(struct blk_device *blk)
 {
-    if (vst_virtio_stop(&blk->pci.base))
+    if (vst_virtio_stop(&blk->virtio))
         return;
     blk->reset_unconfirmed = true;
     vst_log(blk->base.platform, VST_LOG_WARNING, "%s: its memory is never used again",
-            blk->pci.name);
+            blk->virtio.name);
 }
 
 /** Gives back all that attach has allocated, but for memory that the device may still reach. */
@@ -300,26 +307,29 @@ static void release(struct blk_device *blk)
 static void describe(struct blk_device *blk)
 {
     blk->base.driver_name = "virtio-blk";
-    blk->base.ring_name = "split";
-    vst_format(blk->base.path, sizeof(blk->base.path), "pci-%s", blk->pci.name);
-    vst_virtio_feature_names(blk->pci.base.features, true, blk->feature_names,
-                             BLK_MAX_FEATURE_NAMES);
+    blk->base.transport_name = blk->virtio.transport->name;
+    blk->base.ring_name = blk->queue.vq.packed ? "packed" : "split";
+    vst_virtio_feature_names(blk->virtio.features, true, blk->feature_names, BLK_MAX_FEATURE_NAMES);
     blk->base.features = blk->feature_names;
 }
 
-enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
-                                      const struct vst_pci_function *function,
-                                      const struct vst_virtio_blk_config *config,
-                                      struct vst_block_device **device)
+static struct blk_device *create(const struct vst_platform *platform,
+                                 const struct vst_virtio_blk_config *config)
 {
     struct blk_device *blk =
         platform->alloc(platform->ctx, sizeof(*blk), 64, VST_MEMORY_PRIVATE, NULL);
-    if (blk == NULL)
-        return VST_ERR_NO_MEMORY;
-    blk->base.platform = platform;
-    fill_defaults(blk, config);
 
-    enum vst_status status = vst_virtio_pci_open(&blk->pci, platform, function);
+    if (blk != NULL) {
+        blk->base.platform = platform;
+        fill_defaults(blk, config);
+    }
+    return blk;
+}
+
+/** Starts the device whose transport was opened with `status`; on an error nothing is left. */
+static enum vst_status bring_up(struct blk_device *blk, enum vst_status status,
+                                struct vst_block_device **device)
+{
     if (status == VST_OK) {
         status = start(blk);
         if (status == VST_OK) {
@@ -327,11 +337,46 @@ enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
             *device = &blk->base;
             return VST_OK;
         }
-        vst_virtio_fail(&blk->pci.base);
+        vst_virtio_fail(&blk->virtio);
         vst_virtio_blk_stop(blk);
     }
     release(blk);
     return status;
+}
+
+enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
+                                      const struct vst_pci_function *function,
+                                      const struct vst_virtio_blk_config *config,
+                                      struct vst_block_device **device)
+{
+    struct blk_device *blk = create(platform, config);
+
+    if (blk == NULL)
+        return VST_ERR_NO_MEMORY;
+    enum vst_status status =
+        vst_virtio_pci_open_any(&blk->any, platform, function, &blk->config.pci);
+    vst_format(blk->base.path, sizeof(blk->base.path), "pci-%s", blk->virtio.name);
+    return bring_up(blk, status, device);
+}
+
+enum vst_status vst_virtio_mmio_blk_attach(const struct vst_platform *platform, uint64_t physical,
+                                           uint64_t bytes,
+                                           const struct vst_virtio_blk_config *config,
+                                           struct vst_block_device **device)
+{
+    struct blk_device *blk = create(platform, config);
+
+    if (blk == NULL)
+        return VST_ERR_NO_MEMORY;
+    enum vst_status status =
+        vst_virtio_mmio_open(&blk->any.mmio, platform, physical, bytes, VIRTIO_TYPE_BLOCK);
+    vst_format(blk->base.path, sizeof(blk->base.path), "%s", blk->virtio.name);
+    return bring_up(blk, status, device);
+}
+
+bool vst_virtio_blk_config_changed(struct vst_block_device *device)
+{
+    return vst_virtio_config_changed(&VST_CONTAINER_OF(device, struct blk_device, base)->virtio);
 }
 
 void vst_virtio_blk_detach(struct vst_block_device *device)

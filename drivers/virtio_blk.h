@@ -3,7 +3,7 @@
 #ifndef VSTOR_DRIVERS_VIRTIO_BLK_H
 #define VSTOR_DRIVERS_VIRTIO_BLK_H
 
-#include "drivers/virtio_pci.h"
+#include "drivers/virtio_transports.h"
 #include "drivers/virtq.h"
 
 /**
@@ -42,6 +42,7 @@ struct blk_queue {
     bool maps;                    /**< the platform maps buffers: dma_map is not NULL */
     struct blk_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
     size_t mappings_bytes;
+    uint32_t n_in_order; /**< IN_ORDER: chains given back that poll has not taken yet */
     /* the watch: see blk_watch */
     uint16_t epoch;
     uint32_t n_used_at_watch;
@@ -61,7 +62,11 @@ struct blk_limits_read {
 
 struct blk_device {
     struct vst_block_device base;
-    struct virtio_pci_device pci;
+    union {
+        struct virtio_device virtio; /**< the same as pci.base */
+        struct virtio_pci_device pci;
+        union virtio_any_device any;
+    };
     struct vst_virtio_blk_config config; /**< defaults filled in */
     uint64_t watch_interval_ns;          /**< a quarter of the time-out, at most a second */
     uint16_t timeout_epochs;

@@ -5,6 +5,8 @@
  * failures.
  */
 #include "drivers/virtio_blk.h"
+#include "drivers/virtq_chain.h"
+#include "drivers/virtq_hot.h"
 
 static struct blk_queue *queue_of(struct vst_block_queue *queue)
 {
@@ -34,15 +36,6 @@ static inline uint16_t shape_of(uint32_t n_segments, enum vst_block_op op)
 }
 _Static_assert(VST_BLOCK_N_OPS <= 3, "shape_of has two bits for the operation");
 
-static void put_desc(struct virtq_desc *desc, uint64_t bus_addr, uint32_t bytes, uint16_t flags,
-                     uint16_t next)
-{
-    drv_le64_put(&desc->addr, bus_addr);
-    drv_le32_put(&desc->len, bytes);
-    drv_le16_put(&desc->flags, flags);
-    drv_le16_put(&desc->next, next);
-}
-
 /**
  * Writes all of a slot's header and table that stays the same from one request of this shape to the
  * next: head, status, chaining, directions. (2.7.5.3: flags and next of indirect
@@ -52,19 +45,19 @@ static __attribute__((noinline, cold)) void prepare_slot(struct blk_queue *q, ui
                                                          enum vst_block_op op, uint32_t n_pieces)
 {
     uint32_t type = type_of_op[op];
-    struct virtq_slot *slot = &q->vq.slots[id];
+    struct virtq *vq = &q->vq;
+    struct virtq_slot *slot = &vq->slots[id];
     struct blk_header *header = slot->shared;
-    uint64_t bus_addr = virtq_shared_bus_addr(&q->vq, id);
-    uint16_t data_flags =
-        (uint16_t)(VIRTQ_DESC_F_NEXT | (device_writes(type) ? VIRTQ_DESC_F_WRITE : 0));
+    uint64_t bus_addr = virtq_shared_bus_addr(vq, id);
 
     drv_le32_put(&header->type, type);
-    put_desc(&header->table[0], bus_addr, BLK_REQUEST_HEAD_BYTES, VIRTQ_DESC_F_NEXT, 1);
+    virtq_table_put(vq, &header->table[0], bus_addr, BLK_REQUEST_HEAD_BYTES, false, 1);
     for (uint32_t i = 1; i <= n_pieces; i++)
-        put_desc(&header->table[i], 0, 0, data_flags, (uint16_t)(i + 1));
-    put_desc(&header->table[n_pieces + 1], bus_addr + offsetof(struct blk_header, status), 1,
-             VIRTQ_DESC_F_WRITE, 0);
-    drv_le32_put(&q->vq.desc[id].len, (n_pieces + 2) * (uint32_t)sizeof(struct virtq_desc));
+        virtq_table_put(vq, &header->table[i], 0, 0, device_writes(type), (uint16_t)(i + 1));
+    virtq_table_put(vq, &header->table[n_pieces + 1],
+                    bus_addr + offsetof(struct blk_header, status), 1, true, 0);
+    if (!vq->packed)
+        drv_le32_put(&vq->desc[id].len, (n_pieces + 2) * (uint32_t)sizeof(struct virtq_desc));
     slot->shape = shape_of(n_pieces, op);
 }
 
@@ -113,8 +106,7 @@ static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_bloc
     else
         for (uint32_t i = 0; i < n_segments; i++)
             put_data(&header->table[i + 1], &request->segments[i]);
-    vq->n_free--;
-    virtq_put(vq, id, request);
+    virtq_put(vq, slot, id, request, n_segments + 2);
     count(q, request->op, request->n_sectors);
     return VST_OK;
 }
@@ -132,7 +124,7 @@ submit_uncommon(struct vst_block_queue *queue, struct vst_block_request *request
     struct blk_queue *q = queue_of(queue);
 
     request->priv.split = false;
-    if (q->vq.indirect && !q->maps) {
+    if (q->vq.indirect && !q->maps && !q->vq.in_order) {
         prepare_slot(q, virtq_take(&q->vq), request->op, request->n_segments);
         return blk_submit(queue, request);
     }
@@ -220,83 +212,51 @@ static enum vst_status map_piece(struct blk_queue *q, uint16_t id, struct vst_bl
     return status;
 }
 
-/**
- * The i-th descriptor of the chain under construction: in the slot's table, or the i-th free one
- * of the ring.
- */
-static struct virtq_desc *chain_desc(struct virtq *vq, uint16_t head, uint32_t i, uint16_t *next)
-{
-    if (vq->indirect) {
-        *next = (uint16_t)(i + 1);
-        return &((struct blk_header *)vq->slots[head].shared)->table[i];
-    }
-    uint16_t id = vq->free_ids[vq->n_free - 1 - i];
-    *next = vq->n_free >= i + 2 ? vq->free_ids[vq->n_free - 2 - i] : 0;
-    vq->slots[id].next = *next;
-    return &vq->desc[id];
-}
-
-/**
- * 2.7.13 step 1 for any kind of queue. Nothing but free descriptors is touched until all of it has
- * succeeded.
- */
-static enum vst_status fill_chain(struct blk_queue *q, uint16_t head, uint32_t type,
+/** Head, data, status: 2.7.13 step 1 for any kind of queue. */
+static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain, uint32_t type,
                                   const struct vst_block_part *part)
 {
-    struct virtq *vq = &q->vq;
-    uint64_t header_bus_addr = virtq_shared_bus_addr(vq, head);
+    uint64_t header_bus_addr = virtq_shared_bus_addr(&q->vq, chain->id);
     struct piece_walk walk = {part->segments, part->skip_bytes, part->bytes,
                               q->base.device->limits.max_segment_bytes};
     enum vst_dma_direction direction =
         device_writes(type) ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE;
-    uint16_t data_flags =
-        (uint16_t)(VIRTQ_DESC_F_NEXT | (device_writes(type) ? VIRTQ_DESC_F_WRITE : 0));
-    uint16_t next;
 
-    vq->slots[head].n_pieces = 0;
-    struct virtq_desc *desc = chain_desc(vq, head, 0, &next);
-    put_desc(desc, header_bus_addr, BLK_REQUEST_HEAD_BYTES, VIRTQ_DESC_F_NEXT, next);
+    q->vq.slots[chain->id].n_pieces = 0;
+    vst_virtq_chain_add(chain, header_bus_addr, BLK_REQUEST_HEAD_BYTES, false);
     for (uint32_t i = 0; i < part->n_pieces; i++) {
         struct vst_block_segment piece = next_piece(&walk);
         uint64_t bus_addr;
-        enum vst_status status = map_piece(q, head, piece, direction, &bus_addr);
+        enum vst_status status = map_piece(q, chain->id, piece, direction, &bus_addr);
         if (status != VST_OK) {
             if (q->maps)
-                unmap_slot(q, head, direction);
+                unmap_slot(q, chain->id, direction);
             return status;
         }
-        desc = chain_desc(vq, head, i + 1, &next);
-        put_desc(desc, bus_addr, (uint32_t)piece.bytes, data_flags, next);
+        vst_virtq_chain_add(chain, bus_addr, (uint32_t)piece.bytes, device_writes(type));
     }
-    desc = chain_desc(vq, head, part->n_pieces + 1, &next);
-    put_desc(desc, header_bus_addr + offsetof(struct blk_header, status), 1, VIRTQ_DESC_F_WRITE, 0);
+    vst_virtq_chain_add(chain, header_bus_addr + offsetof(struct blk_header, status), 1, true);
     return VST_OK;
 }
 
 static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *request,
                                  uint32_t type, const struct vst_block_part *part)
 {
-    struct virtq *vq = &q->vq;
-    uint32_t n_descriptors = part->n_pieces + 2;
-    uint32_t n_taken = vq->indirect ? 1 : n_descriptors;
+    struct virtq_chain chain;
 
     if (q->blk->base.broken)
         return VST_ERR_BROKEN;
-    if (vq->n_free < n_taken)
+    if (!vst_virtq_chain_begin(&chain, &q->vq, part->n_pieces + 2))
         return VST_ERR_FULL;
-    uint16_t head = virtq_take(vq);
-    struct virtq_slot *slot = &vq->slots[head];
+    struct virtq_slot *slot = &q->vq.slots[chain.id];
     slot->shape = 0; /* whatever comes of it, the table is not what it was */
-    enum vst_status status = fill_chain(q, head, type, part);
+    enum vst_status status = fill_chain(q, &chain, type, part);
     if (status != VST_OK)
         return status;
-    if (vq->indirect)
-        drv_le32_put(&vq->desc[head].len, n_descriptors * (uint32_t)sizeof(struct virtq_desc));
     slot->start_sector = part->start_sector;
     drv_le32_put(&((struct blk_header *)slot->shared)->type, type);
     start_slot(q, slot, part->start_sector);
-    vq->n_free -= n_taken;
-    virtq_put(vq, head, request);
+    vst_virtq_chain_put(&chain, request);
     count(q, request->op, part->bytes >> VST_SECTOR_SHIFT);
     return VST_OK;
 }
@@ -358,23 +318,31 @@ static bool end_command(struct blk_queue *q, uint16_t id, struct vst_block_reque
 static __attribute__((noinline, cold)) bool
 take_uncommon(struct blk_queue *q, uint16_t id, struct vst_block_request *request, uint8_t answer)
 {
-    vst_virtq_release(&q->vq, id, q->vq.indirect ? 1 : q->vq.slots[id].n_pieces + 2u);
+    if (q->vq.slots[id].shape != 0)
+        q->vq.free_ids[q->vq.n_free++] = id;
+    else
+        vst_virtq_chain_release(&q->vq, id);
     return end_command(q, id, request, status_of_answer(answer));
 }
 
 static void blk_watch(struct blk_queue *q);
 
-/** Takes `n` chains back; returns how many requests that ended. */
-static inline size_t take_used(struct blk_queue *q, uint32_t n, struct vst_block_request **done)
+/**
+ * Takes at most `max` chains back; returns how many requests that ended. `packed` is a constant
+ * wherever this is called.
+ */
+static inline __attribute__((always_inline)) size_t
+take_used(struct blk_queue *q, bool packed, size_t max, struct vst_block_request **done)
 {
     struct virtq_reader reader = virtq_read_begin(&q->vq);
     size_t n_done = 0;
 
-    for (; n > 0; n--) {
+    for (; max > 0; max--) {
         uint32_t id;
-        struct virtq_slot *slot = virtq_read_next(&reader, &id);
+        struct virtq_slot *slot = virtq_read_next(&reader, packed, &id);
         if (VST_UNLIKELY(slot == NULL)) {
-            vst_virtq_break_by_id(&q->vq, id);
+            if (id != VIRTQ_NOTHING)
+                vst_virtq_break_by_id(&q->vq, id);
             break;
         }
         struct vst_block_request *request = slot->token;
@@ -395,6 +363,28 @@ static inline size_t take_used(struct blk_queue *q, uint32_t n, struct vst_block
     return n_done;
 }
 
+/** The same where one used entry stands for all chains before it as well. */
+static __attribute__((noinline, cold)) size_t take_used_in_order(struct blk_queue *q, size_t max,
+                                                                 struct vst_block_request **done)
+{
+    size_t n_done = 0;
+
+    while (n_done < max) {
+        if (q->n_in_order == 0)
+            q->n_in_order = vst_virtq_n_in_order(&q->vq);
+        if (q->n_in_order == 0)
+            break;
+        q->n_in_order--;
+        struct virtq_slot *slot = &q->vq.slots[vst_virtq_oldest(&q->vq)];
+        struct vst_block_request *request = slot->token;
+        uint8_t answer = dev_u8_get(&((struct blk_header *)slot->shared)->status);
+        slot->token = NULL;
+        if (take_uncommon(q, (uint16_t)(slot - q->vq.slots), request, answer))
+            done[n_done++] = request;
+    }
+    return n_done;
+}
+
 /** Poll found nothing, or the queue is broken. */
 static __attribute__((noinline)) size_t poll_nothing(struct blk_queue *q)
 {
@@ -407,14 +397,22 @@ static __attribute__((noinline)) size_t poll_nothing(struct blk_queue *q)
 static size_t blk_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
 {
     struct blk_queue *q = queue_of(queue);
-    uint32_t n = virtq_n_used(&q->vq);
+    struct virtq *vq = &q->vq;
+    size_t n_done = 0;
 
-    if (n > max)
-        n = (uint32_t)max;
-    if (n == 0)
+    if (VST_UNLIKELY(vq->broken))
         return poll_nothing(q);
-    size_t n_done = take_used(q, n, done);
-    virtq_rearm_polling(&q->vq);
+    if (VST_UNLIKELY(vq->in_order)) {
+        n_done = take_used_in_order(q, max, done);
+    } else if (vq->packed) {
+        n_done = take_used(q, true, max, done);
+    } else {
+        uint32_t n = virtq_n_used_split(vq);
+        n_done = take_used(q, false, n < max ? n : max, done);
+    }
+    if (n_done == 0)
+        return poll_nothing(q);
+    virtq_rearm_polling(vq);
     /* Under a load that never lets up the watch is due as well. A lie found just now is dealt with
      * by the next poll. */
     if (VST_UNLIKELY((++q->n_polls & 0xffu) == 0))
@@ -424,10 +422,9 @@ static size_t blk_poll(struct vst_block_queue *queue, struct vst_block_request *
 
 static bool blk_ready(const struct vst_block_queue *queue)
 {
-    const struct virtq *vq =
-        &((const struct blk_queue *)(const void *)queue)->vq; /* base comes first */
+    const struct blk_queue *q = (const void *)queue; /* base comes first */
 
-    return dev_le16_get(&vq->used->idx) != (uint16_t)vq->n_used;
+    return q->n_in_order > 0 || virtq_ready(&q->vq);
 }
 
 /* ------------------------------------------------------------------ the watch: doorbells lost,
@@ -448,7 +445,7 @@ static bool any_expired(const struct blk_queue *q)
  */
 static bool doorbell_may_be_lost(const struct blk_queue *q)
 {
-    if (q->vq.event_idx)
+    if (q->vq.event_idx && !q->vq.packed)
         return dev_le16_get(q->vq.avail_event) != (uint16_t)q->vq.n_published;
     return true;
 }
@@ -505,6 +502,7 @@ static void end_all(struct blk_queue *q, enum vst_status status)
             vst_block_finish(&q->base, request, request->status);
     }
     q->vq.n_used = q->vq.n_published = q->vq.n_put;
+    q->n_in_order = 0;
 }
 
 void vst_virtio_blk_fail(struct blk_device *blk, const char *why, enum vst_status status)
@@ -513,7 +511,7 @@ void vst_virtio_blk_fail(struct blk_device *blk, const char *why, enum vst_statu
     blk->base.broken_why = why;
     vst_block_limits_changed(&blk->base);
     vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s; device taken out of service",
-            blk->base.name[0] != '\0' ? blk->base.name : blk->pci.name, why);
+            blk->base.name[0] != '\0' ? blk->base.name : blk->virtio.name, why);
     vst_virtq_break(&blk->queue.vq, why);
     /* The device must have let go of all buffers before their owners get them back. */
     vst_virtio_blk_stop(blk);

@@ -22,6 +22,7 @@ static const struct {
     {VIRTIO_BLK_F_WRITE_ZEROES, true, "WRITE_ZEROES"},
     {VIRTIO_BLK_F_LIFETIME, true, "LIFETIME"},
     {VIRTIO_BLK_F_SECURE_ERASE, true, "SECURE_ERASE"},
+    {VIRTIO_F_ANY_LAYOUT, false, "ANY_LAYOUT"},
     {VIRTIO_F_INDIRECT_DESC, false, "INDIRECT_DESC"},
     {VIRTIO_F_EVENT_IDX, false, "EVENT_IDX"},
     {VIRTIO_F_VERSION_1, false, "VERSION_1"},
@@ -83,6 +84,27 @@ static void add_status(struct virtio_device *device, uint8_t bit)
     device->transport->set_status(device, (uint8_t)(device->transport->status(device) | bit));
 }
 
+/* 2.2.3, 6.3: the legacy interface has bits 0 to 31; what there is called ANY_LAYOUT says nothing
+ * elsewhere. Rings and configuration are little-endian here, and with a legacy device the guest's. */
+static enum vst_status choose_features(struct virtio_device *device, uint64_t offered,
+                                       uint64_t wanted)
+{
+    const bool little_endian = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+
+    if (device->legacy) {
+        device->features = offered & wanted & UINT32_MAX;
+        return little_endian ? VST_OK : VST_ERR_UNSUPPORTED;
+    }
+    if ((offered & VIRTIO_BIT(VIRTIO_F_VERSION_1)) == 0) {
+        vst_log(device->platform, VST_LOG_ERROR, "%s: VERSION_1 is not offered (legacy device)",
+                device->name);
+        return VST_ERR_UNSUPPORTED;
+    }
+    device->features =
+        offered & (wanted | VIRTIO_BIT(VIRTIO_F_VERSION_1)) & ~VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT);
+    return VST_OK;
+}
+
 enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t wanted)
 {
     const struct virtio_transport *transport = device->transport;
@@ -99,14 +121,14 @@ enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t want
 
     /* Step 4: read the feature bits, write the subset that both sides understand. */
     uint64_t offered = transport->features(device);
-    if ((offered & VIRTIO_BIT(VIRTIO_F_VERSION_1)) == 0) {
-        vst_log(device->platform, VST_LOG_ERROR, "%s: VERSION_1 is not offered (legacy device)",
-                device->name);
-        return VST_ERR_UNSUPPORTED;
-    }
-    device->features = offered & (wanted | VIRTIO_BIT(VIRTIO_F_VERSION_1));
+    enum vst_status status = choose_features(device, offered, wanted);
+    if (status != VST_OK)
+        return status;
     transport->set_features(device, device->features);
 
+    /* 3.1.2: a legacy device has no FEATURES_OK: it is not asked, steps 5 and 6 are left out. */
+    if (device->legacy)
+        return VST_OK;
     /* Step 5: no other features after this. Step 6: the device agrees, or it is unusable. */
     add_status(device, VIRTIO_STATUS_FEATURES_OK);
     if ((transport->status(device) & VIRTIO_STATUS_FEATURES_OK) == 0) {
@@ -131,9 +153,11 @@ bool vst_virtio_stop(struct virtio_device *device)
 {
     if (reset_and_wait(device))
         return true;
-    device->transport->cut_off(device);
-    vst_log(device->platform, VST_LOG_ERROR,
-            "%s: no answer to a reset; the device is cut off from memory", device->name);
+    if (device->transport->cut_off != NULL)
+        device->transport->cut_off(device);
+    vst_log(
+        device->platform, VST_LOG_ERROR, "%s: no answer to a reset; the device %s", device->name,
+        device->transport->cut_off != NULL ? "is cut off from memory" : "may go on to use memory");
     return false;
 }
 
@@ -144,14 +168,39 @@ enum vst_status vst_virtio_config_snapshot(struct virtio_device *device,
                                            void *into)
 {
     for (int i = 0; i < CONFIG_SNAPSHOT_TRIES; i++) {
-        uint8_t before = device->transport->config_generation(device);
+        device->config_seen = device->transport->config_generation(device);
         read(device, into);
-        if (device->transport->config_generation(device) == before)
+        if (device->transport->config_generation(device) == device->config_seen)
             return VST_OK;
     }
     vst_log(device->platform, VST_LOG_ERROR, "%s: the configuration never stops changing",
             device->name);
     return VST_ERR_MALFORMED;
+}
+
+#define CONFIG_SUM_BYTES 128u
+/* FNV-1a */
+#define SUM_START  2166136261u
+#define SUM_FACTOR 16777619u
+
+uint32_t vst_virtio_config_sum(struct virtio_device *device)
+{
+    uint32_t sum = SUM_START;
+
+    for (uint32_t at = 0; at + 4 <= device->config_bytes && at < CONFIG_SUM_BYTES; at += 4) {
+        uint32_t word = device->transport->config_read(device, at, 4);
+        for (int shift = 0; shift < 32; shift += 8)
+            sum = (sum ^ (word >> shift & 0xff)) * SUM_FACTOR;
+    }
+    return sum;
+}
+
+bool vst_virtio_config_changed(struct virtio_device *device)
+{
+    const struct virtio_transport *transport = device->transport;
+
+    return (transport->interrupt_status(device) & VIRTIO_INTERRUPT_CONFIG) != 0 ||
+           transport->config_generation(device) != device->config_seen;
 }
 
 uint32_t vst_virtio_config_field(struct virtio_device *device, uint32_t offset, uint8_t width_bytes,

@@ -42,7 +42,10 @@ enum virtio_doorbell_kind {
 struct virtio_doorbell {
     enum virtio_doorbell_kind kind;
     uint16_t port;
-    void *mmio;
+    union {
+        void *mmio;
+        uint32_t offset_bytes; /**< VIRTIO_DOORBELL_CALL: the transport's own */
+    };
     struct virtio_device *device; /**< VIRTIO_DOORBELL_CALL */
 };
 
@@ -78,9 +81,13 @@ struct virtio_transport {
     bool (*queue_resetting)(struct virtio_device *device, uint16_t queue);
     /** The vector for configuration changes; false if the device has no room for it. */
     bool (*set_config_vector)(struct virtio_device *device, uint16_t vector);
-    /** Why the device interrupted, VIRTIO_INTERRUPT_*; reading acknowledges INTx. */
+    /** Why the device interrupted, VIRTIO_INTERRUPT_*; reading acknowledges. */
     uint8_t (*interrupt_status)(struct virtio_device *device);
-    uint8_t (*config_generation)(struct virtio_device *device);
+    /**
+     * Changes when the configuration does (2.5.1). Where the transport has no such counter, a sum
+     * over the configuration: reading under it is then reading until two times agree (2.5.4).
+     */
+    uint32_t (*config_generation)(struct virtio_device *device);
     /**
      * One field of 1, 2 or 4 bytes of the device's own configuration; offset checked by the
      * caller.
@@ -88,9 +95,12 @@ struct virtio_transport {
     uint32_t (*config_read)(struct virtio_device *device, uint32_t offset, uint8_t width_bytes);
     void (*config_write)(struct virtio_device *device, uint32_t offset, uint8_t width_bytes,
                          uint32_t value);
-    /** VIRTIO_DOORBELL_CALL: tells of queue and, with NOTIFICATION_DATA, of how far it has come. */
-    void (*ring)(struct virtio_device *device, uint16_t queue, uint32_t value);
-    /** Makes sure that the device reaches no memory any more, whether it co-operates or not. */
+    /** VIRTIO_DOORBELL_CALL: writes `value`, as wide as the doorbell is. NULL without such. */
+    void (*ring)(const struct virtio_doorbell *doorbell, uint32_t value);
+    /**
+     * Makes sure that the device reaches no memory any more, whether it co-operates or not. NULL
+     * where nothing can do that.
+     */
     void (*cut_off)(struct virtio_device *device);
 };
 
@@ -100,12 +110,15 @@ struct virtio_device {
     const char *name;      /**< for log lines, e.g. "0000:00:04.0" */
     uint64_t features;     /**< negotiated */
     uint32_t config_bytes; /**< length of the device's own configuration */
+    uint32_t config_seen;  /**< generation of the configuration that was read last */
     /**
      * Legacy interface (2.7.2, 3.1.2): no FEATURES_OK, features below bit 32 only, the rings in one
-     * piece with the used ring on a page of its own, the size of a queue is the device's, and
-     * configuration in the byte order of the guest.
+     * piece with the used ring on a page of its own, and configuration in the byte order of the
+     * guest.
      */
     bool legacy;
+    bool
+        queue_size_fixed; /**< a queue has the size that the device offers, no other (4.1.5.1.3.1) */
 };
 
 static inline bool virtio_has(const struct virtio_device *device, unsigned feature_bit)
@@ -115,7 +128,7 @@ static inline bool virtio_has(const struct virtio_device *device, unsigned featu
 
 /**
  * Steps 1 to 6: reset, acknowledge, negotiate at most `wanted`. VERSION_1 is always wanted and
- * must be offered.
+ * must be offered; through the legacy interface it never is, and ANY_LAYOUT only there.
  */
 enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t wanted) VST_MUST_USE;
 
@@ -138,6 +151,18 @@ bool vst_virtio_stop(struct virtio_device *device) VST_MUST_USE;
 enum vst_status vst_virtio_config_snapshot(struct virtio_device *device,
                                            void (*read)(struct virtio_device *device, void *into),
                                            void *into) VST_MUST_USE;
+
+/**
+ * Whether the configuration may have changed since the last snapshot: for callers that poll, some
+ * register reads. Not where interrupts are taken: it acknowledges them. A change that was told by
+ * interrupt status alone is told once. (2.5.1, 4.1.4.5, 4.2.2)
+ */
+bool vst_virtio_config_changed(struct virtio_device *device);
+
+/**
+ * For transports without a generation counter: a sum over the first 128 bytes of the configuration.
+ */
+uint32_t vst_virtio_config_sum(struct virtio_device *device);
 
 /** A field of the configuration, or `absent` where the configuration is too short to hold it. */
 uint32_t vst_virtio_config_field(struct virtio_device *device, uint32_t offset, uint8_t width_bytes,

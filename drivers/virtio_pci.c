@@ -1,110 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/virtio_pci.h"
 
-/* ------------------------------------------------------------------ structures: parse, then act */
-
-/* 4.1.4: struct virtio_pci_cap, 16 bytes from the capability's start; notify and 64-bit ones are
- * longer. */
-enum { CAP_BYTES = 16, CAP_NOTIFY_BYTES = 20 };
-
-struct structure_rule {
-    const char *name;
-    uint32_t min_bytes;
-    uint32_t align_bytes;
-};
-
-static const struct structure_rule *rule_of(uint8_t type)
-{
-    static const struct structure_rule rules[] = {
-        [VIRTIO_PCI_CAP_COMMON_CFG] = {"common configuration", VIRTIO_PCI_COMMON_MIN_BYTES, 4},
-        [VIRTIO_PCI_CAP_NOTIFY_CFG] = {"notification", 2, 2},
-        [VIRTIO_PCI_CAP_ISR_CFG] = {"interrupt status", 1, 1},
-        [VIRTIO_PCI_CAP_DEVICE_CFG] = {"device configuration", 1, 4},
-        [VIRTIO_PCI_CAP_PCI_CFG] = {"configuration access window", 0, 1},
-        [VIRTIO_PCI_CAP_SHARED_MEMORY_CFG] = {"shared memory", 0, 1},
-    };
-    return type < VST_ARRAY_LENGTH(rules) && rules[type].name != NULL ? &rules[type] : NULL;
-}
-
-const char *vst_virtio_pci_structure_name(uint8_t type)
-{
-    const struct structure_rule *rule = rule_of(type);
-    return rule != NULL ? rule->name : "unknown";
-}
-
-/** Why the structure cannot be used, or NULL. */
-static const char *structure_problem(const struct vst_virtio_pci_structure *s,
-                                     const struct vst_pci_function *function)
-{
-    const struct structure_rule *rule = rule_of(s->type);
-
-    if (rule == NULL)
-        return "unknown type";
-    if (s->type == VIRTIO_PCI_CAP_PCI_CFG)
-        return NULL; /* 4.1.4.9: bar, offset and length are registers of the window, not a place */
-    if (s->bar >= VST_PCI_N_BARS)
-        return "BAR number above 5";
-    const struct vst_pci_bar *bar = &function->bars[s->bar];
-    if (bar->kind == VST_PCI_BAR_NONE)
-        return "no such BAR";
-    if (!bar->assigned)
-        return "BAR has no address";
-    if (s->length_bytes < rule->min_bytes)
-        return "too short";
-    if ((uint64_t)s->offset_bytes + s->length_bytes > bar->bytes)
-        return "reaches beyond its BAR";
-    if (s->offset_bytes % rule->align_bytes != 0)
-        return "misaligned";
-    if (s->type == VIRTIO_PCI_CAP_NOTIFY_CFG && s->notify_multiplier != 0 &&
-        (!vst_is_power_of_two(s->notify_multiplier) || s->notify_multiplier == 1))
-        return "notify multiplier is no even power of two";
-    return NULL;
-}
-
-/** One vendor capability; false if it is too short to name a structure. */
-static bool structure_parse(const struct vst_platform *platform,
-                            const struct vst_pci_function *function, uint8_t at,
-                            struct vst_virtio_pci_structure *s)
-{
-    uint32_t words[CAP_NOTIFY_BYTES / 4] = {0};
-    uint32_t room = 256u - at;
-
-    for (uint32_t i = 0; i < CAP_NOTIFY_BYTES && i < room; i += 4)
-        words[i / 4] =
-            platform->pci_config_read(platform->ctx, function->address, (uint16_t)(at + i), 4);
-    uint8_t length = (uint8_t)(words[0] >> 16);
-    if (length < CAP_BYTES || length > room)
-        return false;
-    *s = (struct vst_virtio_pci_structure){
-        .type = (uint8_t)(words[0] >> 24),
-        .bar = (uint8_t)words[1],
-        .capability_offset = at,
-        .offset_bytes = words[2],
-        .length_bytes = words[3],
-    };
-    if (s->type == VIRTIO_PCI_CAP_NOTIFY_CFG) {
-        if (length < CAP_NOTIFY_BYTES)
-            return false;
-        s->notify_multiplier = words[4];
-    }
-    s->problem = structure_problem(s, function);
-    s->usable = s->problem == NULL;
-    return true;
-}
-
-size_t vst_virtio_pci_structures(const struct vst_platform *platform,
-                                 const struct vst_pci_function *function,
-                                 struct vst_virtio_pci_structure *structures, size_t max)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < function->n_capabilities && n < max; i++)
-        if (function->capabilities[i].id == PCI_CAPABILITY_VENDOR &&
-            structure_parse(platform, function, function->capabilities[i].offset, &structures[n]))
-            n++;
-    return n;
-}
-
 /* ------------------------------------------------------------------ the transport's operations */
 
 static struct virtio_pci_device *pci_of(struct virtio_device *device)
@@ -112,49 +8,81 @@ static struct virtio_pci_device *pci_of(struct virtio_device *device)
     return VST_CONTAINER_OF(device, struct virtio_pci_device, base);
 }
 
+/* A field of the common configuration has the width of its type. */
+#define FIELD_BYTES(field) ((uint8_t)sizeof(((const struct virtio_pci_common_cfg *)NULL)->field))
+#define READ_COMMON(pci, field)                                                                    \
+    vst_virtio_register_read(&(pci)->common, offsetof(struct virtio_pci_common_cfg, field),        \
+                             FIELD_BYTES(field))
+#define WRITE_COMMON(pci, field, value)                                                            \
+    vst_virtio_register_write(&(pci)->common, offsetof(struct virtio_pci_common_cfg, field),       \
+                              FIELD_BYTES(field), value)
+
 static uint8_t pci_status(struct virtio_device *device)
 {
-    return mmio_u8_read(&pci_of(device)->common->device_status);
+    return (uint8_t)READ_COMMON(pci_of(device), device_status);
 }
 
 static void pci_set_status(struct virtio_device *device, uint8_t status)
 {
-    mmio_u8_write(&pci_of(device)->common->device_status, status);
+    WRITE_COMMON(pci_of(device), device_status, status);
 }
 
 static uint64_t pci_features(struct virtio_device *device)
 {
-    struct virtio_pci_common_cfg *common = pci_of(device)->common;
+    struct virtio_pci_device *pci = pci_of(device);
 
-    mmio_le32_write(&common->device_feature_select, 0);
-    uint64_t low = mmio_le32_read(&common->device_feature);
-    mmio_le32_write(&common->device_feature_select, 1);
-    return low | (uint64_t)mmio_le32_read(&common->device_feature) << 32;
+    WRITE_COMMON(pci, device_feature_select, 0);
+    uint64_t low = READ_COMMON(pci, device_feature);
+    WRITE_COMMON(pci, device_feature_select, 1);
+    return low | (uint64_t)READ_COMMON(pci, device_feature) << 32;
 }
 
 static void pci_set_features(struct virtio_device *device, uint64_t features)
 {
-    struct virtio_pci_common_cfg *common = pci_of(device)->common;
+    struct virtio_pci_device *pci = pci_of(device);
 
-    mmio_le32_write(&common->driver_feature_select, 0);
-    mmio_le32_write(&common->driver_feature, (uint32_t)features);
-    mmio_le32_write(&common->driver_feature_select, 1);
-    mmio_le32_write(&common->driver_feature, (uint32_t)(features >> 32));
+    WRITE_COMMON(pci, driver_feature_select, 0);
+    WRITE_COMMON(pci, driver_feature, (uint32_t)features);
+    WRITE_COMMON(pci, driver_feature_select, 1);
+    WRITE_COMMON(pci, driver_feature, (uint32_t)(features >> 32));
 }
 
 static uint16_t pci_queue_size(struct virtio_device *device, uint16_t queue)
 {
-    struct virtio_pci_common_cfg *common = pci_of(device)->common;
+    struct virtio_pci_device *pci = pci_of(device);
 
-    mmio_le16_write(&common->queue_select, queue);
-    return mmio_le16_read(&common->queue_size);
+    WRITE_COMMON(pci, queue_select, queue);
+    return (uint16_t)READ_COMMON(pci, queue_size);
 }
 
-/* 4.1.4.3: 64-bit fields are written as two of 32 bits. */
-static void write_address(mmio_le32 *low, mmio_le32 *high, uint64_t bus_addr)
+static uint8_t doorbell_bytes(const struct virtio_device *device)
 {
-    mmio_le32_write(low, (uint32_t)bus_addr);
-    mmio_le32_write(high, (uint32_t)(bus_addr >> 32));
+    return virtio_has(device, VIRTIO_F_NOTIFICATION_DATA) ? 4 : 2;
+}
+
+/** The doorbell at `at` of the notification structure, by the way that structure is reached. */
+static struct virtio_doorbell doorbell_at(struct virtio_pci_device *pci, uint32_t at)
+{
+    bool wide = doorbell_bytes(&pci->base) == 4;
+
+    switch (pci->notify.kind) {
+    case VIRTIO_REGISTERS_MMIO:
+        return (struct virtio_doorbell){
+            .kind = wide ? VIRTIO_DOORBELL_MMIO32 : VIRTIO_DOORBELL_MMIO16,
+            .mmio = pci->notify.mapped + at,
+        };
+    case VIRTIO_REGISTERS_PORT:
+        return (struct virtio_doorbell){
+            .kind = wide ? VIRTIO_DOORBELL_PORT32 : VIRTIO_DOORBELL_PORT16,
+            .port = (uint16_t)(pci->notify.first_port + at),
+        };
+    default:
+        return (struct virtio_doorbell){
+            .kind = VIRTIO_DOORBELL_CALL,
+            .offset_bytes = at,
+            .device = &pci->base,
+        };
+    }
 }
 
 /**
@@ -164,18 +92,16 @@ static void write_address(mmio_le32 *low, mmio_le32 *high, uint64_t bus_addr)
 static enum vst_status find_doorbell(struct virtio_pci_device *pci, uint16_t queue,
                                      struct virtio_doorbell *doorbell)
 {
-    bool wide = virtio_has(&pci->base, VIRTIO_F_NOTIFICATION_DATA);
-    uint64_t at = (uint64_t)mmio_le16_read(&pci->common->queue_notify_off) * pci->notify_multiplier;
+    uint64_t at = (uint64_t)READ_COMMON(pci, queue_notify_off) * pci->notify_multiplier;
+    uint8_t width_bytes = doorbell_bytes(&pci->base);
 
-    if (at + (wide ? 4 : 2) > pci->notify_bytes) {
+    if (at + width_bytes > pci->notify.bytes || at % width_bytes != 0) {
         vst_log(pci->base.platform, VST_LOG_ERROR,
-                "%s: doorbell of queue %u lies outside its structure", pci->name, queue);
+                "%s: doorbell of queue %u lies outside its structure, or misaligned",
+                pci->base.name, queue);
         return VST_ERR_MALFORMED;
     }
-    *doorbell = (struct virtio_doorbell){
-        .kind = wide ? VIRTIO_DOORBELL_MMIO32 : VIRTIO_DOORBELL_MMIO16,
-        .mmio = pci->notify + at,
-    };
+    *doorbell = doorbell_at(pci, (uint32_t)at);
     return VST_OK;
 }
 
@@ -184,12 +110,11 @@ static enum vst_status pci_queue_enable(struct virtio_device *device,
                                         struct virtio_doorbell *doorbell)
 {
     struct virtio_pci_device *pci = pci_of(device);
-    struct virtio_pci_common_cfg *common = pci->common;
 
     /* 4.1.5.1.3 step 1: choose the queue. Step 2 (its size) is read. Step 3: a smaller one. */
-    mmio_le16_write(&common->queue_select, setup->index);
-    mmio_le16_write(&common->queue_size, setup->size);
-    if (mmio_le16_read(&common->queue_size) != setup->size) {
+    WRITE_COMMON(pci, queue_select, setup->index);
+    WRITE_COMMON(pci, queue_size, setup->size);
+    if (READ_COMMON(pci, queue_size) != setup->size) {
         vst_log(device->platform, VST_LOG_ERROR, "%s: queue %u refuses size %u", device->name,
                 setup->index, setup->size);
         return VST_ERR_UNSUPPORTED;
@@ -198,83 +123,72 @@ static enum vst_status pci_queue_enable(struct virtio_device *device,
     if (status != VST_OK)
         return status;
     /* Step 5, before step 4 so that nothing is shared if it fails: the vector, read back. */
-    mmio_le16_write(&common->queue_msix_vector, setup->vector);
-    if (mmio_le16_read(&common->queue_msix_vector) != setup->vector)
+    WRITE_COMMON(pci, queue_msix_vector, setup->vector);
+    if (READ_COMMON(pci, queue_msix_vector) != setup->vector)
         return VST_ERR_NO_MEMORY;
-    /* Step 4: where the three areas lie. Then enable. */
-    write_address(&common->queue_desc_low, &common->queue_desc_high, setup->desc_bus_addr);
-    write_address(&common->queue_driver_low, &common->queue_driver_high, setup->driver_bus_addr);
-    write_address(&common->queue_device_low, &common->queue_device_high, setup->device_bus_addr);
-    mmio_le16_write(&common->queue_enable, 1);
+    /* Step 4: where the three areas lie; 64-bit fields as two of 32 bits (4.1.4.3). Then enable. */
+    WRITE_COMMON(pci, queue_desc_low, (uint32_t)setup->desc_bus_addr);
+    WRITE_COMMON(pci, queue_desc_high, (uint32_t)(setup->desc_bus_addr >> 32));
+    WRITE_COMMON(pci, queue_driver_low, (uint32_t)setup->driver_bus_addr);
+    WRITE_COMMON(pci, queue_driver_high, (uint32_t)(setup->driver_bus_addr >> 32));
+    WRITE_COMMON(pci, queue_device_low, (uint32_t)setup->device_bus_addr);
+    WRITE_COMMON(pci, queue_device_high, (uint32_t)(setup->device_bus_addr >> 32));
+    WRITE_COMMON(pci, queue_enable, 1);
     return VST_OK;
 }
 
 /* 4.1.4.3: queue_reset stands behind what every device has; RING_RESET says that it is there. */
 static void pci_queue_reset(struct virtio_device *device, uint16_t queue)
 {
-    struct virtio_pci_common_cfg *common = pci_of(device)->common;
+    struct virtio_pci_device *pci = pci_of(device);
 
-    mmio_le16_write(&common->queue_select, queue);
-    mmio_le16_write(&common->queue_reset, 1);
+    WRITE_COMMON(pci, queue_select, queue);
+    WRITE_COMMON(pci, queue_reset, 1);
 }
 
 static bool pci_queue_resetting(struct virtio_device *device, uint16_t queue)
 {
-    struct virtio_pci_common_cfg *common = pci_of(device)->common;
+    struct virtio_pci_device *pci = pci_of(device);
 
-    mmio_le16_write(&common->queue_select, queue);
-    return mmio_le16_read(&common->queue_reset) == 1;
+    WRITE_COMMON(pci, queue_select, queue);
+    return READ_COMMON(pci, queue_reset) == 1;
 }
 
 static bool pci_set_config_vector(struct virtio_device *device, uint16_t vector)
 {
-    struct virtio_pci_common_cfg *common = pci_of(device)->common;
+    struct virtio_pci_device *pci = pci_of(device);
 
-    mmio_le16_write(&common->config_msix_vector, vector);
-    return mmio_le16_read(&common->config_msix_vector) == vector;
+    WRITE_COMMON(pci, config_msix_vector, vector);
+    return READ_COMMON(pci, config_msix_vector) == vector;
 }
 
 static uint8_t pci_interrupt_status(struct virtio_device *device)
 {
-    mmio_u8 *isr = pci_of(device)->isr;
+    const struct virtio_registers *isr = &pci_of(device)->isr;
 
-    return isr != NULL ? mmio_u8_read(isr) : 0;
+    return isr->kind == VIRTIO_REGISTERS_ABSENT ? 0 : (uint8_t)vst_virtio_register_read(isr, 0, 1);
 }
 
-static uint8_t pci_config_generation(struct virtio_device *device)
+static uint32_t pci_config_generation(struct virtio_device *device)
 {
-    return mmio_u8_read(&pci_of(device)->common->config_generation);
+    return READ_COMMON(pci_of(device), config_generation);
 }
 
 static uint32_t pci_config_read(struct virtio_device *device, uint32_t offset, uint8_t width_bytes)
 {
-    uint8_t *at = pci_of(device)->config + offset;
-
-    switch (width_bytes) {
-    case 1:
-        return mmio_u8_read((mmio_u8 *)at);
-    case 2:
-        return mmio_le16_read((mmio_le16 *)(void *)at);
-    default:
-        return mmio_le32_read((mmio_le32 *)(void *)at);
-    }
+    return vst_virtio_register_read(&pci_of(device)->config, offset, width_bytes);
 }
 
 static void pci_config_write(struct virtio_device *device, uint32_t offset, uint8_t width_bytes,
                              uint32_t value)
 {
-    uint8_t *at = pci_of(device)->config + offset;
+    vst_virtio_register_write(&pci_of(device)->config, offset, width_bytes, value);
+}
 
-    switch (width_bytes) {
-    case 1:
-        mmio_u8_write((mmio_u8 *)at, (uint8_t)value);
-        break;
-    case 2:
-        mmio_le16_write((mmio_le16 *)(void *)at, (uint16_t)value);
-        break;
-    default:
-        mmio_le32_write((mmio_le32 *)(void *)at, value);
-    }
+static void pci_ring(const struct virtio_doorbell *doorbell, uint32_t value)
+{
+    vst_virtio_register_write(&pci_of(doorbell->device)->notify, doorbell->offset_bytes,
+                              doorbell_bytes(doorbell->device), value);
 }
 
 static void pci_cut_off(struct virtio_device *device)
@@ -282,89 +196,161 @@ static void pci_cut_off(struct virtio_device *device)
     vst_pci_disable(device->platform, &pci_of(device)->function);
 }
 
-static const struct virtio_transport pci_transport = {
-    .name = "virtio-pci",
-    .status = pci_status,
-    .set_status = pci_set_status,
-    .features = pci_features,
-    .set_features = pci_set_features,
-    .queue_size = pci_queue_size,
-    .queue_enable = pci_queue_enable,
-    .queue_reset = pci_queue_reset,
-    .queue_resetting = pci_queue_resetting,
-    .set_config_vector = pci_set_config_vector,
-    .interrupt_status = pci_interrupt_status,
-    .config_generation = pci_config_generation,
-    .config_read = pci_config_read,
-    .config_write = pci_config_write,
-    .cut_off = pci_cut_off,
-};
+#define PCI_OPERATIONS                                                                             \
+    .status = pci_status, .set_status = pci_set_status, .features = pci_features,                  \
+    .set_features = pci_set_features, .queue_size = pci_queue_size,                                \
+    .queue_enable = pci_queue_enable, .queue_reset = pci_queue_reset,                              \
+    .queue_resetting = pci_queue_resetting, .set_config_vector = pci_set_config_vector,            \
+    .interrupt_status = pci_interrupt_status, .config_generation = pci_config_generation,          \
+    .config_read = pci_config_read, .config_write = pci_config_write, .ring = pci_ring,            \
+    .cut_off = pci_cut_off
+
+/* Registers know how they are reached; to the user it is worth a name. */
+static const struct virtio_transport pci_transport = {.name = "virtio-pci", PCI_OPERATIONS};
+static const struct virtio_transport window_transport = {.name = "virtio-pci-cfg", PCI_OPERATIONS};
 
 /* ------------------------------------------------------------------ opening */
 
-/**
- * 4.1.4.1: the first structure of a type that we can use is used. I/O BARs can't hold the
- * structures as we access them (modern-pio-notify offers its doorbell in memory as well).
- */
-static const struct vst_virtio_pci_structure *
-first_usable(const struct vst_virtio_pci_structure *structures, size_t n, uint8_t type,
-             const struct vst_pci_function *function)
+/** A way to a structure. Behind the window, too, memory comes before ports. */
+enum way { BY_MEMORY, BY_PORT, BY_WINDOW_TO_MEMORY, BY_WINDOW_TO_PORT, N_WAYS };
+
+struct structure_list {
+    struct vst_virtio_pci_structure entries[VST_VIRTIO_PCI_MAX_STRUCTURES];
+    size_t n;
+};
+
+static bool map_structure(struct virtio_pci_device *pci, const struct vst_virtio_pci_structure *s,
+                          struct virtio_registers *registers)
 {
-    for (size_t i = 0; i < n; i++)
-        if (structures[i].type == type && structures[i].usable &&
-            function->bars[structures[i].bar].kind != VST_PCI_BAR_IO)
-            return &structures[i];
+    const struct vst_platform *platform = pci->base.platform;
+    uint64_t physical = pci->function.bars[s->bar].address + s->offset_bytes;
+
+    registers->kind = VIRTIO_REGISTERS_MMIO;
+    registers->mapped = platform->mmio_map(platform->ctx, physical, s->length_bytes);
+    if (registers->mapped == NULL)
+        vst_log(platform, VST_LOG_WARNING, "%s: cannot reach the %s structure at %lx",
+                pci->base.name, vst_virtio_pci_structure_name(s->type), (unsigned long)physical);
+    return registers->mapped != NULL;
+}
+
+static bool name_ports(const struct virtio_pci_device *pci,
+                       const struct vst_virtio_pci_structure *s, struct virtio_registers *registers)
+{
+    uint64_t first = pci->function.bars[s->bar].address + s->offset_bytes;
+
+    registers->kind = VIRTIO_REGISTERS_PORT;
+    registers->first_port = (uint16_t)first;
+    return first <= 0x10000u && s->length_bytes <= 0x10000u - first;
+}
+
+static bool point_behind(const struct virtio_pci_device *pci,
+                         const struct vst_virtio_pci_structure *s,
+                         struct virtio_registers *registers)
+{
+    registers->kind = VIRTIO_REGISTERS_WINDOW;
+    registers->behind.window = &pci->window;
+    registers->behind.bar = s->bar;
+    registers->behind.offset_bytes = s->offset_bytes;
+    return pci->window.capability_offset != 0;
+}
+
+static bool reach_by(struct virtio_pci_device *pci, enum way way,
+                     const struct vst_virtio_pci_structure *s, struct virtio_registers *registers)
+{
+    bool ports = s->sound && pci->function.bars[s->bar].kind == VST_PCI_BAR_IO;
+
+    *registers = (struct virtio_registers){.bytes = s->length_bytes};
+    switch (way) {
+    case BY_MEMORY:
+        return s->usable && !ports && map_structure(pci, s, registers);
+    case BY_PORT:
+        return s->usable && ports && name_ports(pci, s, registers);
+    case BY_WINDOW_TO_MEMORY:
+        return s->sound && !ports && point_behind(pci, s, registers);
+    default:
+        return s->sound && ports && point_behind(pci, s, registers);
+    }
+}
+
+/**
+ * 4.1.4.1: the first structure of a type that we can use is used, among those that are reached the
+ * same way. NULL if there is none; *registers is then absent.
+ */
+static const struct vst_virtio_pci_structure *reach(struct virtio_pci_device *pci,
+                                                    const struct structure_list *list, uint8_t type,
+                                                    const enum way *ways, size_t n_ways,
+                                                    struct virtio_registers *registers)
+{
+    for (size_t way = 0; way < n_ways; way++)
+        for (size_t i = 0; i < list->n; i++)
+            if (list->entries[i].type == type &&
+                reach_by(pci, ways[way], &list->entries[i], registers))
+                return &list->entries[i];
+    *registers = (struct virtio_registers){.kind = VIRTIO_REGISTERS_ABSENT};
     return NULL;
 }
 
-static void *map_structure(struct virtio_pci_device *device,
-                           const struct vst_virtio_pci_structure *s)
+/** Finds the window, and tries whether it works: on the place of a structure that is sound. */
+static void find_window(struct virtio_pci_device *pci, const struct structure_list *list)
 {
-    const struct vst_platform *platform = device->base.platform;
-    uint64_t physical = device->function.bars[s->bar].address + s->offset_bytes;
-    void *mapped = platform->mmio_map(platform->ctx, physical, s->length_bytes);
+    const struct vst_virtio_pci_structure *target = NULL;
+    struct virtio_pci_window window = {pci->base.platform, pci->function.address, 0};
 
-    if (mapped == NULL)
-        vst_log(platform, VST_LOG_ERROR, "%s: cannot reach the %s structure at %lx", device->name,
-                vst_virtio_pci_structure_name(s->type), (unsigned long)physical);
-    return mapped;
+    for (size_t i = 0; i < list->n; i++) {
+        const struct vst_virtio_pci_structure *s = &list->entries[i];
+        if (s->type == VIRTIO_PCI_CAP_PCI_CFG && window.capability_offset == 0)
+            window.capability_offset = s->capability_offset;
+        if (s->type == VIRTIO_PCI_CAP_COMMON_CFG && s->sound && target == NULL)
+            target = s;
+    }
+    if (window.capability_offset == 0 || target == NULL ||
+        !vst_virtio_pci_window_answers(&window, target->bar, target->offset_bytes))
+        window.capability_offset = 0;
+    pci->window = window;
+}
+
+static enum vst_status reach_all(struct virtio_pci_device *pci, const struct structure_list *list,
+                                 const struct vst_virtio_pci_choice *choice)
+{
+    static const enum way ways[] = {BY_MEMORY, BY_PORT, BY_WINDOW_TO_MEMORY, BY_WINDOW_TO_PORT};
+    static const enum way notify_ways[] = {BY_PORT, BY_MEMORY, BY_WINDOW_TO_MEMORY,
+                                           BY_WINDOW_TO_PORT};
+    size_t skip = choice->way == VST_VIRTIO_PCI_WINDOW ? BY_WINDOW_TO_MEMORY : 0;
+    const enum way *doorbells = choice->notify_by_port ? notify_ways : ways;
+
+    bool has_common = reach(pci, list, VIRTIO_PCI_CAP_COMMON_CFG, ways + skip, N_WAYS - skip,
+                            &pci->common) != NULL;
+    const struct vst_virtio_pci_structure *notify =
+        reach(pci, list, VIRTIO_PCI_CAP_NOTIFY_CFG, doorbells + skip, N_WAYS - skip, &pci->notify);
+    if (!has_common || notify == NULL) {
+        vst_log(pci->base.platform, VST_LOG_ERROR, "%s: no usable %s structure", pci->base.name,
+                vst_virtio_pci_structure_name(has_common ? VIRTIO_PCI_CAP_NOTIFY_CFG
+                                                         : VIRTIO_PCI_CAP_COMMON_CFG));
+        return VST_ERR_NOT_FOUND;
+    }
+    pci->notify_multiplier = notify->notify_multiplier;
+    (void)reach(pci, list, VIRTIO_PCI_CAP_ISR_CFG, ways + skip, N_WAYS - skip, &pci->isr);
+    (void)reach(pci, list, VIRTIO_PCI_CAP_DEVICE_CFG, ways + skip, N_WAYS - skip, &pci->config);
+    pci->base.config_bytes = pci->config.bytes;
+    return VST_OK;
 }
 
 enum vst_status vst_virtio_pci_open(struct virtio_pci_device *device,
                                     const struct vst_platform *platform,
-                                    const struct vst_pci_function *function)
+                                    const struct vst_pci_function *function,
+                                    const struct vst_virtio_pci_choice *choice)
 {
-    struct vst_virtio_pci_structure list[VST_VIRTIO_PCI_MAX_STRUCTURES];
+    struct structure_list list;
 
-    *device = (struct virtio_pci_device){
-        .base = {.transport = &pci_transport, .platform = platform},
-        .function = *function,
-    };
-    device->base.name = vst_pci_address_text(function->address, device->name);
-    size_t n = vst_virtio_pci_structures(platform, function, list, VST_ARRAY_LENGTH(list));
-    const struct vst_virtio_pci_structure *common =
-        first_usable(list, n, VIRTIO_PCI_CAP_COMMON_CFG, function);
-    const struct vst_virtio_pci_structure *notify =
-        first_usable(list, n, VIRTIO_PCI_CAP_NOTIFY_CFG, function);
-    const struct vst_virtio_pci_structure *config =
-        first_usable(list, n, VIRTIO_PCI_CAP_DEVICE_CFG, function);
-    const struct vst_virtio_pci_structure *isr =
-        first_usable(list, n, VIRTIO_PCI_CAP_ISR_CFG, function);
-    if (common == NULL || notify == NULL) {
-        vst_log(platform, VST_LOG_ERROR, "%s: no usable %s structure", device->name,
-                common == NULL ? "common configuration" : "notification");
-        return VST_ERR_NOT_FOUND;
-    }
-    device->common = map_structure(device, common);
-    device->notify = map_structure(device, notify);
-    if (device->common == NULL || device->notify == NULL)
-        return VST_ERR_NO_MEMORY;
-    device->isr = isr != NULL ? map_structure(device, isr) : NULL;
-    device->notify_bytes = notify->length_bytes;
-    device->notify_multiplier = notify->notify_multiplier;
-    if (config != NULL) {
-        device->config = map_structure(device, config);
-        device->base.config_bytes = device->config != NULL ? config->length_bytes : 0;
-    }
-    return VST_OK;
+    *device = (struct virtio_pci_device){.base = {.platform = platform}, .function = *function};
+    device->base.name = vst_pci_address_text(function->address, device->address_text);
+    list.n =
+        vst_virtio_pci_structures(platform, function, list.entries, VST_ARRAY_LENGTH(list.entries));
+    if (list.n == 0)
+        return VST_ERR_UNSUPPORTED;
+    find_window(device, &list);
+    enum vst_status status = reach_all(device, &list, choice);
+    device->base.transport =
+        device->common.kind == VIRTIO_REGISTERS_WINDOW ? &window_transport : &pci_transport;
+    return status;
 }

@@ -5,6 +5,7 @@
 
 #include <vstor/virtio.h>
 #include "drivers/virtio_device.h"
+#include "drivers/virtio_registers.h"
 
 /* 4.1.4.3 Common configuration structure layout; every field has the width that 4.1.3.1 wants it
  * accessed with. */
@@ -35,22 +36,27 @@ _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_notify_data) == 56, 
 
 struct virtio_pci_device {
     struct virtio_device base;
-    struct virtio_pci_common_cfg *common;
-    mmio_u8 *isr;    /**< interrupt status, NULL if there is none */
-    uint8_t *notify; /**< the notification structure */
-    uint32_t notify_bytes, notify_multiplier;
-    uint8_t *config;                  /**< the device's own configuration, NULL if it has none */
+    struct virtio_registers common, isr, notify, config; /**< isr and config may be absent */
+    uint32_t notify_multiplier;
+    struct virtio_pci_window window;
     struct vst_pci_function function; /**< a copy: outlives the scan's array */
-    char name[13];
+    char address_text[13];
 };
 
 /**
  * Finds and maps the structures of an enabled function. Touches nothing but configuration space, so
- * the device may be running. VST_ERR_NOT_FOUND if a structure that every device must have is
- * missing or unusable; the log says which.
+ * the device may be running. Each structure is reached by the first of these that serves: a memory
+ * BAR, an I/O BAR, the window in configuration space. VST_ERR_NOT_FOUND if a structure that every
+ * device must have is missing or unusable; the log says which. VST_ERR_UNSUPPORTED if there is no
+ * virtio structure at all: a legacy device (4.1.5.1.1.1), nothing is logged.
+ *
+ * Through the window, QEMU answers whether memory decoding is on or off (it looks the structure up
+ * by itself, without regard to the BAR); the specification does not say. vst_pci_enable turns it on
+ * where a BAR is placed.
  */
 enum vst_status vst_virtio_pci_open(struct virtio_pci_device *device,
                                     const struct vst_platform *platform,
-                                    const struct vst_pci_function *function) VST_MUST_USE;
+                                    const struct vst_pci_function *function,
+                                    const struct vst_virtio_pci_choice *choice) VST_MUST_USE;
 
 #endif

@@ -5,6 +5,9 @@
 
 #include <vstor/types.h>
 
+/* 5 Device types */
+#define VIRTIO_TYPE_BLOCK 2u
+
 /* 2.1 Device status field */
 #define VIRTIO_STATUS_ACKNOWLEDGE 1u
 #define VIRTIO_STATUS_DRIVER      2u
@@ -29,6 +32,7 @@
 #define VIRTIO_BLK_F_SECURE_ERASE 16
 
 /* 6 Reserved feature bits */
+#define VIRTIO_F_ANY_LAYOUT        27 /* legacy interface only */
 #define VIRTIO_F_INDIRECT_DESC     28
 #define VIRTIO_F_EVENT_IDX         29
 #define VIRTIO_F_VERSION_1         32
@@ -60,7 +64,13 @@
 /* 2.7.6, 2.7.8 The rings */
 #define VIRTQ_AVAIL_F_NO_INTERRUPT 1u
 #define VIRTQ_USED_F_NO_NOTIFY     1u
-/* 2.7 */
+/* 2.8.1, 2.8.14 The packed ring */
+#define VIRTQ_DESC_F_AVAIL        0x80u
+#define VIRTQ_DESC_F_USED         0x8000u
+#define VIRTQ_EVENT_FLAGS_ENABLE  0u
+#define VIRTQ_EVENT_FLAGS_DISABLE 1u
+#define VIRTQ_EVENT_FLAGS_DESC    2u
+/* 2.7, 2.8 */
 #define VIRTQ_MAX_SIZE 32768u
 
 /* 5.2.6 Requests of the block device */

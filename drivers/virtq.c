@@ -9,28 +9,36 @@ static size_t align_up(size_t n, size_t to)
     return (n + to - 1) & ~(to - 1);
 }
 
-/** Places of the three areas in one piece of memory. (2.7: alignment 16, 2, 4) */
+/** Places of the three areas in one piece of memory. (2.7, 2.8.10: alignment 16, 2 or 4, 4) */
 struct ring_places {
-    size_t avail, used, bytes;
+    size_t driver, device, bytes;
 };
 
-static struct ring_places ring_places(uint16_t size)
+/* 2.7.2: with a legacy device the used ring stands on the next page, all in one piece. */
+#define LEGACY_QUEUE_ALIGN 4096u
+
+static struct ring_places ring_places(const struct virtq *vq)
 {
     struct ring_places places;
+    size_t size = vq->size;
 
-    places.avail = (size_t)size * sizeof(struct virtq_desc);
-    /* The device writes the used ring: a cache line of its own keeps it from the lines that we
-     * write. */
-    places.used = align_up(places.avail + sizeof(struct virtq_avail) + (size_t)size * 2 + 2, 64);
-    places.bytes =
-        places.used + sizeof(struct virtq_used) + (size_t)size * sizeof(struct virtq_used_elem) + 2;
+    /* The device writes its area: a cache line of its own keeps it from the lines that we write. */
+    places.driver = size * sizeof(struct virtq_desc);
+    if (vq->packed) {
+        places.device = align_up(places.driver + sizeof(struct virtq_packed_drv_event), 64);
+        places.bytes = places.device + sizeof(dev_le32);
+    } else {
+        places.device = align_up(places.driver + sizeof(struct virtq_avail) + size * 2 + 2,
+                                 vq->legacy ? LEGACY_QUEUE_ALIGN : 64);
+        places.bytes =
+            places.device + sizeof(struct virtq_used) + size * sizeof(struct virtq_used_elem) + 2;
+    }
     return places;
 }
 
-static enum vst_status allocate(struct virtq *vq, const struct vst_platform *platform,
-                                struct ring_places places)
+static enum vst_status allocate(struct virtq *vq, const struct vst_platform *platform)
 {
-    vq->rings_bytes = places.bytes;
+    vq->rings_bytes = ring_places(vq).bytes;
     vq->rings = platform->alloc(platform->ctx, vq->rings_bytes, 4096, VST_MEMORY_SHARED,
                                 &vq->rings_bus_addr);
     vq->shared_bytes = (size_t)vq->size * vq->shared_stride;
@@ -44,76 +52,102 @@ static enum vst_status allocate(struct virtq *vq, const struct vst_platform *pla
                : VST_ERR_NO_MEMORY;
 }
 
-static void place(struct virtq *vq, struct ring_places places)
+static void place_split(struct virtq *vq, struct ring_places places)
 {
     char *rings = vq->rings;
 
     vq->desc = (struct virtq_desc *)vq->rings;
-    vq->avail = (struct virtq_avail *)(void *)(rings + places.avail);
-    vq->used = (const struct virtq_used *)(void *)(rings + places.used);
+    vq->avail = (struct virtq_avail *)(void *)(rings + places.driver);
+    vq->used = (const struct virtq_used *)(void *)(rings + places.device);
     vq->used_event = &vq->avail->ring[vq->size];
     vq->avail_event = (const dev_le16 *)(const void *)&vq->used->ring[vq->size];
-    vq->slots = vq->private_memory;
-    vq->free_ids = (uint16_t *)(void *)(vq->slots + vq->size);
-    vq->n_free = vq->size;
-    for (uint16_t id = 0; id < vq->size; id++) {
-        vq->free_ids[vq->size - 1 - id] = id;
-        vq->slots[id].shared = (char *)vq->shared_memory + (size_t)id * vq->shared_stride;
-    }
-}
-
-/**
- * Indirect: descriptor `id` points at its slot's table for good. Its length is written when the
- * table is prepared.
- */
-static void prepare_indirect(struct virtq *vq)
-{
-    for (uint16_t id = 0; id < vq->size; id++) {
+    if (vq->event_idx)
+        drv_le16_put(vq->used_event, UINT16_MAX);
+    else
+        drv_le16_put(&vq->avail->flags, VIRTQ_AVAIL_F_NO_INTERRUPT);
+    /* Indirect: descriptor `id` points at its slot's table for good. */
+    for (uint16_t id = 0; vq->indirect && id < vq->size; id++) {
         drv_le64_put(&vq->desc[id].addr, virtq_shared_bus_addr(vq, id) + vq->header_bytes);
         drv_le16_put(&vq->desc[id].flags, VIRTQ_DESC_F_INDIRECT);
     }
 }
 
+static void place_packed(struct virtq *vq, struct ring_places places)
+{
+    char *rings = vq->rings;
+
+    vq->ring = vq->rings;
+    vq->driver_event = (struct virtq_packed_drv_event *)(void *)(rings + places.driver);
+    vq->device_event = (const dev_le32 *)(const void *)(rings + places.device);
+    vq->table_bus_delta = vq->shared_bus_addr - (uintptr_t)vq->shared_memory + vq->header_bytes;
+    /* 2.8.1: both wrap counters begin with 1. */
+    vq->avail_off_wrap = vq->used_off_wrap = vq->kicked_off_wrap = 0x8000;
+    drv_le16_put(&vq->driver_event->flags, VIRTQ_EVENT_FLAGS_DISABLE);
+}
+
+/** Everything as for a queue that was never used. */
+static void make_empty(struct virtq *vq)
+{
+    __builtin_memset(vq->rings, 0, vq->rings_bytes);
+    vq->n_put = vq->n_published = vq->n_used = 0;
+    vq->broken = false;
+    vq->order_at = 0;
+    vq->n_free = vq->n_ring_free = vq->size;
+    for (uint16_t id = 0; id < vq->size; id++)
+        vq->free_ids[vq->size - 1 - id] = id;
+    if (vq->packed)
+        place_packed(vq, ring_places(vq));
+    else
+        place_split(vq, ring_places(vq));
+}
+
+enum vst_status vst_virtq_restart(struct virtq *vq, struct virtio_device *device, uint16_t vector)
+{
+    struct ring_places places = ring_places(vq);
+
+    make_empty(vq);
+    for (uint16_t id = 0; id < vq->size; id++) /* the split ring forgot its descriptors' lengths */
+        vq->slots[id].shape = 0;
+    const struct virtio_queue_setup setup = {
+        .index = vq->index,
+        .size = vq->size,
+        .vector = vector,
+        .desc_bus_addr = vq->rings_bus_addr,
+        .driver_bus_addr = vq->rings_bus_addr + places.driver,
+        .device_bus_addr = vq->rings_bus_addr + places.device,
+    };
+    return device->transport->queue_enable(device, &setup, &vq->doorbell);
+}
+
 enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
                                  const struct virtq_layout *layout)
 {
-    struct ring_places places = ring_places(layout->size);
-
     *vq = (struct virtq){
         .index = layout->index,
         .size = layout->size,
         .mask = (uint16_t)(layout->size - 1),
+        .packed = virtio_has(device, VIRTIO_F_RING_PACKED),
         .indirect = virtio_has(device, VIRTIO_F_INDIRECT_DESC),
         .event_idx = virtio_has(device, VIRTIO_F_EVENT_IDX),
+        .in_order = virtio_has(device, VIRTIO_F_IN_ORDER),
+        .notification_data = virtio_has(device, VIRTIO_F_NOTIFICATION_DATA),
+        .legacy = device->legacy,
         .header_bytes = layout->header_bytes,
         .table_entries = layout->table_entries,
     };
     vq->shared_stride = layout->header_bytes;
     if (vq->indirect)
         vq->shared_stride += layout->table_entries * (uint32_t)sizeof(struct virtq_desc);
-    enum vst_status status = allocate(vq, device->platform, places);
+    enum vst_status status = allocate(vq, device->platform);
+    if (status == VST_OK) {
+        vq->slots = vq->private_memory;
+        vq->free_ids = (uint16_t *)(void *)(vq->slots + vq->size);
+        for (uint16_t id = 0; id < vq->size; id++)
+            vq->slots[id].shared = (char *)vq->shared_memory + (size_t)id * vq->shared_stride;
+        status = vst_virtq_restart(vq, device, layout->vector);
+    }
     if (status != VST_OK)
-        goto fail;
-    place(vq, places);
-    if (vq->indirect)
-        prepare_indirect(vq);
-    if (vq->event_idx)
-        virtq_rearm_polling(vq);
-    else
-        drv_le16_put(&vq->avail->flags, VIRTQ_AVAIL_F_NO_INTERRUPT);
-    const struct virtio_queue_setup setup = {
-        .index = vq->index,
-        .size = vq->size,
-        .vector = VIRTIO_NO_VECTOR,
-        .desc_bus_addr = vq->rings_bus_addr,
-        .driver_bus_addr = vq->rings_bus_addr + places.avail,
-        .device_bus_addr = vq->rings_bus_addr + places.used,
-    };
-    status = device->transport->queue_enable(device, &setup, &vq->doorbell);
-    if (status == VST_OK)
-        return VST_OK;
-fail:
-    vst_virtq_destroy(vq, device->platform);
+        vst_virtq_destroy(vq, device->platform);
     return status;
 }
 
@@ -147,6 +181,10 @@ __attribute__((cold)) void vst_virtq_ring_other(const struct virtq *vq)
     const struct virtio_doorbell *doorbell = &vq->doorbell;
     uint32_t value = vq->index;
 
+    /* 4.1.5.2, 2.9: how far the queue has come stands in the upper half. */
+    if (vq->notification_data)
+        value |= (vq->packed ? vq->avail_off_wrap : vq->n_published & 0xffffu) << 16;
+
     switch (doorbell->kind) {
     case VIRTIO_DOORBELL_MMIO16:
         mmio_le16_write(doorbell->mmio, (uint16_t)value);
@@ -161,15 +199,7 @@ __attribute__((cold)) void vst_virtq_ring_other(const struct virtq *vq)
         port_write32(doorbell->port, value);
         break;
     case VIRTIO_DOORBELL_CALL:
-        doorbell->device->transport->ring(doorbell->device, vq->index, value);
+        doorbell->device->transport->ring(doorbell, value);
         break;
-    }
-}
-
-void vst_virtq_release(struct virtq *vq, uint16_t id, uint32_t n)
-{
-    for (; n > 0; n--) {
-        vq->free_ids[vq->n_free++] = id;
-        id = vq->slots[id].next;
     }
 }

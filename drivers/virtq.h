@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The split virtqueue (VIRTIO 1.2, 2.7), and the part of it that runs for every request.
+ * The virtqueue, split (VIRTIO 1.2, 2.7) and packed (2.8): its memory and its life. What runs for
+ * every request stands in virtq_hot.h, chains that are not prepared are made in virtq_chain.c.
  *
- * Who knows what. A chain is named by the id of its head descriptor. Everything about a chain in
- * flight stands in `slots`, in memory that the device cannot reach; what lies in shared memory is
- * written by us and never read back (drv_ types have no reader), or written by the device and read
- * once into a local (dev_ types).
+ * Who knows what. A chain is named by an id, and everything about a chain in flight stands in
+ * `slots[id]`, in memory that the device cannot reach; what lies in shared memory is written by us
+ * and never read back (drv_ types have no reader), or written by the device and read once into a
+ * local (dev_ types).
  *
- * A slot belongs to one descriptor for good, and with it a piece of shared memory: request header,
- * status byte, and an indirect table. Two shapes of chain:
+ * A slot has a piece of shared memory for good: the driver's header (for virtio-blk the request
+ * header and the status byte) and an indirect table. Two kinds of chain:
  *
- *     indirect   descriptor `id` points at the slot's table; table and descriptor are prepared once
- * for a shape of request (number of segments, direction) and only what differs is written again
- *     direct     (INDIRECT_DESC not negotiated) as many descriptors as the chain has parts, taken
- * from the free ones
+ *     indirect   one descriptor points at the slot's table; table and descriptor are prepared once
+ *                for a shape of request (number of segments, operation) and only what differs is
+ *                written again
+ *     direct     (INDIRECT_DESC not negotiated) as many descriptors as the chain has parts
  *
- * The call path of one request: virtq_take -> fill -> virtq_put (any number) -> virtq_kick;
- * virtq_n_used -> virtq_read_begin .. virtq_read_end -> virtq_rearm_polling. All inline, none with an indirect
- * call, none takes a lock: a queue belongs to one CPU.
+ * In a split queue the id is the chain's first descriptor; in a packed one it is the buffer id,
+ * and descriptors are taken in ring order. With IN_ORDER both are taken in ring order and the id
+ * is the place of the first.
  *
- * Counters run freely in 32 bits; the ring's 16-bit indices are their lower halves. So a batch of
- * 65536 requests between two kicks is a number, not a zero (Linux ee7cd898).
+ * Counters run freely in 32 bits; the split ring's 16-bit indices are their lower halves. So a
+ * batch of 65536 requests between two kicks is a number, not a zero (Linux ee7cd898). Places in a
+ * packed ring are one 16-bit word of offset and wrap counter, as in the specification's event
+ * structure, so that the two cannot be updated apart (Linux a7722890).
  */
 #ifndef VSTOR_DRIVERS_VIRTQ_H
 #define VSTOR_DRIVERS_VIRTQ_H
@@ -28,12 +31,12 @@
 #include "drivers/shared_memory.h"
 #include "drivers/virtio_device.h"
 
-/** 2.7.5 The descriptor table's entry. */
+/** 2.7.5 The descriptor table's entry; also the entry of an indirect table. */
 struct virtq_desc {
     drv_le64 addr;
     drv_le32 len;
-    drv_le16 flags;
-    drv_le16 next;
+    drv_le16 flags; /**< in an indirect table of a packed queue: reserved, written 0 */
+    drv_le16 next;  /**< there: flags */
 };
 _Static_assert(sizeof(struct virtq_desc) == 16, "VIRTIO 1.2, 2.7.5");
 
@@ -56,46 +59,78 @@ struct virtq_used {
 };
 _Static_assert(offsetof(struct virtq_used, ring) == 4, "VIRTIO 1.2, 2.7.8");
 
-/** Private state of one descriptor and of the chain that it heads. */
+/** A field of the packed ring that both sides write, in turns: flags say whose turn it is. */
+union virtq_both_le16 {
+    drv_le16 drv;
+    dev_le16 dev;
+};
+
+/** 2.8.13 The packed descriptor ring's entry. */
+struct virtq_packed_desc {
+    drv_le64 addr;
+    drv_le32 len;
+    union virtq_both_le16 id;
+    union virtq_both_le16 flags;
+};
+_Static_assert(sizeof(struct virtq_packed_desc) == 16, "VIRTIO 1.2, 2.8.13");
+
+/** 2.8.14 Event suppression: ours, and the device's, whose two fields are read at once. */
+struct virtq_packed_drv_event {
+    drv_le16 off_wrap;
+    drv_le16 flags;
+};
+
+/** Private state of one chain. */
 struct virtq_slot {
-    void *token;           /**< the request in flight; NULL: this descriptor heads no chain */
+    void *token;           /**< the request in flight; NULL: this id names no chain */
     void *shared;          /**< the driver's header, then the indirect table */
-    uint64_t start_sector; /**< of the part in flight, if its request is split: an error is told
-                              with it */
+    uint64_t start_sector; /**< of the part in flight, if its request is split: for error reports */
     uint16_t epoch;        /**< when it was given to the device, in ticks of the driver's watch */
-    uint16_t shape; /**< what header and table are prepared for; 0: for nothing, this chain was made
-                       by hand */
-    uint16_t next;  /**< direct chains: the descriptor that follows */
-    uint16_t n_pieces; /**< of memory that the chain carries, if made by hand */
+    uint16_t shape;        /**< what header and table are prepared for; 0: made by hand */
+    uint16_t next;         /**< split direct chains: the descriptor that follows */
+    uint16_t n_pieces;     /**< of memory that the chain carries, if made by hand */
 };
 _Static_assert(sizeof(struct virtq_slot) == 32, "a power of two, so that id to slot is a shift");
 
 struct virtq {
     /* submitting */
-    struct virtq_desc *desc;
-    struct virtq_avail *avail;
     struct virtq_slot *slots;
-    uint16_t
-        *free_ids; /**< a stack: the id used last is used next, its lines are still in the cache */
-    uint32_t n_free;      /**< descriptors */
+    uint16_t *free_ids;   /**< a stack: the id used last is used next, its lines are still cached */
+    uint32_t n_free;      /**< ids on the stack */
     uint32_t n_put;       /**< chains ever put */
     uint32_t n_published; /**< chains ever shown to the device */
-    uint16_t mask;        /**< size - 1 */
-    bool indirect, event_idx;
+    bool packed, indirect, event_idx, in_order;
+    uint16_t mask; /**< split: size - 1 */
+    uint16_t size;
+    /* split */
+    struct virtq_desc *desc;
+    struct virtq_avail *avail;
+    const struct virtq_used *used;
     drv_le16 *used_event;        /**< where we write at which completion to be told */
     const dev_le16 *avail_event; /**< where the device writes at which request to be told */
+    /* packed */
+    struct virtq_packed_desc *ring;
+    uint64_t table_bus_delta; /**< from a slot's `shared` to its table's bus address */
+    uint16_t avail_off_wrap;  /**< where the next chain goes: bit 15 wrap counter, else offset */
+    uint16_t used_off_wrap;   /**< where the next used descriptor will stand */
+    uint16_t kicked_off_wrap; /**< avail_off_wrap when the doorbell was last considered */
+    struct virtq_packed_drv_event *driver_event;
+    const dev_le32 *device_event; /**< off_wrap in the low half, flags in the high half */
     /* completing */
+    uint32_t n_used;      /**< chains ever taken back */
+    uint32_t n_ring_free; /**< descriptors free, where chains are direct or IN_ORDER */
+    uint16_t order_at;    /**< IN_ORDER: place of the next descriptor */
     bool broken;
-    const struct virtq_used *used;
-    uint32_t n_used; /**< chains ever taken back */
-    uint16_t index, size;
+    bool notification_data;
+    bool legacy; /**< the rings lie as 2.7.2 wants it */
+    uint16_t index;
     struct virtio_doorbell doorbell;
     const char *broken_why;
     /* cold */
     uint64_t shared_bus_addr;
     uint32_t shared_stride; /**< from one slot's shared memory to the next, bytes */
     uint16_t header_bytes;  /**< the driver's part of it; the indirect table stands behind */
-    uint16_t table_entries; /**< of each slot's indirect table */
+    uint16_t table_entries; /**< of each slot's indirect table; no chain is longer */
     void *rings;
     uint64_t rings_bus_addr;
     size_t rings_bytes;
@@ -108,45 +143,37 @@ struct virtq {
 /** How a queue is to be laid out. */
 struct virtq_layout {
     uint16_t index;
-    uint16_t
-        size; /**< descriptors: a power of two, at most VIRTQ_MAX_SIZE and what the device offers */
-    uint16_t header_bytes; /**< shared memory of each slot that belongs to the driver, a multiple of
-                              16 */
+    uint16_t size;          /**< descriptors, at most what the device offers; split: power of two */
+    uint16_t header_bytes;  /**< of each slot's shared memory, the driver's: a multiple of 16 */
     uint16_t table_entries; /**< of each slot's indirect table */
+    uint16_t vector;        /**< MSI-X table entry, or VIRTIO_NO_VECTOR */
 };
 
 /**
  * Allocates a queue and tells the device of it (3.1.1 step 7). The queue is empty, the device will
- * not interrupt. On an error nothing is allocated, but the device may have seen the addresses: stop
- * it before anything else.
+ * not interrupt. On an error nothing is allocated and nothing was shared.
  */
 enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
                                  const struct virtq_layout *layout) VST_MUST_USE;
 
+/**
+ * Empties a queue whose device has forgotten it (reset, or queue reset confirmed) and tells the
+ * device of it again. All tokens must have been taken out.
+ */
+enum vst_status vst_virtq_restart(struct virtq *vq, struct virtio_device *device,
+                                  uint16_t vector) VST_MUST_USE;
+
 /** Gives the memory back. The device must have confirmed its reset or be cut off. */
 void vst_virtq_destroy(struct virtq *vq, const struct vst_platform *platform);
 
-/**
- * Latches the queue as broken: fixed text `why`. Nothing is taken from it or put to it any more.
- */
+/** Latches the queue as broken: fixed text `why`. Nothing is taken from it or put to it any more. */
 void vst_virtq_break(struct virtq *vq, const char *why);
 
 /** The same for a used id that names no chain in flight. */
 void vst_virtq_break_by_id(struct virtq *vq, uint32_t id);
 
-/**
- * 2.7.10.1, 2.7.7.2: whether the other side, which asked to be told at `event`, has to be told of
- * old -> new.
- */
-static inline bool virtq_event_crossed(uint16_t event, uint16_t new_idx, uint16_t old_idx)
-{
-    return (uint16_t)(new_idx - event - 1) < (uint16_t)(new_idx - old_idx);
-}
-
-static inline uint32_t virtq_n_in_flight(const struct virtq *vq)
-{
-    return vq->n_put - vq->n_used;
-}
+/** Doorbells that are not a 16-bit register, and all with NOTIFICATION_DATA. */
+void vst_virtq_ring_other(const struct virtq *vq);
 
 /** Bus address of a slot's shared memory. */
 static inline uint64_t virtq_shared_bus_addr(const struct virtq *vq, uint16_t id)
@@ -154,145 +181,32 @@ static inline uint64_t virtq_shared_bus_addr(const struct virtq *vq, uint16_t id
     return vq->shared_bus_addr + (uint64_t)id * vq->shared_stride;
 }
 
-/**
- * The descriptor that the next chain will have as its head; taken only by virtq_put. At least one
- * must be free.
- */
-static inline uint16_t virtq_take(const struct virtq *vq)
+/** A table entry of either kind of queue. `next` is the index of the entry behind, 0 for the last. */
+static inline void virtq_table_put(const struct virtq *vq, struct virtq_desc *entry,
+                                   uint64_t bus_addr, uint32_t bytes, bool device_writes,
+                                   uint16_t next)
 {
-    return vq->free_ids[vq->n_free - 1];
+    uint16_t write = device_writes ? VIRTQ_DESC_F_WRITE : 0;
+
+    drv_le64_put(&entry->addr, bus_addr);
+    drv_le32_put(&entry->len, bytes);
+    /* 2.8.7: in a packed queue's table WRITE is the only flag, and it stands where `next` is here. */
+    drv_le16_put(&entry->flags,
+                 vq->packed ? 0 : (uint16_t)(write | (next ? VIRTQ_DESC_F_NEXT : 0)));
+    drv_le16_put(&entry->next, vq->packed ? write : next);
 }
 
-/**
- * 2.7.13 steps 2 to 4: puts a chain whose head is `id` into the available ring; the device may see
- * it after kick.
- */
-static inline void virtq_put(struct virtq *vq, uint16_t id, void *token)
+/** A place in a packed ring, n entries on. (2.8.1) */
+static inline uint16_t virtq_off_wrap_add(uint16_t off_wrap, uint32_t n, uint16_t size)
 {
-    vq->slots[id].token = token;
-    drv_le16_put(&vq->avail->ring[vq->n_put & vq->mask], id);
-    vq->n_put++;
-}
+    uint32_t offset = (off_wrap & 0x7fffu) + n;
+    uint16_t wrap = off_wrap & 0x8000u;
 
-/**
- * Whether the device wants to be told of what was published since `old_count`. After a full
- * barrier.
- */
-static inline bool virtq_wants_kick(const struct virtq *vq, uint32_t old_count)
-{
-    if (vq->event_idx) {
-        uint16_t avail_event = dev_le16_get(vq->avail_event);
-        /* A batch so long is beyond what 16-bit indices can tell: ring. */
-        return vq->n_published - old_count > UINT16_MAX ||
-               virtq_event_crossed(avail_event, (uint16_t)vq->n_published, (uint16_t)old_count);
+    if (offset >= size) {
+        offset -= size;
+        wrap ^= 0x8000u;
     }
-    return (dev_le16_get(&vq->used->flags) & VIRTQ_USED_F_NO_NOTIFY) == 0;
-}
-
-/** Doorbells that are not a 16-bit register. */
-void vst_virtq_ring_other(const struct virtq *vq);
-
-static inline void virtq_ring_doorbell(const struct virtq *vq)
-{
-    if (VST_LIKELY(vq->doorbell.kind == VIRTIO_DOORBELL_MMIO16))
-        mmio_le16_write(vq->doorbell.mmio, vq->index); /* 4.1.5.2 */
-    else
-        vst_virtq_ring_other(vq);
-}
-
-/** 2.7.13 steps 5 to 7: shows the device all chains put so far; true if the doorbell was rung. */
-static inline bool virtq_kick(struct virtq *vq)
-{
-    uint32_t old_count = vq->n_published;
-
-    if (vq->n_put == old_count || vq->broken)
-        return false;
-    vq->n_published = vq->n_put;
-    drv_le16_publish(&vq->avail->idx, (uint16_t)vq->n_published);
-    arch_full_barrier(); /* 2.7.13.4.1: publish idx before reading what the device wants */
-    if (!virtq_wants_kick(vq, old_count))
-        return false;
-    virtq_ring_doorbell(vq);
-    return true;
-}
-
-/**
- * How many chains the device has given back and we have not taken; a lie breaks the queue and
- * counts as 0.
- */
-static inline uint32_t virtq_n_used(struct virtq *vq)
-{
-    uint16_t n = (uint16_t)(dev_le16_observe(&vq->used->idx) - (uint16_t)vq->n_used);
-
-    if (VST_UNLIKELY(n > vq->n_published - vq->n_used)) {
-        vst_virtq_break(vq, "used index runs ahead of the requests in flight");
-        return 0;
-    }
-    return vq->broken ? 0 : n;
-}
-
-/**
- * The completing side of a queue for the length of one poll: copies that stores to shared and
- * private memory can't change in the compiler's eyes, so that they stay in registers.
- */
-struct virtq_reader {
-    const struct virtq_used_elem *ring;
-    struct virtq_slot *slots;
-    uint16_t *free_ids;
-    uint32_t n_used, n_free;
-    uint16_t mask, size;
-};
-
-static inline struct virtq_reader virtq_read_begin(const struct virtq *vq)
-{
-    return (struct virtq_reader){
-        .ring = vq->used->ring,
-        .slots = vq->slots,
-        .free_ids = vq->free_ids,
-        .n_used = vq->n_used,
-        .n_free = vq->n_free,
-        .mask = vq->mask,
-        .size = vq->size,
-    };
-}
-
-static inline void virtq_read_end(const struct virtq_reader *reader, struct virtq *vq)
-{
-    vq->n_used = reader->n_used;
-    vq->n_free = reader->n_free;
-}
-
-/**
- * Stores the id that stands next in the used ring; returns its slot, or NULL if that id heads no
- * chain in flight (nothing is taken then; see vst_virtq_break_by_id). Only after virtq_n_used said
- * that there is one. The caller clears the token and releases the descriptors.
- */
-static inline struct virtq_slot *virtq_read_next(struct virtq_reader *reader, uint32_t *id)
-{
-    *id = dev_le32_get(&reader->ring[reader->n_used & reader->mask].id);
-    if (VST_UNLIKELY(*id >= reader->size || reader->slots[*id].token == NULL))
-        return NULL;
-    reader->n_used++;
-    return &reader->slots[*id];
-}
-
-/** An indirect chain's one descriptor is free again. */
-static inline void virtq_read_release(struct virtq_reader *reader, uint32_t id)
-{
-    reader->free_ids[reader->n_free++] = (uint16_t)id;
-}
-
-/** The `n` descriptors of the chain headed by `id` are free again: 1, or a direct chain's. */
-void vst_virtq_release(struct virtq *vq, uint16_t id, uint32_t n);
-
-/**
- * Polling: keeps the device from interrupting. With EVENT_IDX that means moving used_event out of
- * reach now and then, since it comes round every 65536 completions (2.7.7.2).
- */
-static inline void virtq_rearm_polling(struct virtq *vq)
-{
-    if (vq->event_idx)
-        drv_le16_put(vq->used_event, (uint16_t)(vq->n_used - 1u));
+    return (uint16_t)(wrap | offset);
 }
 
 #endif

@@ -211,14 +211,24 @@ static void find_soft_off(struct acpi_info *info, const struct table_header *tab
     }
 }
 
+/* ---------------------------------------------------------------- DSDT and SSDTs */
+
+static void search_definitions(struct acpi_info *info, const struct table_header *table)
+{
+    if (!info->has_soft_off)
+        find_soft_off(info, table);
+    mmio_places_search(&info->virtio_mmio, (const uint8_t *)(table + 1),
+                       table->bytes - sizeof(*table));
+}
+
 /* ---------------------------------------------------------------- FADT */
 
 static void read_dsdt(struct acpi_info *info, uint64_t physical)
 {
     const struct table_header *table = physical != 0 ? map_table(physical) : NULL;
 
-    if (table != NULL && is_named(table, "DSDT") && !info->has_soft_off)
-        find_soft_off(info, table);
+    if (table != NULL && is_named(table, "DSDT"))
+        search_definitions(info, table);
 }
 
 static void read_fadt(struct acpi_info *info, const struct table_header *table)
@@ -278,8 +288,8 @@ static void read_table(struct acpi_info *info, uint64_t physical)
         read_madt(info, header);
     else if (is_named(header, "FACP"))
         read_fadt(info, header);
-    else if (!info->has_soft_off)
-        find_soft_off(info, header);
+    else
+        search_definitions(info, header);
 }
 
 static bool read_root(struct acpi_info *info, uint64_t physical, const char *signature,

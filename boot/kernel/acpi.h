@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The few things the kernel wants of ACPI (6.4): where PCI configuration space is mapped, the PM
- * timer, which CPUs there are, how to switch off and how to reset. No AML is run. Tables are untrusted: checksums,
+ * timer, which CPUs there are, how to switch off and how to reset, where virtio-mmio devices stand.
+ * No AML is run. Tables are untrusted: checksums,
  * lengths and counts are checked, and what is wrong is left out with a line in the log.
  */
 #ifndef VSTOR_KERNEL_ACPI_H
@@ -9,6 +10,7 @@
 
 #include "boot/kernel/acpi_madt.h"
 #include "boot/kernel/boot_info.h"
+#include "boot/kernel/mmio_places.h"
 
 #define ACPI_MAX_ECAMS 16u
 
@@ -41,6 +43,7 @@ struct acpi_info {
     uint8_t soft_off_types[2];
     uint16_t control_ports[2];          /**< PM1a, PM1b; 0 if absent */
     struct acpi_register sleep_control; /**< instead of them on hardware-reduced machines */
+    struct mmio_places virtio_mmio;
     struct acpi_register reset;
     uint8_t reset_value;
     struct acpi_cpus cpus;

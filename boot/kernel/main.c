@@ -30,6 +30,7 @@
 static struct boot_info boot;
 static struct acpi_info acpi;
 static struct options options;
+static struct mmio_places mmio_places;
 static struct vst_block_registry registry;
 static struct vst_pci_function *functions;
 static size_t n_functions;
@@ -74,9 +75,12 @@ static void start_machine(uint32_t loader, uint32_t info_physical)
         panic("started by %s, which makes no sense here", boot.protocol);
     options_take(&options, boot.command_line);
     log_set_level(options.log_level);
+    mmio_places_take(&mmio_places, boot.command_line);
     log_printf(VST_LOG_INFO, "boot: %s, loader \"%s\"", boot.protocol, boot.loader_name);
     start_memory();
     acpi_read(&acpi, &boot);
+    for (size_t i = 0; i < acpi.virtio_mmio.n; i++)
+        mmio_places_add(&mmio_places, acpi.virtio_mmio.places[i]);
     power_start(&acpi);
     clock_start(&acpi);
     log_printf(VST_LOG_INFO, "clock: %llu Hz by %s", (unsigned long long)clock_ticks_per_second(),
@@ -122,11 +126,34 @@ static void attach_blk(const struct vst_pci_function *function)
            vst_status_text(status));
 }
 
+static void attach_mmio(const struct mmio_place *place)
+{
+    struct vst_block_device *device;
+    uint32_t type;
+
+    enum vst_status status =
+        vst_virtio_mmio_probe(&kernel_platform, place->physical, place->bytes, &type);
+    log_printf(VST_LOG_INFO, "virtio-mmio: 0x%llx bytes at 0x%llx: %s",
+               (unsigned long long)place->bytes, (unsigned long long)place->physical,
+               status != VST_OK ? vst_status_text(status) : "present");
+    if (status != VST_OK || type != VST_VIRTIO_TYPE_BLOCK)
+        return;
+    status = vst_virtio_mmio_blk_attach(&kernel_platform, place->physical, place->bytes,
+                                        &options.blk, &device);
+    if (status == VST_OK)
+        vst_block_register(&registry, device, "vd");
+    else
+        printf("virtio-mmio-%llx: virtio-blk: %s\n", (unsigned long long)place->physical,
+               vst_status_text(status));
+}
+
 static void attach_disks(void)
 {
     for (size_t i = 0; i < n_functions; i++)
         if (vst_virtio_blk_matches(&functions[i]))
             attach_blk(&functions[i]);
+    for (size_t i = 0; i < mmio_places.n; i++)
+        attach_mmio(&mmio_places.places[i]);
 }
 
 static int read_console(void *ctx, uint64_t timeout_ns)

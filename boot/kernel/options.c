@@ -3,11 +3,10 @@
 #include <string.h>
 
 #include "boot/kernel/log.h"
+#include "boot/kernel/option_words.h"
 #include "boot/kernel/options.h"
 
 #define PREFIX         "vstor."
-#define WORD_ENDS      " \t;"
-#define MAX_WORD_BYTES 128u
 #define NS_PER_MS      1000000ull
 #define MAX_TIMEOUT_MS 3600000u
 #define MAX_CPUS       64u
@@ -53,7 +52,7 @@ static bool set_log(struct options *options, const char *value)
 /* "-NAME,-NAME" */
 static bool set_features(struct options *options, const char *value)
 {
-    char name[MAX_WORD_BYTES];
+    char name[OPTION_WORD_BYTES];
     uint64_t refused = 0;
 
     while (*value != '\0') {
@@ -69,6 +68,19 @@ static bool set_features(struct options *options, const char *value)
         value += length + (value[length] == ',');
     }
     options->blk.refused_features |= refused;
+    return true;
+}
+
+static bool set_ring(struct options *options, const char *value)
+{
+    uint64_t packed = 1ull << vst_virtio_feature_bit("RING_PACKED");
+
+    if (strcmp(value, "split") == 0)
+        options->blk.refused_features |= packed;
+    else if (strcmp(value, "packed") == 0)
+        options->blk.refused_features &= ~packed;
+    else
+        return false;
     return true;
 }
 
@@ -120,17 +132,49 @@ static bool set_interactive(struct options *options, const char *value)
     return true;
 }
 
+static bool set_transport(struct options *options, const char *value)
+{
+    static const char *const names[] = {
+        [VST_VIRTIO_PCI_AUTO] = "auto",
+        [VST_VIRTIO_PCI_LEGACY] = "legacy",
+        [VST_VIRTIO_PCI_WINDOW] = "pci-cfg",
+    };
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            options->blk.pci.way = (enum vst_virtio_pci_way)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_notify(struct options *options, const char *value)
+{
+    options->blk.pci.notify_by_port = strcmp(value, "pio") == 0;
+    return options->blk.pci.notify_by_port || strcmp(value, "mmio") == 0;
+}
+
 static const struct {
     const char *name;
     bool (*set)(struct options *options, const char *value);
 } known[] = {
-    {"log", set_log},           {"features", set_features},       {"queue_size", set_queue_size},
-    {"segments", set_segments}, {"timeout", set_timeout},         {"cpus", set_cpus},
-    {"pci", set_pci},           {"interactive", set_interactive},
+    {"log", set_log},
+    {"features", set_features},
+    {"ring", set_ring},
+    {"queue_size", set_queue_size},
+    {"segments", set_segments},
+    {"timeout", set_timeout},
+    {"cpus", set_cpus},
+    {"pci", set_pci},
+    {"transport", set_transport},
+    {"notify", set_notify},
+    {"interactive", set_interactive},
 };
 
-static void take_option(struct options *options, char *word)
+static void take_option(void *ctx, char *word)
 {
+    struct options *options = ctx;
     char *value = strchr(word, '=');
 
     if (value != NULL)
@@ -146,30 +190,8 @@ static void take_option(struct options *options, char *word)
     log_printf(VST_LOG_WARNING, "%s: no such option", word);
 }
 
-/* True if `at` begins a word; quotes of the shell do not matter to options. */
-static bool begins_option(const char *line, const char *at)
-{
-    return (at == line || strchr(WORD_ENDS, at[-1]) != NULL) &&
-           strncmp(at, PREFIX, strlen(PREFIX)) == 0;
-}
-
 void options_take(struct options *options, char *line)
 {
-    char word[MAX_WORD_BYTES];
-    char *from = line, *to = line;
-
     *options = (struct options){.log_level = VST_LOG_WARNING, .interactive = true};
-    while (*from != '\0') {
-        if (!begins_option(line, from)) {
-            *to++ = *from++;
-            continue;
-        }
-        size_t length = strcspn(from, WORD_ENDS);
-        size_t kept = length < sizeof(word) ? length : sizeof(word) - 1;
-        memcpy(word, from, kept);
-        word[kept] = '\0';
-        from += length;
-        take_option(options, word);
-    }
-    *to = '\0';
+    option_words_cut(line, PREFIX, take_option, options);
 }

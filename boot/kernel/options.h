@@ -5,10 +5,13 @@
  *
  *   vstor.log=error|warning|info|debug   what of the log is shown; warning
  *   vstor.features=-NAME,-NAME           virtio features not to negotiate
+ *   vstor.ring=split|packed              split: no packed rings; packed: where offered (usual)
  *   vstor.queue_size=N vstor.segments=N  rings and requests smaller than usual
  *   vstor.timeout=MS                     for one command
  *   vstor.cpus=N                         use that many CPUs at most, 1 to 64
  *   vstor.pci=reassign                   place every BAR anew, whatever firmware did
+ *   vstor.transport=auto|legacy|pci-cfg  by which way PCI devices are driven (vstor/virtio.h)
+ *   vstor.notify=mmio|pio                which doorbell, where a device has one of each kind
  *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
  * the last command
  */

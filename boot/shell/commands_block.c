@@ -100,6 +100,7 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_text(&json, "cache", cache_name(device));
     json_text(&json, "serial", device->serial);
     json_text(&json, "driver", text_or(device->driver_name, ""));
+    json_text(&json, "transport", text_or(device->transport_name, ""));
     if (pci_address_of(device, pci))
         json_text(&json, "pci", pci);
     json_text(&json, "path", device->path);
@@ -163,9 +164,10 @@ static void lsblk_details(const struct vst_block_device *device)
         printf("  %-16s %s\n", "out of service", text_or(device->broken_why, "reason unknown"));
     printf("  %-16s %s\n", "path", device->path);
     printf("  %-16s %s\n", "serial", text_or(printable(serial), "none"));
-    printf("  %-16s %s, %s ring, %u queue%s of %u commands\n", "driver",
-           text_or(device->driver_name, "unknown"), text_or(device->ring_name, "unknown"),
-           device->n_queues, device->n_queues == 1 ? "" : "s", limits->depth);
+    printf("  %-16s %s by %s, %s ring, %u queue%s of %u commands\n", "driver",
+           text_or(device->driver_name, "unknown"), text_or(device->transport_name, "unknown"),
+           text_or(device->ring_name, "unknown"), device->n_queues,
+           device->n_queues == 1 ? "" : "s", limits->depth);
     printf("  %-16s logical %u, physical %u bytes\n", "blocks",
            (unsigned)limits->logical_block_bytes, (unsigned)limits->physical_block_bytes);
     printf("  %-16s %s\n", "cache", cache_name(device));

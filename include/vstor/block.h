@@ -128,9 +128,11 @@ struct vst_block_queue {
 struct vst_block_device {
     struct vst_block_device *next; /**< in the registry */
     char name[16];                 /**< "vda"; given by vst_block_register */
-    char path[48];                 /**< "pci-0000:00:04.0" */
+    char path[48];                 /**< "pci-0000:00:04.0", "virtio-mmio-feb00e00" */
     char serial[24];               /**< printable ASCII, "" if the device tells none */
     const char *driver_name;       /**< "virtio-blk" */
+    const char *transport_name;    /**< "virtio-pci", "virtio-pci-legacy", "virtio-pci-cfg",
+                                   "virtio-mmio-1", "virtio-mmio-2" */
     const char *ring_name;         /**< "split" */
     const struct vst_platform *platform;
     struct vst_block_limits limits;

@@ -15,7 +15,8 @@ struct vst_virtio_pci_structure {
                      memory */
     uint8_t bar;  /**< 0 to 5 */
     uint8_t capability_offset;
-    bool usable;         /**< lies wholly inside an assigned memory or I/O BAR */
+    bool sound;          /**< lies wholly inside a memory or I/O BAR, be it assigned or not */
+    bool usable;         /**< sound, and the BAR has an address */
     const char *problem; /**< why it is not usable; NULL if it is */
     uint32_t offset_bytes, length_bytes;
     uint32_t notify_multiplier; /**< type 2 only */
@@ -37,15 +38,34 @@ const char *vst_virtio_pci_structure_name(uint8_t type);
 /** True for virtio-blk functions, modern and transitional ids. (VIRTIO 1.2, 4.1.2, 5.2.1) */
 bool vst_virtio_blk_matches(const struct vst_pci_function *function);
 
+/** By which way a PCI device is to be reached. */
+enum vst_virtio_pci_way {
+    /**
+     * The modern interface by its BARs, failing that by the window in configuration space; the
+     * legacy interface where there is no modern one or it is unusable.
+     */
+    VST_VIRTIO_PCI_AUTO,
+    VST_VIRTIO_PCI_LEGACY, /**< the legacy interface of a transitional device (4.1.4.10) */
+    VST_VIRTIO_PCI_WINDOW, /**< the window in configuration space, for everything (4.1.4.9) */
+};
+
+/** All zero is a good choice. */
+struct vst_virtio_pci_choice {
+    enum vst_virtio_pci_way way;
+    bool notify_by_port; /**< of several doorbells take that in an I/O BAR, if there is one */
+};
+
 /** How a virtio-blk device is to be driven. All zero is a good choice. */
 struct vst_virtio_blk_config {
     uint16_t
-        queue_size; /**< most descriptors per ring to use; 0 = 128. The device may offer fewer */
+        queue_size; /**< most descriptors per ring to use; 0 = 128. The device may offer fewer; with
+                       virtio-pci's legacy interface it alone decides, and this is not looked at */
     uint16_t max_segments; /**< most segments per command; 0 = 30. Costs 16 bytes of shared memory
                               per entry */
     uint64_t
         refused_features; /**< feature bits that are not negotiated even if offered (for tests) */
     uint64_t timeout_ns;  /**< for one command; 0 = 30 seconds */
+    struct vst_virtio_pci_choice pci; /**< virtio-pci only */
 };
 
 /**
@@ -59,6 +79,34 @@ enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
                                       const struct vst_pci_function *function,
                                       const struct vst_virtio_blk_config *config,
                                       struct vst_block_device **device) VST_MUST_USE;
+
+/** The device types that the probe of virtio-mmio tells. (VIRTIO 1.2, 5) */
+#define VST_VIRTIO_TYPE_NONE  0u /**< a place without a device: no error (4.2.2.2) */
+#define VST_VIRTIO_TYPE_BLOCK 2u
+
+/**
+ * What virtio-mmio device stands at CPU physical address `physical`: reads magic value, version and
+ * device type, nothing else. VST_ERR_NOT_FOUND if there is none, VST_ERR_UNSUPPORTED if its version
+ * is not 1 or 2, VST_ERR_NO_MEMORY if the platform can't map it. (VIRTIO 1.2, 4.2.2, 4.2.3.1)
+ */
+enum vst_status vst_virtio_mmio_probe(const struct vst_platform *platform, uint64_t physical,
+                                      uint64_t bytes, uint32_t *device_type) VST_MUST_USE;
+
+/**
+ * vst_virtio_blk_attach for a virtio-mmio device of version 1 or 2 whose registers take `bytes` at
+ * `physical`. If such a device does not confirm a reset, nothing can keep it from memory.
+ */
+enum vst_status vst_virtio_mmio_blk_attach(const struct vst_platform *platform, uint64_t physical,
+                                           uint64_t bytes,
+                                           const struct vst_virtio_blk_config *config,
+                                           struct vst_block_device **device) VST_MUST_USE;
+
+/**
+ * Whether capacity or other configuration may have changed since attach: some register reads, for
+ * callers that poll (it acknowledges interrupts). On the CPU of the device's queues. A change that
+ * the device tells by its interrupt status alone is told once. (VIRTIO 1.2, 2.5.1)
+ */
+bool vst_virtio_blk_config_changed(struct vst_block_device *device);
 
 /**
  * Resets the device and gives all memory back. No request may be in flight. If the device does not

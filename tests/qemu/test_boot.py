@@ -131,7 +131,7 @@ def test_system_reset_starts_anew(prompt, data_disk):
     machine = prompt(disks=[data_disk], reboot=True)
     machine.command("read vda 0 4k")
     machine.qmp("system_reset")
-    machine.wait_for_prompt()
+    machine.wait_for("vstor> ")
     assert machine.command("sum vda json=1").one("sum")["sha256"] == images.sha256(images.image("1m.raw"))
 
 
@@ -140,5 +140,5 @@ def test_reboot_command(prompt, data_disk):
     machine = prompt(disks=[data_disk], reboot=True)
     machine.send("reboot\r")
     machine.wait_for("\n")
-    machine.wait_for_prompt()
+    machine.wait_for("vstor> ")
     assert machine.command("sum vda json=1").one("sum")["bytes"] == MiB

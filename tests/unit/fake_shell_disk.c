@@ -170,6 +170,7 @@ void shell_disk_make(struct shell_disk *disk, const struct vst_platform *platfor
     disk->queue.driver = &fake_driver;
     disk->device = (struct vst_block_device){
         .driver_name = "virtio-blk",
+        .transport_name = "virtio-pci",
         .ring_name = "split",
         .platform = platform,
         .limits =

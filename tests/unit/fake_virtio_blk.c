@@ -72,12 +72,19 @@ static bool has(const struct fake_virtio_blk *blk, unsigned bit)
     return (blk->driver_features & FEATURE(bit)) != 0;
 }
 
-static unsigned collect(struct fake_virtio_blk *blk, uint64_t table, unsigned n_entries,
-                        uint16_t at, struct piece *pieces, bool in_indirect)
+/** Adds one descriptor to the pieces of a chain, and looks at the order of directions. */
+static void add_piece(struct fake_virtio_blk *blk, struct piece *pieces, unsigned n, uint64_t d,
+                      bool writable)
 {
-    unsigned n = 0;
+    if (n > 0 && pieces[n - 1].writable && !writable)
+        misuse(blk, "readable descriptor behind a writable one");
+    pieces[n] = (struct piece){get64(d), get32(d + 8), writable};
+}
 
-    for (;;) {
+static unsigned collect_split(struct fake_virtio_blk *blk, uint64_t table, unsigned n_entries,
+                              uint16_t at, struct piece *pieces, bool in_indirect)
+{
+    for (unsigned n = 0;;) {
         if (at >= n_entries || n >= n_entries) {
             misuse(blk, "chain leaves its table or loops");
             return n;
@@ -89,14 +96,74 @@ static unsigned collect(struct fake_virtio_blk *blk, uint64_t table, unsigned n_
                 misuse(blk, "indirect descriptor where none may be");
                 return 0;
             }
-            return collect(blk, get64(d), get32(d + 8) / 16, 0, pieces, true);
+            return collect_split(blk, get64(d), get32(d + 8) / 16, 0, pieces, true);
         }
-        if (n > 0 && pieces[n - 1].writable && !(flags & 2))
-            misuse(blk, "readable descriptor behind a writable one");
-        pieces[n++] = (struct piece){get64(d), get32(d + 8), (flags & 2) != 0};
+        add_piece(blk, pieces, n++, d, (flags & 2) != 0);
         if (!(flags & 1))
             return n;
-        at = get16(d + 14);
+        uint16_t next = get16(d + 14);
+        if (has(blk, 35) && next != (at + 1u == n_entries ? 0 : at + 1))
+            misuse(blk, "IN_ORDER, and next is not the place behind");
+        at = next;
+    }
+}
+
+static unsigned collect_packed_table(struct fake_virtio_blk *blk, uint64_t d, struct piece *pieces)
+{
+    unsigned n = get32(d + 8) / 16;
+    uint64_t table = get64(d);
+
+    if (!has(blk, 28) || get32(d + 8) % 16 != 0 || n > MAX_PIECES) {
+        misuse(blk, "bad indirect descriptor in the packed ring");
+        return 0;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        uint16_t flags = get16(table + 16ull * i + 14);
+        if (flags & ~2u)
+            misuse(blk, "flags other than WRITE in a packed queue's table");
+        add_piece(blk, pieces, i, table + 16ull * i, (flags & 2) != 0);
+    }
+    return n;
+}
+
+static bool packed_available(struct fake_virtio_blk *blk)
+{
+    uint16_t flags = get16(blk->desc + 16ull * blk->avail_at + 14);
+
+    return ((flags & 0x80) != 0) == blk->avail_wrap && ((flags & 0x8000) != 0) != blk->avail_wrap;
+}
+
+static void packed_step(struct fake_virtio_blk *blk, uint16_t *at, bool *wrap, unsigned n)
+{
+    *at = (uint16_t)(*at + n);
+    if (*at >= blk->queue_size) {
+        *at = (uint16_t)(*at - blk->queue_size);
+        *wrap = !*wrap;
+    }
+}
+
+/** The chain at avail_at: its pieces, its id (that of the last descriptor), its length in the ring. */
+static unsigned collect_packed(struct fake_virtio_blk *blk, struct piece *pieces, uint16_t *id,
+                               uint16_t *n_ring)
+{
+    for (unsigned n = 0;;) {
+        uint64_t d = blk->desc + 16ull * blk->avail_at;
+        uint16_t flags = get16(d + 14);
+        if (!packed_available(blk) || n >= blk->queue_size) {
+            misuse(blk, "a descriptor of the chain is not available");
+            return 0;
+        }
+        *id = get16(d + 12);
+        *n_ring = (uint16_t)(n + 1);
+        packed_step(blk, &blk->avail_at, &blk->avail_wrap, 1);
+        if (flags & 4) {
+            if (n != 0 || (flags & 1))
+                misuse(blk, "indirect and chained");
+            return collect_packed_table(blk, d, pieces);
+        }
+        add_piece(blk, pieces, n++, d, (flags & 2) != 0);
+        if (!(flags & 1))
+            return n;
     }
 }
 
@@ -152,14 +219,28 @@ static uint8_t serve(struct fake_virtio_blk *blk, const struct piece *pieces, un
     }
 }
 
-static void put_used(struct fake_virtio_blk *blk, uint32_t id, uint32_t length)
+static void put_used_split(struct fake_virtio_blk *blk, uint32_t id, uint32_t length,
+                           unsigned n_chains)
 {
     uint64_t elem = blk->used + 4 + 8ull * (blk->used_idx % blk->queue_size);
 
     put32(elem, id);
     put32(elem + 4, length);
-    blk->used_idx++;
+    blk->used_idx = (uint16_t)(blk->used_idx + n_chains);
     put16(blk->used + 2, blk->used_idx);
+}
+
+static void put_used_packed(struct fake_virtio_blk *blk, uint32_t id, uint32_t length,
+                            unsigned n_ring)
+{
+    uint64_t d = blk->desc + 16ull * blk->used_at;
+    uint16_t flags = blk->used_wrap ? 0x8080 : 0;
+
+    put16(d + 12, (uint16_t)id);
+    put32(d + 8, length);
+    put16(d + 14, flags);
+    packed_step(blk, &blk->used_at, &blk->used_wrap, n_ring);
+    blk->used_idx++;
 }
 
 /** Whether the driver asked for an interrupt (2.7.7.2, 2.7.10.1), in the reference's own words. */
@@ -167,7 +248,12 @@ static void maybe_interrupt(struct fake_virtio_blk *blk)
 {
     bool wanted;
 
-    if (has(blk, 29)) {
+    if (has(blk, 34)) {
+        uint16_t flags = get16(blk->avail + 2);
+        wanted = flags == 0 && blk->signalled_used != blk->used_idx;
+        if (flags > 2 || (flags == 2 && !has(blk, 29)))
+            misuse(blk, "driver event flags");
+    } else if (has(blk, 29)) {
         uint16_t event = get16(blk->avail + 4 + 2ull * blk->queue_size);
         wanted = false;
         for (uint16_t i = blk->signalled_used; i != blk->used_idx; i++)
@@ -179,17 +265,21 @@ static void maybe_interrupt(struct fake_virtio_blk *blk)
     blk->n_interrupts += wanted;
 }
 
-static void answer(struct fake_virtio_blk *blk, uint16_t head, uint32_t length,
-                   uint64_t status_address, uint8_t status)
+/** Answers one chain; the used entry is written unless a later one will speak for it (IN_ORDER). */
+static void answer(struct fake_virtio_blk *blk, unsigned i, bool silent, unsigned n_chains,
+                   unsigned n_ring)
 {
     bool lies = blk->lie != LIE_NONE && blk->n_requests > blk->lie_after;
-    uint32_t id = head;
+    uint16_t head = blk->held[i].head;
+    uint32_t id = head, length = blk->held[i].length;
 
     if (lies && blk->lie == LIE_SILENCE)
         return;
     if (!(lies && blk->lie == LIE_STATUS_NOT_WRITTEN))
-        *(uint8_t *)(uintptr_t)status_address =
-            lies && blk->lie == LIE_STATUS_UNKNOWN ? 77 : status;
+        *(uint8_t *)(uintptr_t)blk->held[i].status_address =
+            lies && blk->lie == LIE_STATUS_UNKNOWN ? 77 : blk->held[i].answer;
+    if (silent)
+        return;
     if (lies && blk->lie == LIE_USED_ID_TOO_LARGE)
         id = blk->queue_size;
     if (lies && blk->lie == LIE_USED_ID_NOT_IN_FLIGHT)
@@ -200,16 +290,19 @@ static void answer(struct fake_virtio_blk *blk, uint16_t head, uint32_t length,
         id = blk->last_id;
     if (lies && blk->lie == LIE_USED_LENGTH_HUGE)
         length = UINT32_MAX;
-    put_used(blk, id, length);
+    if (has(blk, 34))
+        put_used_packed(blk, id, length, n_ring);
+    else
+        put_used_split(blk, id, length, n_chains);
     if (lies && blk->lie == LIE_USED_INDEX_JUMPS)
         put16(blk->used + 2, (uint16_t)(blk->used_idx + 5));
     blk->last_id = head;
 }
 
-static void take_chain(struct fake_virtio_blk *blk, uint16_t head)
+static void hold(struct fake_virtio_blk *blk, uint16_t head, uint16_t n_ring,
+                 const struct piece *pieces, unsigned n)
 {
-    static struct piece pieces[MAX_PIECES];
-    unsigned n = collect(blk, blk->desc, blk->queue_size, head, pieces, false);
+    uint32_t length = 1;
 
     if (n < 2 || pieces[0].bytes != 16 || pieces[0].writable || pieces[n - 1].bytes != 1 ||
         !pieces[n - 1].writable) {
@@ -223,44 +316,72 @@ static void take_chain(struct fake_virtio_blk *blk, uint16_t head)
     blk->n_requests++;
     if (*(uint8_t *)(uintptr_t)pieces[n - 1].addr == 0)
         misuse(blk, "status not preset to a failure");
-    uint8_t status = serve(blk, pieces, n);
-    uint32_t length = 1;
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i + 1 < n; i++)
         length += pieces[i].writable ? pieces[i].bytes : 0;
-    if (blk->answers_nothing || blk->reorders) {
-        assert(blk->n_held < VST_ARRAY_LENGTH(blk->held));
-        blk->held[blk->n_held].head = head;
-        blk->held[blk->n_held].length = length;
-        blk->held[blk->n_held].answer = status;
-        blk->held[blk->n_held++].status_address = pieces[n - 1].addr;
-        return;
-    }
-    answer(blk, head, length, pieces[n - 1].addr, status);
+    assert(blk->n_held < VST_ARRAY_LENGTH(blk->held));
+    blk->held[blk->n_held].head = head;
+    blk->held[blk->n_held].n_ring = n_ring;
+    blk->held[blk->n_held].length = length;
+    blk->held[blk->n_held].answer = serve(blk, pieces, n);
+    blk->held[blk->n_held++].status_address = pieces[n - 1].addr;
 }
 
 void fake_virtio_blk_answer_all(struct fake_virtio_blk *blk)
 {
-    while (blk->n_held > 0) {
-        unsigned i = --blk->n_held;
-        answer(blk, blk->held[i].head, blk->held[i].length, blk->held[i].status_address,
-               blk->held[i].answer);
+    unsigned n = blk->n_held, n_ring = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        unsigned k = blk->reorders && !has(blk, 35) ? n - 1 - i : i;
+        n_ring = (blk->in_order_batches ? n_ring : 0) + blk->held[k].n_ring;
+        answer(blk, k, blk->in_order_batches && i + 1 < n, blk->in_order_batches ? n : 1, n_ring);
     }
+    blk->n_held = 0;
     maybe_interrupt(blk);
+}
+
+static bool take_one(struct fake_virtio_blk *blk)
+{
+    static struct piece pieces[MAX_PIECES];
+    uint16_t head, n_ring = 1;
+    unsigned n;
+
+    if (has(blk, 34)) {
+        if (!packed_available(blk))
+            return false;
+        n = collect_packed(blk, pieces, &head, &n_ring);
+        blk->last_avail++;
+    } else {
+        if (blk->last_avail == get16(blk->avail + 2))
+            return false;
+        head = get16(blk->avail + 4 + 2ull * (blk->last_avail++ % blk->queue_size));
+        n = collect_split(blk, blk->desc, blk->queue_size, head, pieces, false);
+    }
+    hold(blk, head, n_ring, pieces, n);
+    if (!blk->answers_nothing && !blk->reorders && !blk->in_order_batches)
+        fake_virtio_blk_answer_all(blk);
+    return true;
+}
+
+/** To sleep: "tell me of the next one". */
+static void ask_for_doorbell(struct fake_virtio_blk *blk)
+{
+    if (has(blk, 34)) {
+        put16(blk->used, (uint16_t)(blk->avail_at | (blk->avail_wrap ? 0x8000 : 0)));
+        put16(blk->used + 2, has(blk, 29) ? 2 : 0);
+    } else if (has(blk, 29)) {
+        put16(blk->used + 4 + 8ull * blk->queue_size, blk->last_avail);
+    }
 }
 
 void fake_virtio_blk_work(struct fake_virtio_blk *blk)
 {
     if (!blk->queue_enabled || !(blk->status & 4))
         return;
-    while (blk->last_avail != get16(blk->avail + 2)) {
-        take_chain(blk, get16(blk->avail + 4 + 2ull * (blk->last_avail % blk->queue_size)));
-        blk->last_avail++;
-    }
-    if (has(blk, 29)) /* to sleep: "tell me of the next one" */
-        put16(blk->used + 4 + 8ull * blk->queue_size, blk->last_avail);
-    if (blk->reorders && !blk->answers_nothing)
+    while (take_one(blk))
+        ;
+    ask_for_doorbell(blk);
+    if (!blk->answers_nothing)
         fake_virtio_blk_answer_all(blk);
-    maybe_interrupt(blk);
 }
 
 /* ---------------------------------------------------------------- registers */
@@ -274,6 +395,8 @@ static void reset(struct fake_virtio_blk *blk)
     blk->queue_size = blk->offered_queue_size;
     blk->last_avail = blk->used_idx = blk->signalled_used = 0;
     blk->n_held = 0;
+    blk->avail_at = blk->used_at = 0;
+    blk->avail_wrap = blk->used_wrap = true;
     blk->driver_features = 0;
     blk->resetting = blk->reset_reads;
 }
@@ -375,7 +498,8 @@ static void write_common(struct fake_virtio_blk *blk, size_t at, uint32_t value)
         blk->queue_select = (uint16_t)value;
         break;
     case 0x18:
-        if (!vst_is_power_of_two(value) || value > blk->offered_queue_size)
+        if ((!vst_is_power_of_two(value) && !has(blk, 34)) || value == 0 ||
+            value > blk->offered_queue_size)
             misuse(blk, "queue size not a power of two or above the offer");
         blk->queue_size = (uint16_t)value;
         break;
@@ -408,6 +532,17 @@ static uint8_t width_of_common(size_t at)
     return at < sizeof(widths) ? widths[at] : 0;
 }
 
+/** 2.9: the doorbell says how far the queue has come. */
+static void check_notification_data(struct fake_virtio_blk *blk, uint32_t data)
+{
+    if (!has(blk, 38))
+        return;
+    if (!has(blk, 34) && data != get16(blk->avail + 2))
+        misuse(blk, "notification data is not the available index");
+    if (has(blk, 34) && (data & 0x7fff) >= blk->queue_size)
+        misuse(blk, "notification data is no place in the ring");
+}
+
 static uint32_t bar_read(void *ctx, uint64_t offset, uint8_t width_bytes)
 {
     struct fake_virtio_blk *blk = ctx;
@@ -434,8 +569,10 @@ static void bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t 
             misuse(blk, "register written with the wrong width");
         write_common(blk, offset, value);
     } else if (offset >= NOTIFY_AT && offset < ISR_AT) {
-        if (width_bytes != 2 || value != 0)
+        if (width_bytes != (has(blk, 38) ? 4 : 2) || (value & 0xffff) != 0)
             misuse(blk, "doorbell rung with something else than the queue's number");
+        blk->last_doorbell = value;
+        check_notification_data(blk, value >> 16);
         if (!(blk->status & 4))
             misuse(blk, "doorbell rung before DRIVER_OK");
         blk->n_doorbells++;

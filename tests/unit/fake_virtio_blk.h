@@ -51,9 +51,10 @@ struct fake_virtio_blk {
     unsigned reset_reads; /* status reads until a reset is confirmed */
     bool generation_always_changes;
     uint16_t notify_off;
-    bool answers_nothing; /* all requests are kept: fake_virtio_blk_answer_all gives them back */
-    uint64_t fail_sector; /* requests that touch it end with IOERR; UINT64_MAX: none */
-    bool reorders;        /* completes each batch backwards */
+    bool answers_nothing;  /* all requests are kept: fake_virtio_blk_answer_all gives them back */
+    uint64_t fail_sector;  /* requests that touch it end with IOERR; UINT64_MAX: none */
+    bool reorders;         /* completes each batch backwards */
+    bool in_order_batches; /* IN_ORDER: one used entry speaks for a whole batch */
 
     /* what it saw */
     unsigned n_resets, n_doorbells, n_requests, n_features_written;
@@ -78,9 +79,14 @@ struct fake_virtio_blk {
     unsigned resetting;
     uint8_t generation;
     uint16_t last_id;
+    uint32_t last_doorbell;
+    /* packed */
+    uint16_t avail_at, used_at; /* places in the ring */
+    bool avail_wrap, used_wrap;
     unsigned n_held;
     struct {
         uint16_t head;
+        uint16_t n_ring; /* descriptors of the ring that the chain takes */
         uint32_t length;
         uint64_t status_address;
         uint8_t answer;

@@ -11,7 +11,11 @@
 #define vst_virtio_feature_bit fake_feature_bit
 #define log_printf             fake_log_printf
 #include "boot/kernel/boot_command_line.c"
+#include "boot/kernel/option_words.c"
+#undef PREFIX
 #include "boot/kernel/options.c"
+#undef PREFIX
+#include "boot/kernel/mmio_places.c"
 
 static unsigned n_warnings;
 static struct boot_info info;

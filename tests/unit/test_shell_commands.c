@@ -221,7 +221,7 @@ static void lsblk_json_has_the_agreed_keys(void **state)
                         "\"logical_block\":512,\"physical_block\":512,\"ro\":false,";
     assert_memory_equal(text, begin, strlen(begin));
     assert_holds(text, "\"cache\":\"writeback\",\"serial\":\"first-light\","
-                       "\"driver\":\"virtio-blk\",\"pci\":\"0000:00:04.0\",");
+                       "\"driver\":\"virtio-blk\",\"transport\":\"virtio-pci\",\"pci\":\"0000:00:04.0\",");
     assert_holds(text, "\"queues\":1,\"ring\":\"split\",\"features\":[\"FLUSH\",\"EVENT_IDX\"]");
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }

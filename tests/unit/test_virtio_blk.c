@@ -9,7 +9,14 @@
 #include <string.h>
 
 #include "drivers/virtio_blk.h"
+#include "drivers/virtq_hot.h"
 #include "tests/unit/fake_virtio_blk.h"
+
+#define PACKED            VIRTIO_BIT(VIRTIO_F_RING_PACKED)
+#define IN_ORDER          VIRTIO_BIT(VIRTIO_F_IN_ORDER)
+#define NOTIFICATION_DATA VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA)
+#define NO_INDIRECT       VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)
+#define NO_EVENT_IDX      VIRTIO_BIT(VIRTIO_F_EVENT_IDX)
 
 #define DISK_SECTORS 4096u
 
@@ -132,9 +139,8 @@ static void test_only_implemented_features_are_taken(void **state)
     WITH(f);
     f->blk.offered_features = UINT64_MAX;
     assert_int_equal(attach(f), VST_OK);
-    assert_int_equal(f->blk.driver_features &
-                         (VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) |
-                          VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA) | VIRTIO_BIT(50)),
+    assert_int_equal(f->blk.driver_features & (VIRTIO_BIT(VIRTIO_F_SR_IOV) | VIRTIO_BIT(50) |
+                                               VIRTIO_BIT(VIRTIO_F_NOTIF_CONFIG_DATA)),
                      0);
     assert_true(f->blk.driver_features & VIRTIO_BIT(VIRTIO_F_VERSION_1));
     tear_down(f);
@@ -505,20 +511,43 @@ static void test_random_traffic_in_every_shape(void **state)
         uint16_t max_segments;
         uint32_t size_max;
         bool copying, reorders;
+        uint64_t extra; /* features that are offered beyond the usual */
+        bool batches;
     } shapes[] = {
-        {0, 128, 0, 0, false, false},
-        {0, 128, 0, 0, false, true},
-        {0, 4, 0, 0, false, false},
-        {0, 8, 2, 700, false, true},
-        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 128, 0, 0, false, false},
-        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 64, 0, 0, false, true},
-        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 4, 0, 0, false, false},
-        {VIRTIO_BIT(VIRTIO_F_EVENT_IDX), 128, 0, 0, false, false},
+        {0, 128, 0, 0, false, false, 0, false},
+        {0, 128, 0, 0, false, true, 0, false},
+        {0, 4, 0, 0, false, false, 0, false},
+        {0, 8, 2, 700, false, true, 0, false},
+        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 128, 0, 0, false, false, 0, false},
+        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 64, 0, 0, false, true, 0, false},
+        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 4, 0, 0, false, false, 0, false},
+        {VIRTIO_BIT(VIRTIO_F_EVENT_IDX), 128, 0, 0, false, false, 0, false},
         {VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 16, 1, 4096, false,
-         true},
-        {0, 128, 0, 0, true, false},
-        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 32, 5, 0, true, true},
-        {0, 256, 254, 0, true, false},
+         true, 0, false},
+        {0, 128, 0, 0, true, false, 0, false},
+        {VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 32, 5, 0, true, true, 0, false},
+        {0, 256, 254, 0, true, false, 0, false},
+        /* packed: sizes that are no power of two, chains as long as the ring */
+        {0, 128, 0, 0, false, false, PACKED, false},
+        {0, 100, 0, 0, false, true, PACKED, false},
+        {NO_INDIRECT, 100, 0, 0, false, false, PACKED, false},
+        {NO_INDIRECT, 37, 35, 0, false, true, PACKED, false},
+        {NO_INDIRECT, 3, 1, 0, false, false, PACKED, false},
+        {NO_INDIRECT, 5, 3, 0, false, true, PACKED, false},
+        {NO_EVENT_IDX, 7, 0, 0, false, true, PACKED, false},
+        {NO_EVENT_IDX | NO_INDIRECT, 32, 4, 1000, true, true, PACKED, false},
+        {0, 128, 0, 0, true, false, PACKED, false},
+        {0, 64, 0, 0, false, true, PACKED | NOTIFICATION_DATA, false},
+        {0, 64, 0, 0, false, true, NOTIFICATION_DATA, false},
+        /* in order, one used entry each or for a batch */
+        {0, 64, 0, 0, false, false, IN_ORDER, false},
+        {0, 64, 0, 0, false, false, IN_ORDER, true},
+        {NO_INDIRECT, 64, 0, 0, false, false, IN_ORDER, true},
+        {NO_INDIRECT, 8, 5, 0, false, false, IN_ORDER, true},
+        {0, 50, 0, 0, false, false, IN_ORDER | PACKED, false},
+        {0, 50, 0, 0, false, false, IN_ORDER | PACKED, true},
+        {NO_INDIRECT, 37, 35, 0, true, false, IN_ORDER | PACKED, true},
+        {NO_INDIRECT, 3, 1, 0, false, false, IN_ORDER | PACKED, true},
     };
     for (size_t i = 0; i < VST_ARRAY_LENGTH(shapes); i++) {
         struct fixture storage, *f = &storage;
@@ -528,6 +557,8 @@ static void test_random_traffic_in_every_shape(void **state)
         f->config.queue_size = shapes[i].queue_size;
         f->config.max_segments = shapes[i].max_segments;
         f->blk.reorders = shapes[i].reorders;
+        f->blk.in_order_batches = shapes[i].batches;
+        f->blk.offered_features |= shapes[i].extra;
         if (shapes[i].size_max != 0) {
             f->blk.offered_features |= VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX);
             fake_virtio_blk_set_config32(&f->blk, VIRTIO_BLK_CONFIG_SIZE_MAX, shapes[i].size_max);
@@ -545,16 +576,30 @@ static void test_random_traffic_in_every_shape(void **state)
  */
 static void test_indices_wrap_at_65536_and_no_kick_is_lost(void **state)
 {
-    static const uint64_t refused[] = {0, VIRTIO_BIT(VIRTIO_F_EVENT_IDX),
-                                       VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)};
-    for (size_t variant = 0; variant < VST_ARRAY_LENGTH(refused); variant++) {
+    static const struct {
+        uint64_t refused, extra;
+        uint16_t queue_size;
+    } variants[] = {
+        {0, 0, 0},
+        {NO_EVENT_IDX, 0, 0},
+        {NO_INDIRECT, 0, 0},
+        {0, PACKED, 0},
+        {0, PACKED, 100},
+        {NO_INDIRECT, PACKED, 121},
+        {NO_EVENT_IDX, PACKED, 0},
+        {0, IN_ORDER, 0},
+        {0, NOTIFICATION_DATA, 0},
+    };
+    for (size_t variant = 0; variant < VST_ARRAY_LENGTH(variants); variant++) {
         WITH(f);
         enum { DEPTH = 40, N = 140000 };
         static struct vst_block_request requests[DEPTH];
         static char buffers[DEPTH][512];
         struct vst_block_segment segments[DEPTH];
         struct vst_block_request *done[DEPTH];
-        f->config.refused_features = refused[variant];
+        f->config.refused_features = variants[variant].refused;
+        f->config.queue_size = variants[variant].queue_size;
+        f->blk.offered_features |= variants[variant].extra;
         f->fake.ns_per_look = 1; /* no rescue by the watch: what is lost stays lost */
         assert_int_equal(attach(f), VST_OK);
         unsigned n_done = 0;
@@ -614,6 +659,62 @@ static void test_event_index_is_compared_modulo(void **state)
                 assert_int_equal(virtq_event_crossed((uint16_t)(old_idx + event), new_idx, old_idx),
                                  within);
             }
+}
+
+static void test_packed_event_is_compared_over_two_rounds(void **state)
+{
+    (void)state;
+    /* Against the definition: the place lies among those passed on the way from old to new. */
+    for (uint16_t size = 1; size <= 9; size++)
+        for (uint16_t start = 0; start < 2 * size; start++) {
+            uint16_t old_place =
+                start < size ? (uint16_t)(0x8000 | start) : (uint16_t)(start - size);
+            for (unsigned event = 0; event < 2u * size; event++) {
+                uint16_t event_place =
+                    event < size ? (uint16_t)(0x8000 | event) : (uint16_t)(event - size);
+                uint16_t at = old_place;
+                bool crossed = false;
+                for (unsigned n = 0; n <= size; n++) {
+                    assert_int_equal(virtq_packed_event_crossed(event_place, at, old_place, size),
+                                     crossed);
+                    crossed |= at == event_place;
+                    at = virtq_off_wrap_add(at, 1, size);
+                }
+            }
+        }
+    assert_true(
+        virtq_packed_event_crossed(0x8000 | 9, 0x8000, 0x8000, 9)); /* no place: a lie, ring */
+}
+
+static void test_wrap_toggles_with_the_offset_linux_a7722890(void **state)
+{
+    (void)state;
+    assert_int_equal(virtq_off_wrap_add(0x8000 | 4, 1, 5), 0);
+    assert_int_equal(virtq_off_wrap_add(4, 1, 5), 0x8000);
+    assert_int_equal(virtq_off_wrap_add(0x8000 | 2, 5, 5), 2); /* a whole round (openvmm#3990) */
+    assert_int_equal(virtq_off_wrap_add(0x8000 | 32767, 1, 32768), 0);
+    assert_int_equal(virtq_off_wrap_add(32767, 32768, 32768), 0x8000 | 32767);
+}
+
+static void test_packed_chain_of_the_whole_ring_openvmm_3990(void **state)
+{
+    WITH(f);
+    f->blk.offered_features |= PACKED;
+    f->config.refused_features = NO_INDIRECT;
+    f->config.queue_size = 12;
+    assert_int_equal(attach(f), VST_OK);
+    static char buffers[10][512];
+    struct vst_block_segment segments[10];
+    for (unsigned round = 0; round < 30; round++) {
+        for (unsigned i = 0; i < 10; i++)
+            segments[i] = (struct vst_block_segment){buffers[i], 512};
+        struct vst_block_request request = {
+            .n_segments = 10, .segments = segments, .start_sector = round, .n_sectors = 10};
+        assert_int_equal(vst_block_execute(f->queue, &request), VST_OK);
+        assert_memory_equal(buffers, f->blk.disk + round * 512, sizeof(buffers));
+    }
+    assert_int_equal(f->blk.max_chain_descriptors, 12);
+    tear_down(f);
 }
 
 static void test_one_doorbell_for_a_batch(void **state)
@@ -743,6 +844,8 @@ static void test_map_that_fails_changes_nothing(void **state)
 
 /* ------------------------------------------------------------------ a device that lies or dies */
 
+static uint64_t lie_offered; /* features beyond the usual, for check_lie */
+
 static void check_lie(enum fake_lie lie, uint64_t refused, enum vst_status want, bool breaks,
                       const char *why)
 {
@@ -754,6 +857,7 @@ static void check_lie(enum fake_lie lie, uint64_t refused, enum vst_status want,
 
     set_up(f, false);
     f->config.refused_features = refused;
+    f->blk.offered_features |= lie_offered;
     assert_int_equal(attach(f), VST_OK);
     f->blk.lie = lie;
     f->blk.lie_after = f->blk.n_requests + 3;
@@ -835,6 +939,25 @@ static void test_silence_ends_in_a_time_out_after_a_reset_windows_965(void **sta
 {
     (void)state;
     check_lie(LIE_SILENCE, 0, VST_ERR_TIMEOUT, true, "not answered in time");
+}
+
+/** The same lies in a packed ring, and in order. */
+static void test_lies_in_packed_rings_and_in_order(void **state)
+{
+    static const uint64_t kinds[] = {PACKED, IN_ORDER, PACKED | IN_ORDER};
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(kinds); i++) {
+        lie_offered = kinds[i];
+        check_lie(LIE_USED_ID_TOO_LARGE, 0, VST_ERR_BROKEN, true, "beyond the queue");
+        check_lie(LIE_USED_ID_NOT_IN_FLIGHT, 0, VST_ERR_BROKEN, true, "no request in flight");
+        check_lie(LIE_USED_ID_TWICE, 0, VST_ERR_BROKEN, true, "no request in flight");
+        check_lie(LIE_STATUS_NOT_WRITTEN, 0, VST_ERR_MALFORMED, false, NULL);
+        check_lie(LIE_STATUS_UNKNOWN, 0, VST_ERR_MALFORMED, false, NULL);
+        check_lie(LIE_USED_LENGTH_HUGE, 0, VST_OK, false, NULL);
+        check_lie(LIE_SILENCE, 0, VST_ERR_TIMEOUT, true, "not answered in time");
+    }
+    lie_offered = 0;
 }
 
 static void test_buffers_stay_mapped_until_the_device_has_let_go(void **state)
@@ -952,6 +1075,9 @@ int main(void)
         cmocka_unit_test(test_indices_wrap_at_65536_and_no_kick_is_lost),
         cmocka_unit_test(test_kick_lost_when_the_batch_count_wraps_linux_ee7cd898),
         cmocka_unit_test(test_event_index_is_compared_modulo),
+        cmocka_unit_test(test_packed_event_is_compared_over_two_rounds),
+        cmocka_unit_test(test_wrap_toggles_with_the_offset_linux_a7722890),
+        cmocka_unit_test(test_packed_chain_of_the_whole_ring_openvmm_3990),
         cmocka_unit_test(test_one_doorbell_for_a_batch),
         cmocka_unit_test(test_full_ring_says_so_and_recovers),
         cmocka_unit_test(test_flush),
@@ -968,6 +1094,7 @@ int main(void)
         cmocka_unit_test(test_status_unknown),
         cmocka_unit_test(test_used_length_is_not_believed),
         cmocka_unit_test(test_silence_ends_in_a_time_out_after_a_reset_windows_965),
+        cmocka_unit_test(test_lies_in_packed_rings_and_in_order),
         cmocka_unit_test(test_buffers_stay_mapped_until_the_device_has_let_go),
         cmocka_unit_test(test_split_request_ends_when_the_device_dies),
         cmocka_unit_test(test_lost_doorbell_is_rung_again_and_counted),
