@@ -67,10 +67,22 @@
 #define PCI_CAPABILITY_FIRST   0x40u
 #define PCI_CAPABILITY_POINTER 0xfcu /* the two lowest bits are reserved */
 #define PCI_CAPABILITY_ID_PCIE 0x10u
+#define PCI_CAPABILITY_ID_MSIX 0x11u
 #define PCI_EXPRESS_FLAGS      0x02u /* in the PCI Express capability: device/port type in bits 7:4 */
 #define PCI_EXPRESS_ROOT_PORT  0x4u
 #define PCI_EXPRESS_DOWNSTREAM 0x6u
 #define PCI_EXPRESS_FROM_PCI   0x8u /* a PCI to PCI Express bridge */
+
+/* MSI-X capability (7.7.2) */
+#define PCI_MSIX_CAPABILITY_BYTES 12u
+#define PCI_MSIX_CONTROL          0x02u /* 16 bits */
+#define PCI_MSIX_LAST_ENTRY       0x07ffu
+#define PCI_MSIX_FUNCTION_MASK    0x4000u
+#define PCI_MSIX_ENABLE           0x8000u
+#define PCI_MSIX_TABLE            0x04u
+#define PCI_MSIX_PENDING          0x08u
+#define PCI_MSIX_BAR              0x7u /* of table and pending register; the rest is the offset */
+#define PCI_MSIX_ENTRY_MASKED     0x1u /* in the vector control of an entry */
 
 /* Classes whose treatment differs */
 #define PCI_CLASS_BRIDGE  0x06u

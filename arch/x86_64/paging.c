@@ -137,6 +137,43 @@ bool arch_paging_map(uint64_t first, uint64_t bytes, enum arch_mapping mapping)
     return true;
 }
 
+/* Puts a table of smaller pages in place of one large page. */
+static bool split(uint64_t *entry, int level)
+{
+    uint64_t table = alloc_table();
+    uint64_t flags = *entry & ~PTE_ADDRESS & ~PTE_LARGE, first = *entry & PTE_ADDRESS;
+
+    if (table == 0)
+        return false;
+    for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+        ((uint64_t *)(uintptr_t)table)[i] = (first + i * level_bytes(level - 1)) | flags |
+                                            (level - 1 == LEVEL_PAGE ? 0 : PTE_LARGE);
+    *entry = table | PTE_PRESENT | PTE_WRITABLE;
+    return true;
+}
+
+bool arch_paging_guard(uint64_t page)
+{
+    uint64_t table = root;
+
+    for (int level = LEVEL_ROOT; level > LEVEL_PAGE; level--) {
+        uint64_t *entry = entry_of(table, level, page);
+        if (!(*entry & PTE_PRESENT))
+            return true;
+        if (is_leaf(*entry, level) && !split(entry, level))
+            return false;
+        table = *entry;
+    }
+    *entry_of(table, LEVEL_PAGE, page) = 0;
+    arch_cr3_write(root); /* a large page's translation may be kept for any part of it */
+    return true;
+}
+
+uint64_t arch_paging_root(void)
+{
+    return root;
+}
+
 void arch_paging_activate(void)
 {
     if (no_execute)

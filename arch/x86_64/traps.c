@@ -3,8 +3,8 @@
 #include <arch/system.h>
 #include <arch/traps.h>
 
-#define STUB_BYTES  16u
-#define STACK_BYTES 8192u
+#define STUB_BYTES           16u
+#define INTERRUPT_STUB_BYTES 8u
 
 #define VECTOR_NMI           2u
 #define VECTOR_DOUBLE_FAULT  8u
@@ -22,16 +22,9 @@
 #define PIC2_DATA 0xa1
 
 /* What comes while another exception is being handled needs another stack. */
-enum { IST_EXCEPTION = 1, IST_DOUBLE_FAULT = 2, IST_NON_MASKABLE = 3, N_IST = 3 };
-
-struct task_state {
-    uint32_t reserved0;
-    uint32_t rsp[3][2];
-    uint32_t reserved1[2];
-    uint32_t ist[7][2];
-    uint32_t reserved2[2];
-    uint16_t reserved3, io_map_offset;
-} __attribute__((packed));
+enum { IST_EXCEPTION = 1, IST_DOUBLE_FAULT = 2, IST_NON_MASKABLE = 3, IST_INTERRUPT = 4 };
+_Static_assert(IST_INTERRUPT == ARCH_N_TRAP_STACKS, "a stack for each of them");
+_Static_assert(offsetof(struct arch_cpu, self) == 0, "arch_this_cpu reads it at %gs:0");
 
 struct gate {
     uint16_t offset_low, selector, flags_and_ist, offset_middle;
@@ -43,29 +36,32 @@ struct table_pointer {
     uint64_t base;
 } __attribute__((packed));
 
-extern const uint8_t arch_trap_stubs[];
+extern const uint8_t arch_trap_stubs[], arch_interrupt_stubs[];
 void arch_trap(const struct arch_trap_frame *frame);
+void arch_interrupt(unsigned vector);
 
-static uint8_t stacks[N_IST][STACK_BYTES] __attribute__((aligned(16)));
-static struct task_state task;
-static uint64_t gdt[5] = {0, GDT_CODE64, GDT_DATA, 0, 0};
-static struct gate idt[ARCH_N_EXCEPTIONS];
+static struct gate idt[ARCH_N_VECTORS];
 static arch_trap_handler *trap_handler;
+static arch_interrupt_handler *interrupt_handler;
 
-static void load_task_state(void)
+static void load_task_state(struct arch_cpu *cpu)
 {
-    uint64_t base = (uintptr_t)&task;
-    struct table_pointer pointer = {sizeof(gdt) - 1, (uintptr_t)gdt};
+    struct arch_task_state *task = &cpu->task;
+    uint64_t base = (uintptr_t)task;
+    struct table_pointer pointer = {sizeof(cpu->gdt) - 1, (uintptr_t)cpu->gdt};
 
-    for (unsigned i = 0; i < N_IST; i++) {
-        uint64_t top = (uintptr_t)(stacks[i] + STACK_BYTES);
-        task.ist[i][0] = (uint32_t)top;
-        task.ist[i][1] = (uint32_t)(top >> 32);
+    for (unsigned i = 0; i < ARCH_N_TRAP_STACKS; i++) {
+        uint64_t top = (uintptr_t)(cpu->trap_stacks[i] + ARCH_TRAP_STACK_BYTES);
+        task->ist[i][0] = (uint32_t)top;
+        task->ist[i][1] = (uint32_t)(top >> 32);
     }
-    task.io_map_offset = sizeof(task);
-    gdt[3] =
-        (sizeof(task) - 1) | (base & 0xffffff) << 16 | DESCRIPTOR_TASK | (base >> 24 & 0xff) << 56;
-    gdt[4] = base >> 32;
+    task->io_map_offset = sizeof(*task);
+    cpu->gdt[0] = 0;
+    cpu->gdt[1] = GDT_CODE64;
+    cpu->gdt[2] = GDT_DATA;
+    cpu->gdt[3] =
+        (sizeof(*task) - 1) | (base & 0xffffff) << 16 | DESCRIPTOR_TASK | (base >> 24 & 0xff) << 56;
+    cpu->gdt[4] = base >> 32;
     __asm__ __volatile__("lgdt %0" : : "m"(pointer) : "memory");
     __asm__ __volatile__("ltr %w0" : : "r"(SELECTOR_TASK) : "memory");
 }
@@ -79,21 +75,17 @@ static uint16_t ist_of(unsigned vector)
     return IST_EXCEPTION;
 }
 
-static void load_interrupt_table(void)
+static void set_gate(unsigned vector, const uint8_t *code, uint16_t ist)
 {
-    struct table_pointer pointer = {sizeof(idt) - 1, (uintptr_t)idt};
+    uint64_t address = (uintptr_t)code;
 
-    for (unsigned i = 0; i < ARCH_N_EXCEPTIONS; i++) {
-        uint64_t stub = (uintptr_t)(arch_trap_stubs + i * STUB_BYTES);
-        idt[i] = (struct gate){
-            .offset_low = (uint16_t)stub,
-            .selector = SELECTOR_CODE64,
-            .flags_and_ist = (uint16_t)(GATE_PRESENT_DISABLE | ist_of(i)),
-            .offset_middle = (uint16_t)(stub >> 16),
-            .offset_high = (uint32_t)(stub >> 32),
-        };
-    }
-    __asm__ __volatile__("lidt %0" : : "m"(pointer) : "memory");
+    idt[vector] = (struct gate){
+        .offset_low = (uint16_t)address,
+        .selector = SELECTOR_CODE64,
+        .flags_and_ist = (uint16_t)(GATE_PRESENT_DISABLE | ist),
+        .offset_middle = (uint16_t)(address >> 16),
+        .offset_high = (uint32_t)(address >> 32),
+    };
 }
 
 void arch_traps_start(arch_trap_handler *handler)
@@ -101,8 +93,32 @@ void arch_traps_start(arch_trap_handler *handler)
     trap_handler = handler;
     port_write8(PIC1_DATA, 0xff);
     port_write8(PIC2_DATA, 0xff);
-    load_task_state();
-    load_interrupt_table();
+    for (unsigned i = 0; i < ARCH_N_EXCEPTIONS; i++)
+        set_gate(i, arch_trap_stubs + i * STUB_BYTES, ist_of(i));
+    for (unsigned i = ARCH_N_EXCEPTIONS; i < ARCH_N_VECTORS; i++)
+        set_gate(i, arch_interrupt_stubs + (i - ARCH_N_EXCEPTIONS) * INTERRUPT_STUB_BYTES,
+                 IST_INTERRUPT);
+}
+
+void arch_traps_start_cpu(struct arch_cpu *cpu)
+{
+    struct table_pointer pointer = {sizeof(idt) - 1, (uintptr_t)idt};
+
+    cpu->self = cpu;
+    arch_msr_write(ARCH_MSR_GS_BASE, (uintptr_t)cpu);
+    load_task_state(cpu);
+    __asm__ __volatile__("lidt %0" : : "m"(pointer) : "memory");
+    arch_cr4_write(arch_cr4_read() | ARCH_CR4_MACHINE_CHECK);
+}
+
+void arch_interrupts_handle(arch_interrupt_handler *handler)
+{
+    interrupt_handler = handler;
+}
+
+void arch_interrupt(unsigned vector)
+{
+    interrupt_handler(vector);
 }
 
 void arch_trap(const struct arch_trap_frame *frame)

@@ -257,20 +257,35 @@ static void read_fadt(struct acpi_info *info, const struct table_header *table)
     read_dsdt(info, fadt.x_dsdt != 0 ? fadt.x_dsdt : fadt.dsdt);
 }
 
+/* ---------------------------------------------------------------- MADT */
+
+static void read_madt(struct acpi_info *info, const struct table_header *table)
+{
+    acpi_madt_read(&info->cpus, table, table->bytes);
+    if (info->cpus.malformed)
+        log_line(VST_LOG_WARNING,
+                 "acpi: MADT has an entry that makes no sense; the rest is ignored");
+    if (info->cpus.n_left_out > 0)
+        log_printf(VST_LOG_WARNING, "acpi: %u CPUs more than the %u that are used",
+                   info->cpus.n_left_out, ACPI_MAX_CPUS);
+}
+
 /* ---------------------------------------------------------------- root tables */
 
 static void read_table(struct acpi_info *info, uint64_t physical)
 {
     const struct table_header *header = address_space_map_firmware(physical, sizeof(*header));
 
-    if (header == NULL ||
-        (!is_named(header, "MCFG") && !is_named(header, "FACP") && !is_named(header, "SSDT")))
+    if (header == NULL || (!is_named(header, "MCFG") && !is_named(header, "FACP") &&
+                           !is_named(header, "SSDT") && !is_named(header, "APIC")))
         return;
     header = map_table(physical);
     if (header == NULL)
         return;
     if (is_named(header, "MCFG"))
         read_mcfg(info, header);
+    else if (is_named(header, "APIC"))
+        read_madt(info, header);
     else if (is_named(header, "FACP"))
         read_fadt(info, header);
     else
@@ -343,6 +358,7 @@ void acpi_read(struct acpi_info *info, const struct boot_info *boot)
     struct rsdp rsdp;
 
     memset(info, 0, sizeof(*info));
+    info->cpus.has_pic = true;
     if (!find_rsdp(&rsdp, boot)) {
         log_line(VST_LOG_INFO, "acpi: no root pointer found");
         return;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The few things the kernel wants of ACPI (6.4): where PCI configuration space is mapped, the PM
- * timer, how to switch off and how to reset, where virtio-mmio devices stand. No AML is run. Tables are untrusted: checksums,
+ * timer, which CPUs there are, how to switch off and how to reset, where virtio-mmio devices stand.
+ * No AML is run. Tables are untrusted: checksums,
  * lengths and counts are checked, and what is wrong is left out with a line in the log.
  */
 #ifndef VSTOR_KERNEL_ACPI_H
 #define VSTOR_KERNEL_ACPI_H
 
+#include "boot/kernel/acpi_madt.h"
 #include "boot/kernel/boot_info.h"
 #include "boot/kernel/mmio_places.h"
 
@@ -44,6 +46,7 @@ struct acpi_info {
     struct mmio_places virtio_mmio;
     struct acpi_register reset;
     uint8_t reset_value;
+    struct acpi_cpus cpus;
 };
 
 /** Reads all tables that the root pointer leads to; *info is valid, and empty, where there is none.

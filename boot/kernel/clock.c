@@ -32,7 +32,7 @@
 
 static struct {
     uint64_t ticks_per_second, ns_per_tick_32; /**< the latter times 2^32 */
-    uint64_t base_ticks, last_ns;
+    uint64_t base_ticks;
     const char *source;
 } tsc_clock;
 
@@ -209,11 +209,7 @@ uint64_t clock_ns(void)
 {
     unsigned __int128 product =
         (unsigned __int128)(arch_tsc() - tsc_clock.base_ticks) * tsc_clock.ns_per_tick_32;
-    uint64_t ns = (uint64_t)(product >> 32);
-
-    if (ns > tsc_clock.last_ns)
-        tsc_clock.last_ns = ns;
-    return tsc_clock.last_ns;
+    return (uint64_t)(product >> 32);
 }
 
 uint64_t clock_ticks_per_second(void)

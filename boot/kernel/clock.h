@@ -13,7 +13,8 @@
 
 void clock_start(const struct acpi_info *acpi);
 
-/** Nanoseconds since clock_start; 0 before. Never goes back. */
+/** Nanoseconds since clock_start; 0 before. Never goes back on one CPU, as the counter doesn't (Intel
+ * SDM 3B, 17.17); the counters of different CPUs are taken to agree. */
 uint64_t clock_ns(void);
 
 uint64_t clock_ticks_per_second(void);

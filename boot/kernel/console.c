@@ -28,6 +28,8 @@
 
 /* At 115200 baud a full FIFO empties in 1.4 ms; a port read takes about 1 us on a real machine. */
 #define MAX_SEND_POLLS 200000u
+/* Longer than a line of a few hundred bytes takes. */
+#define MAX_LOCK_POLLS 2000000u
 
 static struct {
     bool present;
@@ -36,6 +38,8 @@ static struct {
     unsigned fifo_bytes, room_bytes;
     uint8_t early[FIFO_BYTES]; /**< received before the FIFO was switched on, which would drop it */
     unsigned n_early, n_early_read;
+    uint32_t locked;
+    bool lock_broken;
 } console;
 
 static bool is_present(void)
@@ -93,15 +97,33 @@ static void send_byte(char byte)
     port_write8(DATA, (uint8_t)byte);
 }
 
+/*
+ * One CPU writes at a time. A trap may have stopped the one that does, so nobody waits for ever:
+ * then the lock counts for nothing any more.
+ */
+static bool lock(void)
+{
+    for (uint32_t i = 0; i < MAX_LOCK_POLLS && !console.lock_broken; i++) {
+        if (!__atomic_exchange_n(&console.locked, 1, __ATOMIC_ACQUIRE))
+            return true;
+        arch_pause();
+    }
+    console.lock_broken = true;
+    return false;
+}
+
 void console_write(const char *text, size_t bytes)
 {
     if (!console.present)
         return;
+    bool locked = lock();
     for (size_t i = 0; i < bytes; i++) {
         if (text[i] == '\n')
             send_byte('\r');
         send_byte(text[i]);
     }
+    if (locked)
+        __atomic_store_n(&console.locked, 0, __ATOMIC_RELEASE);
 }
 
 void console_printf(const char *format, ...)

@@ -10,7 +10,7 @@
 
 void console_start(void);
 
-/** Writes the bytes; a line feed becomes carriage return and line feed. Gives up on a port that
+/** Writes the bytes, those of one CPU at a time; a line feed becomes carriage return and line feed. Gives up on a port that
  * takes nothing. */
 void console_write(const char *text, size_t bytes);
 

@@ -19,6 +19,11 @@ void hosted_objects_start(void)
      * overflow writes. */
     thread_block[CANARY_WORD] = (arch_tsc() * 0x9e3779b97f4a7c15ull) << 8;
     thread_block[0] = (uintptr_t)thread_block;
+    hosted_objects_start_cpu();
+}
+
+void hosted_objects_start_cpu(void)
+{
     arch_msr_write(ARCH_MSR_FS_BASE, (uintptr_t)thread_block);
 }
 

@@ -7,4 +7,7 @@
 /** Gives the thread block a place; before any such object is called. */
 void hosted_objects_start(void);
 
+/** The same place for this further CPU: the block is only read. */
+void hosted_objects_start_cpu(void);
+
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "boot/kernel/console.h"
+#include "boot/kernel/cpus.h"
 #include "boot/kernel/log.h"
 #include "boot/kernel/power.h"
 
@@ -21,10 +21,9 @@ void log_line(enum vst_log_level level, const char *text)
     if (level > shown_level)
         return;
     const char *prefix = prefixes[level];
-    fflush(stdout);
-    console_write(prefix, strlen(prefix));
-    console_write(text, strlen(text));
-    console_write("\n", 1);
+    if (this_cpu() == 0) /* stdout is CPU 0's alone */
+        fflush(stdout);
+    console_printf("%s%s\n", prefix, text);
 }
 
 void log_printf(enum vst_log_level level, const char *format, ...)

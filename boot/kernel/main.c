@@ -11,7 +11,9 @@
 #include "boot/kernel/boot_info.h"
 #include "boot/kernel/clock.h"
 #include "boot/kernel/console.h"
+#include "boot/kernel/cpus.h"
 #include "boot/kernel/hosted_objects.h"
+#include "boot/kernel/interrupts.h"
 #include "boot/kernel/log.h"
 #include "boot/kernel/memory.h"
 #include "boot/kernel/options.h"
@@ -23,6 +25,7 @@
 
 #define MAX_PCI_FUNCTIONS 1024u
 #define STDOUT_BYTES      4096u
+#define JOIN_NS           1000000000ull
 
 static struct boot_info boot;
 static struct acpi_info acpi;
@@ -55,11 +58,19 @@ static void start_memory(void)
                (unsigned long long)(memory_free_bytes() >> 10));
 }
 
+static void start_cpus(void)
+{
+    interrupts_start(&acpi);
+    cpus_start(&acpi, options.n_cpus);
+    if (options.log_level >= VST_LOG_DEBUG)
+        cpus_check();
+}
+
 static void start_machine(uint32_t loader, uint32_t info_physical)
 {
     hosted_objects_start();
     start_console();
-    arch_traps_start(trap_dump);
+    cpus_start_boot_cpu(trap_dump);
     if (!boot_info_read(&boot, loader, info_physical))
         panic("started by %s, which makes no sense here", boot.protocol);
     options_take(&options, boot.command_line);
@@ -74,6 +85,7 @@ static void start_machine(uint32_t loader, uint32_t info_physical)
     clock_start(&acpi);
     log_printf(VST_LOG_INFO, "clock: %llu Hz by %s", (unsigned long long)clock_ticks_per_second(),
                clock_source());
+    start_cpus();
 }
 
 static void start_pci(void)
@@ -172,6 +184,18 @@ static void reboot(void *ctx)
     power_reboot();
 }
 
+static bool run_on(void *ctx, unsigned cpu, void (*function)(void *argument), void *argument)
+{
+    (void)ctx;
+    return cpu_run(cpu, function, argument);
+}
+
+static bool join(void *ctx, unsigned cpu)
+{
+    (void)ctx;
+    return cpu_wait(cpu, JOIN_NS);
+}
+
 static int run_shell(void)
 {
     const struct shell_host host = {
@@ -184,6 +208,9 @@ static int run_shell(void)
         .ticks_per_second = clock_ticks_per_second(),
         .interactive = options.interactive,
         .reboot = reboot,
+        .n_cpus = n_cpus(),
+        .run_on = run_on,
+        .join = join,
     };
 
     if (boot.command_line_cut) {

@@ -6,12 +6,15 @@
 #include "boot/kernel/memory.h"
 
 #define LOW_MEMORY_END 0x100000ull /* firmware's data and the boot loader's; never given out */
+#define LOW_RAM_FIRST  0x10000ull  /* below it some firmware keeps data without saying so */
+#define LOW_RAM_END    0xa0000ull
 #define BELOW_4G_END   0x100000000ull
 #define MAX_HEAP_BYTES 0x40000000ull
 
 static struct range_set ram, free_pages;
 static struct range heap;
 static uint64_t heap_used_end;
+static uint64_t low_page;
 
 static uint64_t range_end(const struct boot_range *range)
 {
@@ -60,11 +63,29 @@ static bool remove_used(const struct boot_info *info)
     return complete;
 }
 
+static uint64_t find_low_page(const struct boot_info *info)
+{
+    static struct range_set low;
+
+    low = ram;
+    bool complete =
+        range_set_remove(&low, 0, LOW_RAM_FIRST) && range_set_remove(&low, LOW_RAM_END, UINT64_MAX);
+    for (size_t i = 0; i < info->n_modules; i++)
+        complete &= remove_range(&low, info->modules[i].first, range_end(&info->modules[i]));
+    return complete && low.n_ranges > 0 ? low.ranges[0].first : 0;
+}
+
+uint64_t memory_low_page(void)
+{
+    return low_page;
+}
+
 bool memory_start(const struct boot_info *info)
 {
     if (!add_ram(info) || !remove_reserved(info))
         return false;
     free_pages = ram;
+    low_page = find_low_page(info);
     return remove_used(info) && free_pages.n_ranges > 0;
 }
 

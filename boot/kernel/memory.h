@@ -26,6 +26,10 @@ const struct range_set *memory_ram(void);
 uint64_t memory_alloc(uint64_t bytes, uint64_t align_bytes);
 void memory_free(uint64_t physical, uint64_t bytes);
 
+/** A page of RAM below 640 KiB that belongs to nobody, for starting CPUs; always the same. 0 if there
+ * is none. Pages below 1 MiB are never given out otherwise. */
+uint64_t memory_low_page(void);
+
 /** One page for a page table. */
 uint64_t memory_alloc_page(void);
 

@@ -9,6 +9,7 @@
 #define PREFIX         "vstor."
 #define NS_PER_MS      1000000ull
 #define MAX_TIMEOUT_MS 3600000u
+#define MAX_CPUS       64u
 
 static bool parse_number(const char *text, unsigned long max, unsigned long *number)
 {
@@ -103,6 +104,16 @@ static bool set_timeout(struct options *options, const char *value)
     return true;
 }
 
+static bool set_cpus(struct options *options, const char *value)
+{
+    unsigned long number;
+
+    if (!parse_number(value, MAX_CPUS, &number) || number == 0)
+        return false;
+    options->n_cpus = (unsigned)number;
+    return true;
+}
+
 static bool set_pci(struct options *options, const char *value)
 {
     if (strcmp(value, "reassign") != 0)
@@ -154,6 +165,7 @@ static const struct {
     {"queue_size", set_queue_size},
     {"segments", set_segments},
     {"timeout", set_timeout},
+    {"cpus", set_cpus},
     {"pci", set_pci},
     {"transport", set_transport},
     {"notify", set_notify},

@@ -8,6 +8,7 @@
  *   vstor.ring=split|packed              split: no packed rings; packed: where offered (usual)
  *   vstor.queue_size=N vstor.segments=N  rings and requests smaller than usual
  *   vstor.timeout=MS                     for one command
+ *   vstor.cpus=N                         use that many CPUs at most, 1 to 64
  *   vstor.pci=reassign                   place every BAR anew, whatever firmware did
  *   vstor.transport=auto|legacy|pci-cfg  by which way PCI devices are driven (vstor/virtio.h)
  *   vstor.notify=mmio|pio                which doorbell, where a device has one of each kind
@@ -22,6 +23,7 @@
 struct options {
     enum vst_log_level log_level;
     struct vst_virtio_blk_config blk;
+    unsigned n_cpus; /**< 0: all */
     bool pci_reassign;
     bool interactive;
 };

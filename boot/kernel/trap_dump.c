@@ -4,6 +4,8 @@
 #include <arch/system.h>
 
 #include "boot/kernel/console.h"
+#include "boot/kernel/cpu.h"
+#include "boot/kernel/cpus.h"
 #include "boot/kernel/power.h"
 #include "boot/kernel/trap_dump.h"
 
@@ -23,6 +25,11 @@ enum {
 
 typedef unsigned long long word;
 
+static bool is_stack_guard(uint64_t address)
+{
+    return address - cpu_here()->stack_guard < ARCH_PAGE_BYTES;
+}
+
 static void print_page_fault(uint64_t error_code)
 {
     uint64_t address = arch_cr2_read();
@@ -37,7 +44,7 @@ static void print_page_fault(uint64_t error_code)
                    error_code & FAULT_USER ? " (user mode)" : "");
     if (address < ARCH_PAGE_BYTES)
         console_printf("  (a null pointer, most likely)\n");
-    if (address >= (uintptr_t)image_stack_guard && address < (uintptr_t)image_stack_bottom)
+    if (is_stack_guard(address))
         console_printf("  (the stack has overflowed)\n");
 }
 
@@ -60,9 +67,8 @@ static void print_registers(const struct arch_trap_frame *f)
 /* Where the interrupted stack can be read from: after an overflow, from its lowest byte on. */
 static uint64_t stack_first(const struct arch_trap_frame *frame)
 {
-    uint64_t guard = (uintptr_t)image_stack_guard, bottom = (uintptr_t)image_stack_bottom;
-
-    return frame->rsp >= guard && frame->rsp < bottom ? bottom : frame->rsp & ~7ull;
+    return is_stack_guard(frame->rsp) ? cpu_here()->stack_guard + ARCH_PAGE_BYTES
+                                      : frame->rsp & ~7ull;
 }
 
 /* The n-th word of the interrupted stack; false where that can't be read. */
@@ -127,17 +133,20 @@ static void print_returns(const struct arch_trap_frame *frame)
 
 void trap_dump(const struct arch_trap_frame *frame)
 {
-    static bool dumping;
+    static uint32_t dumping; /* 1 + the number of the CPU that does */
+    uint32_t nobody = 0, me = this_cpu() + 1;
 
-    if (dumping) {
+    if (!__atomic_compare_exchange_n(&dumping, &nobody, me, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST)) {
+        while (nobody != me) /* the other CPU's dump ends the machine */
+            arch_halt();
         console_printf("\nvstor: a second exception while the first was shown: %s at %llx\n",
                        arch_exception_name(frame->vector), (word)frame->rip);
         power_exit(POWER_STATUS_FAILURE);
     }
-    dumping = true;
-    console_printf("\nvstor: %s (exception %llu, error code 0x%llx) at %llx\n",
+    console_printf("\nvstor: %s (exception %llu, error code 0x%llx) at %llx on CPU %u\n",
                    arch_exception_name(frame->vector), (word)frame->vector, (word)frame->error_code,
-                   (word)frame->rip);
+                   (word)frame->rip, this_cpu());
     if (frame->vector == ARCH_EXCEPTION_PAGE_FAULT)
         print_page_fault(frame->error_code);
     print_registers(frame);

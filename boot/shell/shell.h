@@ -28,6 +28,17 @@ struct shell_host {
     bool interactive;
     /** Starts the machine again and does not return; NULL where there is no way. */
     void (*reboot)(void *ctx);
+    /** CPUs that work can be given to, this one, number 0, included; 0 counts as 1. */
+    unsigned n_cpus;
+    /**
+     * Has function(argument) run on CPU `cpu` (1 to n_cpus - 1), which must be idle; false if it is
+     * not. The function may submit and poll requests of queues that are its own, but neither print
+     * nor allocate: newlib is not reentrant here. NULL where there is one CPU for good.
+     */
+    bool (*run_on)(void *ctx, unsigned cpu, void (*function)(void *argument), void *argument);
+    /** Waits for that function, at most one second. True if it has returned; what it wrote is then
+     * seen here. NULL like run_on. */
+    bool (*join)(void *ctx, unsigned cpu);
 };
 
 /** Exit status that shell_run returns when no `exit` was run: the caller goes on with

@@ -105,6 +105,70 @@ void vst_pci_enable(const struct vst_platform *platform, const struct vst_pci_fu
 /** Stops decoding and bus mastering of the function itself. */
 void vst_pci_disable(const struct vst_platform *platform, const struct vst_pci_function *function);
 
+/**
+ * Allows (or forbids) the function its INTx line. Only for a function with an interrupt_pin, and not while its MSI-X is
+ * enabled. (PCIe 4, 7.5.1.1.3)
+ */
+void vst_pci_intx_enable(const struct vst_platform *platform, const struct vst_pci_function *function, bool enable);
+
+/** Where the MSI-X structures of a function lie, checked: both wholly inside assigned memory BARs, apart from each
+ * other. (PCIe 4, 7.7.2) */
+struct vst_pci_msix_structures {
+    uint8_t capability_offset;
+    uint8_t table_bar, pending_bar; /**< 0 to 5 */
+    uint16_t n_entries;             /**< 1 to 2048 */
+    uint32_t table_offset_bytes, pending_offset_bytes;
+};
+
+/**
+ * Reads and checks the MSI-X capability. VST_ERR_NOT_FOUND if there is none, VST_ERR_MALFORMED if it makes no sense,
+ * VST_ERR_UNSUPPORTED if its BARs have no address.
+ */
+enum vst_status vst_pci_msix_parse(const struct vst_platform *platform, const struct vst_pci_function *function,
+                                   struct vst_pci_msix_structures *structures) VST_MUST_USE;
+
+/**
+ * MSI-X of one function. Order of calls: open, set and unmask for each entry that is wanted, enable; the last two in
+ * either order. Owned by the caller, who looks at `structures.n_entries` only. One CPU at a time; interrupts may come
+ * meanwhile. None of the functions blocks.
+ *
+ * Each of them returns VST_ERR_BROKEN if the device did not take what was written (read back). Then another way must
+ * be gone: fewer vectors, INTx, polling.
+ */
+struct vst_pci_msix {
+    const struct vst_platform *platform;
+    struct vst_pci_address address;
+    struct vst_pci_msix_structures structures;
+    void *table;
+    bool enabled;
+};
+
+/**
+ * Parses, maps the table and masks all entries; MSI-X is disabled afterwards. Memory must be decoded
+ * (vst_pci_enable). Errors: those of vst_pci_msix_parse, and VST_ERR_NO_MEMORY if the table can't be mapped.
+ */
+enum vst_status vst_pci_msix_open(const struct vst_platform *platform, const struct vst_pci_function *function,
+                                  struct vst_pci_msix *msix) VST_MUST_USE;
+
+/**
+ * Tells what an entry writes to where when it interrupts. It is masked while it changes and keeps its mask
+ * afterwards: after open, unmask follows. VST_ERR_INVALID for an entry that there is not or an address not a multiple
+ * of 4.
+ */
+enum vst_status vst_pci_msix_set(struct vst_pci_msix *msix, unsigned entry, uint64_t address,
+                                 uint32_t data) VST_MUST_USE;
+
+/** A masked entry remembers one interrupt and sends it when it is unmasked. VST_ERR_INVALID as above. */
+enum vst_status vst_pci_msix_mask(struct vst_pci_msix *msix, unsigned entry) VST_MUST_USE;
+enum vst_status vst_pci_msix_unmask(struct vst_pci_msix *msix, unsigned entry) VST_MUST_USE;
+
+/**
+ * Switches MSI-X of the function on or off; it uses no INTx while it is on. Entries keep what they have. Off is also
+ * what ends the use: call it before the device goes to somebody else. Note that legacy virtio moves its configuration
+ * by four bytes while MSI-X is on (VIRTIO 1.2, 4.1.4.10).
+ */
+enum vst_status vst_pci_msix_enable(struct vst_pci_msix *msix, bool enable) VST_MUST_USE;
+
 /** "0000:00:05.0" into at least 13 bytes of text; returns text. */
 char *vst_pci_address_text(struct vst_pci_address address, char text[13]);
 

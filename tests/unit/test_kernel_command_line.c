@@ -81,14 +81,15 @@ static void too_long_a_line_is_marked(void **state)
 
 static void options_leave_the_line(void **state)
 {
-    char line[] =
-        "vstor.log=debug lsblk; vstor.features=-EVENT_IDX,-RING_PACKED sum vda;vstor.queue_size=16";
+    char line[] = "vstor.log=debug lsblk; vstor.features=-EVENT_IDX,-RING_PACKED sum "
+                  "vda;vstor.queue_size=16 vstor.cpus=4";
     struct options options;
 
     (void)state;
     n_warnings = 0;
     options_take(&options, line);
-    assert_string_equal(line, " lsblk;  sum vda;");
+    assert_string_equal(line, " lsblk;  sum vda; ");
+    assert_int_equal(options.n_cpus, 4);
     assert_int_equal(options.log_level, VST_LOG_DEBUG);
     assert_true(options.blk.refused_features == (1ull << 29 | 1ull << 34));
     assert_int_equal(options.blk.queue_size, 16);
@@ -109,6 +110,8 @@ static void nonsense_is_named_and_left_out(void **state)
         "vstor.features=EVENT_IDX",
         "vstor.features=-EVENT_IDX,-NO",
         "vstor.features=-,-",
+        "vstor.cpus=0",
+        "vstor.cpus=65",
         "vstor.pci=no",
         "vstor.interactive=2",
     };

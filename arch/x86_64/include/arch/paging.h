@@ -3,7 +3,10 @@
  * arch/paging.h (x86_64): the one address space of the kernel, everything at its physical address.
  *
  * Order of calls: arch_paging_start, arch_paging_map for memory and image, arch_paging_activate;
- * arch_paging_map for devices at any time after. For one CPU.
+ * arch_paging_map for devices at any time after. Only one CPU changes the tables; the others use
+ * them. They see what is mapped later without being told: a processor never keeps the translation
+ * of a page that is not present (Intel SDM 3A, 4.10.2.1 and 4.10.3.1). Taking away is another
+ * matter, hence arch_paging_guard's rule.
  */
 #ifndef VSTOR_ARCH_PAGING_H
 #define VSTOR_ARCH_PAGING_H
@@ -34,8 +37,15 @@ bool arch_paging_start(uint64_t (*alloc_page)(void)) VST_MUST_USE;
  */
 bool arch_paging_map(uint64_t first, uint64_t bytes, enum arch_mapping mapping) VST_MUST_USE;
 
-/** Switches to the address space. Code, stack and tables must have been mapped. */
+/** Takes one page out, so that every access to it faults. Only while no other CPU runs on these
+ * tables. False if a table was needed and is not to be had. */
+bool arch_paging_guard(uint64_t page) VST_MUST_USE;
+
+/** Switches this CPU to the address space. Code, stack and tables must have been mapped. */
 void arch_paging_activate(void);
+
+/** Physical address of the topmost table. */
+uint64_t arch_paging_root(void);
 
 /** True if the address can be read now. */
 bool arch_paging_is_mapped(uint64_t address);

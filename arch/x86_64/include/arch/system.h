@@ -5,11 +5,16 @@
 
 #include <vstor/types.h>
 
-#define ARCH_MSR_PAT     0x277u
-#define ARCH_MSR_EFER    0xc0000080u
-#define ARCH_MSR_FS_BASE 0xc0000100u
+#define ARCH_MSR_APIC_BASE 0x01bu
+#define ARCH_MSR_PAT       0x277u
+#define ARCH_MSR_EFER      0xc0000080u
+#define ARCH_MSR_FS_BASE   0xc0000100u
+#define ARCH_MSR_GS_BASE   0xc0000101u
 
+#define ARCH_EFER_LONG_MODE  (1u << 8)
 #define ARCH_EFER_NO_EXECUTE (1u << 11)
+
+#define ARCH_CR4_MACHINE_CHECK (1u << 6)
 
 struct arch_cpuid {
     uint32_t eax, ebx, ecx, edx;
@@ -83,6 +88,23 @@ static inline uint64_t arch_cr4_read(void)
     return value;
 }
 
+static inline void arch_cr4_write(uint64_t value)
+{
+    __asm__ __volatile__("mov %0, %%cr4" : : "r"(value) : "memory");
+}
+
+static inline void arch_interrupts_enable(void)
+{
+    __asm__ __volatile__("sti" : : : "memory");
+}
+
+/** sti takes effect behind the instruction that follows it: an interrupt that waits already ends the
+ * hlt, it can't come before it. (Intel SDM 2B, STI) */
+static inline void arch_interrupts_enable_and_halt(void)
+{
+    __asm__ __volatile__("sti; hlt" : : : "memory");
+}
+
 static inline void arch_interrupts_disable(void)
 {
     __asm__ __volatile__("cli" : : : "memory");
@@ -92,6 +114,20 @@ static inline void arch_interrupts_disable(void)
 static inline void arch_halt(void)
 {
     __asm__ __volatile__("hlt" : : : "memory");
+}
+
+/** Disables interrupts and tells whether they were enabled. */
+static inline bool arch_interrupts_save(void)
+{
+    uint64_t flags;
+    __asm__ __volatile__("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+    return flags & (1u << 9);
+}
+
+static inline void arch_interrupts_restore(bool enabled)
+{
+    if (enabled)
+        arch_interrupts_enable();
 }
 
 #endif
