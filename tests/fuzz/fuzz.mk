@@ -14,6 +14,8 @@ FUZZ_OBJS    := $(call fuzz_object,$(LIB_SRCS) $(FUZZ_FAKES))
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(FUZZ_B)/fuzz_%)
 
 $(FUZZ_B)/obj/drivers/%.o: FUZZ_CFLAGS += $(FUZZ_LOADS)
+# The fuzzer of boot/ has that code inside, for there a physical address is a pointer.
+$(FUZZ_B)/obj/tests/fuzz/fuzz_boot.o: FUZZ_CFLAGS += -Iarch/$(ARCH)/include -Wno-undef
 $(FUZZ_B)/obj/%.o: %.c
 	$(SAY) FUZZCC $<
 	$(Q)mkdir -p $(@D)

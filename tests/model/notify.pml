@@ -114,7 +114,7 @@ inline arm(side, at_event, at_flags, pos)
 /* Awake: needs no telling, and may say so. With split event index there is nothing to say. */
 inline disarm(side, at_flags)
 {
-#ifndef SPLIT_EVENT
+#if !defined(SPLIT_EVENT) && !defined(NO_DISARM)
     if
     :: STORE(side, at_flags, TELL_NEVER)
     :: skip
@@ -173,47 +173,50 @@ halted:     interrupt -> interrupt = false
     od
 }
 
+/* Answers one request, or more at once, and tells the driver if it wants to know. */
+inline complete()
+{
+    old = used;
+    do
+    :: pending > 0 ->
+#ifdef PACKED
+        SHOW_COMPLETION(used);
+#endif
+        used = (used + 1) % LAP; pending--;
+        if
+        :: break
+        :: pending > 0
+        fi
+    od;
+#ifndef PACKED
+    STORE(DEVICE, USED_IDX, used);
+#endif
+    FENCE(DEVICE, 3);
+    load_event(event, IRQ_EVENT, flags, IRQ_FLAGS);
+    if
+    :: TOLD(event, flags, used, old) -> STORE(DEVICE, INTERRUPT, 0)
+    :: else
+    fi;
+    event = 0; flags = 0; old = 0
+}
+
 proctype device()
 {
     byte taken, used, pending, old, event, flags;
 
     do
     :: HAS_WORK(taken) && pending < N -> taken = (taken + 1) % LAP; pending++
-    :: pending > 0 -> /* completes one, or all at once */
-        old = used;
-complete:
-        do
-        :: pending > 0 ->
-#ifdef PACKED
-            SHOW_COMPLETION(used);
-#endif
-            used = (used + 1) % LAP; pending--;
-            if
-            :: break
-            :: skip
-            fi
-        :: pending == 0 -> break
-        od;
-#ifndef PACKED
-        STORE(DEVICE, USED_IDX, used);
-#endif
-        FENCE(DEVICE, 3);
-        load_event(event, IRQ_EVENT, flags, IRQ_FLAGS);
-        if
-        :: TOLD(event, flags, used, old) -> STORE(DEVICE, INTERRUPT, 0)
-        :: else
-        fi;
-        event = 0; flags = 0; old = 0
+    :: pending > 0 -> complete()
     :: !HAS_WORK(taken) -> /* nothing to take: ask for the doorbell, recheck, sleep */
         arm(DEVICE, KICK_EVENT, KICK_FLAGS, taken);
         FENCE(DEVICE, 4);
         if
         :: HAS_WORK(taken)
         :: else ->
-asleep:     if
-            :: doorbell -> doorbell = false
-            :: pending > 0 /* an answer comes in: the device looks up from its sleep for that alone */
-            fi
+asleep:     do /* answers go out, but nobody looks for work before the doorbell */
+            :: doorbell -> doorbell = false; break
+            :: pending > 0 -> complete()
+            od
         fi;
         disarm(DEVICE, KICK_FLAGS)
     od
@@ -222,7 +225,8 @@ asleep:     if
 /*
  * Nobody moves any more. That happens only with the driver halted and the device asleep, each
  * waiting for the other: a kick or an interrupt was lost, for the driver halts only with requests
- * in flight. Besides, at any time: asleep with work visible means that a doorbell is on its way.
+ * in flight. Since the driver may halt at any time, every lost kick leads there; spin reports it
+ * as an invalid end state.
  */
 init
 {
