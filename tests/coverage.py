@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 ROOMS = ("drivers/", "pci/", "block/", "arch/common/")
-LISTED = ("drivers/virtio", "drivers/virtq", "pci/")
+GOALS = ("drivers/", "pci/")
 GOAL_LINES, GOAL_BRANCHES = 95, 90
 
 
@@ -49,19 +49,22 @@ def main(build):
     subprocess.run(["gcovr", "--root", ".", "--object-directory", str(build), *filters, "--json", str(report),
                     "--html-details", str(build / "html/index.html"), str(build)], check=True)
     files = sorted(json.loads(report.read_text())["files"], key=lambda item: item["file"])
-    goal = [0, 0, 0, 0]
+    sums = {room: [0, 0, 0, 0] for room in GOALS}
     for item in files:
         n = counts(item)
         print(line_of(item["file"], n))
-        if item["file"].startswith(LISTED):
-            goal = [a + b for a, b in zip(goal, n)]
-    print(line_of("drivers/virtio*, virtq*, pci/", goal))
+        for room in GOALS:
+            if item["file"].startswith(room):
+                sums[room] = [a + b for a, b in zip(sums[room], n)]
+    for room, n in sums.items():
+        print(line_of(f"all of {room}", n))
     print("Missed there:")
     for item in files:
-        if item["file"].startswith(LISTED):
-            print(*missed(item, pathlib.Path(item["file"]).read_text().splitlines()), sep="\n", end="\n")
+        if item["file"].startswith(GOALS):
+            for text in missed(item, pathlib.Path(item["file"]).read_text().splitlines()):
+                print(text)
     print(f"HTML: {build}/html/index.html")
-    if percent(goal[0], goal[1]) < GOAL_LINES or percent(goal[2], goal[3]) < GOAL_BRANCHES:
+    if any(percent(n[0], n[1]) < GOAL_LINES or percent(n[2], n[3]) < GOAL_BRANCHES for n in sums.values()):
         print(f"Below the goal of {GOAL_LINES} % of lines and {GOAL_BRANCHES} % of branches.", file=sys.stderr)
         return 1
     return 0
