@@ -312,6 +312,38 @@ static void test_queue_that_does_not_take_its_size_or_its_vector(void **state)
     tear_down(f);
 }
 
+static unsigned n_cut_offs;
+
+static uint32_t read_zeros(void *ctx, struct vst_pci_address address, uint16_t offset,
+                           uint8_t width_bytes)
+{
+    (void)ctx;
+    (void)address;
+    (void)offset;
+    (void)width_bytes;
+    return 0;
+}
+
+static void note_command(void *ctx, struct vst_pci_address address, uint16_t offset,
+                         uint8_t width_bytes, uint32_t value)
+{
+    (void)ctx;
+    (void)address;
+    n_cut_offs += offset == 4 && width_bytes == 2 && (value & 7) == 0;
+}
+
+/** A device that lies about its command register is cut off all the same. */
+static void test_cut_off_although_bus_mastering_reads_as_off(void **state)
+{
+    WITH(f);
+    f->fake.platform.pci_config_read = read_zeros;
+    f->fake.platform.pci_config_write = note_command;
+    n_cut_offs = 0;
+    vst_pci_disable(&f->fake.platform, &f->blk.function);
+    assert_int_equal(n_cut_offs, 1);
+    tear_down(f);
+}
+
 /* ------------------------------------------------------------------ doorbells */
 
 static uint64_t last_write;
@@ -447,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_operations_that_attach_does_not_need),
         cmocka_unit_test(test_queue_reset_and_vectors),
         cmocka_unit_test(test_queue_that_does_not_take_its_size_or_its_vector),
+        cmocka_unit_test(test_cut_off_although_bus_mastering_reads_as_off),
         cmocka_unit_test(test_doorbells_of_every_kind),
         cmocka_unit_test(test_serial_ends_without_blanks_and_unprintables),
         cmocka_unit_test(test_no_answer_to_get_id),
