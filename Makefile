@@ -163,6 +163,7 @@ check-layers: ## fail on an include that points up or sideways
 	$(Q)$(PYTHON) tests/check_layers.py
 
 include tests/tests.mk
+include tests/fuzz/fuzz.mk
 
 .PHONY: clean
 clean: ## remove everything built

@@ -6,8 +6,10 @@ DEPS_BUILD := gcc:compiler binutils:linker xz-utils:unpacks-newlib newlib-source
 DEPS_RUN   := qemu-system-x86:the-machine qemu-utils:disk-images qemu-block-extra:iSCSI-disks python3:test-programs
 DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python3-pytest-timeout:tests-end \
               python3-numpy:checks-of-disk-contents libcmocka-dev:unit-tests clang:second-compiler \
-              ovmf:UEFI-firmware valgrind:counts-instructions grub-common:boot-media grub-pc-bin:BIOS-boot grub-efi-amd64-bin:UEFI-boot \
-              xorriso:boot-media mtools:FAT-images dosfstools:FAT-images gdisk:GPT-images
+              ovmf:UEFI-firmware grub-common:boot-media grub-pc-bin:BIOS-boot grub-efi-amd64-bin:UEFI-boot \
+              xorriso:boot-media mtools:FAT-images dosfstools:FAT-images gdisk:GPT-images \
+              libclang-rt-14-dev:fuzzers-and-sanitizers-of-clang spin:model-checker \
+              gcovr:coverage-report valgrind:counts-instructions
 DEPS       := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 
 .PHONY: deps

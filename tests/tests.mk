@@ -39,7 +39,7 @@ check: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## the f
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## every test
+test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit model fuzz-smoke | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test
@@ -60,3 +60,16 @@ $(HOST_B)/bench-ring: $(wildcard tests/bench/ring/*.[ch]) $(LIB) | deps
 .PHONY: bench-ring
 bench-ring: $(HOST_B)/bench-ring ## instructions and cycles per request of the ring alone, without QEMU
 	$(Q)$(PYTHON) -B tests/bench/bench_ring.py $< $(ARGS)
+
+.PHONY: model
+model: | deps ## check the notification protocol exhaustively with spin, with its fences and without
+	$(Q)sh tests/model/check.sh build/model
+
+# Unit tests alone, built by gcc with --coverage; what is not covered of drivers/ and pci/ is listed.
+COVERAGE_B := build/coverage
+.PHONY: coverage
+coverage: | deps ## what the unit tests cover: a summary, a list of what they miss, and HTML under build/
+	$(Q)find $(COVERAGE_B) -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)$(MAKE) --no-print-directory unit CC=gcc HOST_B=$(COVERAGE_B) SANITIZE='-O0 --coverage -fprofile-abs-path' \
+	  >$(COVERAGE_B).log 2>&1 || { tail -n 20 $(COVERAGE_B).log >&2; exit 1; }
+	$(Q)$(PYTHON) -B tests/coverage.py $(COVERAGE_B)
