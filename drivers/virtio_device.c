@@ -115,6 +115,9 @@ enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t want
                 device->name);
         return VST_ERR_TIMEOUT;
     }
+    /* Only now may it use memory: before the reset it could have gone on with rings of old. */
+    if (device->transport->allow_dma != NULL)
+        device->transport->allow_dma(device);
     /* Step 2: we have noticed the device. Step 3: we know how to drive it. */
     add_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
     add_status(device, VIRTIO_STATUS_DRIVER);

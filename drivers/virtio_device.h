@@ -97,6 +97,8 @@ struct virtio_transport {
                          uint32_t value);
     /** VIRTIO_DOORBELL_CALL: writes `value`, as wide as the doorbell is. NULL without such. */
     void (*ring)(const struct virtio_doorbell *doorbell, uint32_t value);
+    /** Lets the device use memory, which it could not until now. NULL where it always can. */
+    void (*allow_dma)(struct virtio_device *device);
     /**
      * Makes sure that the device reaches no memory any more, whether it co-operates or not. NULL
      * where nothing can do that.

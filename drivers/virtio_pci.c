@@ -191,6 +191,11 @@ static void pci_ring(const struct virtio_doorbell *doorbell, uint32_t value)
                               doorbell_bytes(doorbell->device), value);
 }
 
+static void pci_allow_dma(struct virtio_device *device)
+{
+    vst_pci_bus_master_enable(device->platform, &pci_of(device)->function);
+}
+
 static void pci_cut_off(struct virtio_device *device)
 {
     vst_pci_disable(device->platform, &pci_of(device)->function);
@@ -203,7 +208,7 @@ static void pci_cut_off(struct virtio_device *device)
     .queue_resetting = pci_queue_resetting, .set_config_vector = pci_set_config_vector,            \
     .interrupt_status = pci_interrupt_status, .config_generation = pci_config_generation,          \
     .config_read = pci_config_read, .config_write = pci_config_write, .ring = pci_ring,            \
-    .cut_off = pci_cut_off
+    .allow_dma = pci_allow_dma, .cut_off = pci_cut_off
 
 /* Registers know how they are reached; to the user it is worth a name. */
 static const struct virtio_transport pci_transport = {.name = "virtio-pci", PCI_OPERATIONS};

@@ -160,6 +160,11 @@ static void legacy_config_write(struct virtio_device *device, uint32_t offset, u
     put(device, base + offset, width_bytes, value);
 }
 
+static void legacy_allow_dma(struct virtio_device *device)
+{
+    vst_pci_bus_master_enable(device->platform, &legacy_of(device)->function);
+}
+
 static void legacy_cut_off(struct virtio_device *device)
 {
     vst_pci_disable(device->platform, &legacy_of(device)->function);
@@ -178,6 +183,7 @@ static const struct virtio_transport legacy_transport = {
     .config_generation = vst_virtio_config_sum,
     .config_read = legacy_config_read,
     .config_write = legacy_config_write,
+    .allow_dma = legacy_allow_dma,
     .cut_off = legacy_cut_off,
 };
 

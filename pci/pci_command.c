@@ -29,10 +29,10 @@ uint16_t vst_pci_decoding_off(const struct vst_platform *platform, struct vst_pc
 
 /* Sixteen bits wide: the status register beside it is cleared by writing ones. */
 static void change_command(const struct vst_platform *platform, struct vst_pci_address address,
-                           uint16_t set)
+                           uint16_t clear, uint16_t set)
 {
     uint16_t command = pci_read16(platform, address, PCI_COMMAND);
-    uint16_t changed = (uint16_t)(command | set);
+    uint16_t changed = (uint16_t)((command & ~clear) | set);
 
     if (changed != command)
         pci_write16(platform, address, PCI_COMMAND, changed);
@@ -43,15 +43,21 @@ void vst_pci_enable(const struct vst_platform *platform, const struct vst_pci_fu
 {
     int32_t above = function->parent;
 
-    change_command(
-        platform, function->address,
-        (uint16_t)(vst_pci_decodable(function) | PCI_COMMAND_BUS_MASTER | PCI_COMMAND_INTX_OFF));
+    change_command(platform, function->address, PCI_COMMAND_BUS_MASTER,
+                   (uint16_t)(vst_pci_decodable(function) | PCI_COMMAND_INTX_OFF));
     while (above >= 0) {
         const struct vst_pci_function *bridge = &functions[above];
-        change_command(platform, bridge->address, PCI_COMMAND_DECODING | PCI_COMMAND_BUS_MASTER);
+        change_command(platform, bridge->address, 0,
+                       PCI_COMMAND_DECODING | PCI_COMMAND_BUS_MASTER);
         /* A bridge stands before what is behind it; anything else would be a loop. */
         above = bridge->parent < above ? bridge->parent : -1;
     }
+}
+
+void vst_pci_bus_master_enable(const struct vst_platform *platform,
+                               const struct vst_pci_function *function)
+{
+    change_command(platform, function->address, 0, PCI_COMMAND_BUS_MASTER);
 }
 
 void vst_pci_disable(const struct vst_platform *platform, const struct vst_pci_function *function)

@@ -95,12 +95,17 @@ enum vst_status vst_pci_assign(const struct vst_pci_host *host, struct vst_pci_f
                                bool all) VST_MUST_USE;
 
 /**
- * Lets the function decode memory and ports, and master the bus; also each bridge above it. INTx is switched off until
- * a driver asks for it. Ports (or memory) are left out if the function has such BARs and none of them has an address.
+ * Lets the function decode memory and ports, and each bridge above it pass that on and master the bus. The function's own
+ * bus mastering is switched off: firmware may have left the device running, and it shall reach no memory before its
+ * driver has reset it (the drivers of this library do that, then call vst_pci_bus_master_enable). INTx is switched off
+ * until a driver asks for it. Ports (or memory) are left out if the function has such BARs and none of them has an address.
  * `functions` is the array of the scan, `function` an element or a copy of one. (PCIe 4, 7.5.1.1.3)
  */
 void vst_pci_enable(const struct vst_platform *platform, const struct vst_pci_function *functions,
                     const struct vst_pci_function *function);
+
+/** Lets the function read and write memory. */
+void vst_pci_bus_master_enable(const struct vst_platform *platform, const struct vst_pci_function *function);
 
 /** Stops decoding and bus mastering of the function itself. */
 void vst_pci_disable(const struct vst_platform *platform, const struct vst_pci_function *function);

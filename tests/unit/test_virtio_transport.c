@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "drivers/virtio_blk.h"
+#include "drivers/virtq_hot.h"
 #include "tests/unit/fake_machine.h"
 #include "tests/unit/fake_virtio_blk.h"
 
@@ -257,9 +258,11 @@ static void test_queue_reset_and_vectors(void **state)
     struct virtio_pci_device pci;
     WITH(f);
 
-    assert_int_equal(vst_virtio_pci_open(&pci, &f->fake.platform, &f->blk.function), VST_OK);
+    const struct vst_virtio_pci_choice choice = {0};
+    assert_int_equal(vst_virtio_pci_open(&pci, &f->fake.platform, &f->blk.function, &choice), VST_OK);
     memset(&common, 0, sizeof(common));
-    pci.common = &common;
+    pci.common = (struct virtio_registers){
+        .kind = VIRTIO_REGISTERS_MMIO, .bytes = sizeof(common), .mapped = (uint8_t *)&common};
     const struct virtio_transport *transport = pci.base.transport;
     assert_false(transport->queue_resetting(&pci.base, 3));
     transport->queue_reset(&pci.base, 3);
@@ -360,10 +363,10 @@ static void note_port(void *ctx, uint16_t offset, uint8_t width_bytes, uint32_t 
     last_write = 0x2000 | (uint64_t)offset << 16 | (uint64_t)width_bytes << 8 | value;
 }
 
-static void note_call(struct virtio_device *device, uint16_t queue, uint32_t value)
+static void note_call(const struct virtio_doorbell *doorbell, uint32_t value)
 {
-    (void)device;
-    last_write = 0x3000 | (uint64_t)queue << 16 | value;
+    (void)doorbell;
+    last_write = 0x3000 | value;
 }
 
 static void test_doorbells_of_every_kind(void **state)
@@ -375,7 +378,7 @@ static void test_doorbells_of_every_kind(void **state)
                                         [VIRTIO_DOORBELL_MMIO32] = 0x1403,
                                         [VIRTIO_DOORBELL_PORT16] = 0x2203,
                                         [VIRTIO_DOORBELL_PORT32] = 0x2403,
-                                        [VIRTIO_DOORBELL_CALL] = 0x33003};
+                                        [VIRTIO_DOORBELL_CALL] = 0x3003};
     struct virtio_device device = {.transport = &transport};
     uint32_t reg;
     struct virtq vq = {.index = 3, .doorbell = {.port = 0x80, .mmio = &reg, .device = &device}};
