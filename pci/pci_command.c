@@ -72,6 +72,6 @@ void vst_pci_disable(const struct vst_platform *platform, const struct vst_pci_f
 void vst_pci_intx_enable(const struct vst_platform *platform,
                          const struct vst_pci_function *function, bool enable)
 {
-    change_command(platform, function->address, enable ? 0 : PCI_COMMAND_INTX_OFF,
-                   enable ? PCI_COMMAND_INTX_OFF : 0);
+    change_command(platform, function->address, enable ? PCI_COMMAND_INTX_OFF : 0,
+                   enable ? 0 : PCI_COMMAND_INTX_OFF);
 }
