@@ -286,12 +286,15 @@ static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_q
     bool fits = fits_one_command(request, limits, &bytes);
     if (bytes != request->n_sectors << VST_SECTOR_SHIFT)
         return VST_ERR_INVALID;
+    if (queue->split.first != NULL)
+        return VST_ERR_FULL;
     return fits ? queue->driver->submit(queue, request) : submit_split(queue, request);
 }
 
 enum vst_status vst_block_submit(struct vst_block_queue *queue, struct vst_block_request *request)
 {
-    if (VST_LIKELY(is_plain(&queue->plain, request)))
+    /* While a split request waits for room, what comes after it waits as well: it would starve. */
+    if (VST_LIKELY(is_plain(&queue->plain, request) && queue->split.first == NULL))
         return queue->driver->submit(queue, request);
     return submit_other(queue, request);
 }

@@ -78,12 +78,17 @@ struct vst_block_device *vst_block_find(const struct vst_block_registry *registr
 {
     static const char by_serial[] = "serial=";
 
+    struct vst_block_device *found = NULL;
+
     for (struct vst_block_device *device = registry->first; device != NULL; device = device->next) {
         if (text_equal(name, device->name) || text_equal(name, device->path))
             return device;
-        if (starts_with(name, by_serial) && name[sizeof(by_serial) - 1] != '\0' &&
-            text_equal(name + sizeof(by_serial) - 1, device->serial))
-            return device;
+        if (!starts_with(name, by_serial) || name[sizeof(by_serial) - 1] == '\0' ||
+            !text_equal(name + sizeof(by_serial) - 1, device->serial))
+            continue;
+        if (found != NULL) /* a device chooses its own serial: two of a name are nobody */
+            return NULL;
+        found = device;
     }
-    return NULL;
+    return found;
 }

@@ -5,6 +5,7 @@
 #define DEFAULT_QUEUE_SIZE   128u
 #define MIN_QUEUE_SIZE       4u /* asked for less: a chain has three descriptors at least */
 #define DEFAULT_MAX_SEGMENTS 30u
+#define MOST_SEGMENTS        4094u /* a table of 64 KiB; and a slot's shape has 14 bits for them */
 #define DEFAULT_TIMEOUT_NS   30000000000ull
 #define MAX_WATCH_NS         1000000000ull
 #define ATTACH_TIMEOUT_NS    2000000000ull
@@ -98,8 +99,9 @@ enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_l
      * status. */
     if (queue_size < 3)
         return malformed(blk, "queue size", queue_size);
-    limits->max_segments = min_u32(read->seg_max == 0 ? 1 : read->seg_max,
-                                   min_u32(blk->config.max_segments, queue_size - 2u));
+    limits->max_segments =
+        min_u32(read->seg_max == 0 ? 1 : read->seg_max,
+                min_u32(min_u32(blk->config.max_segments, MOST_SEGMENTS), queue_size - 2u));
     limits->max_segment_bytes =
         read->size_max == 0 ? MAX_COMMAND_BYTES : min_u32(read->size_max, MAX_COMMAND_BYTES);
     if (limits->max_segment_bytes < VST_SECTOR_BYTES ||
@@ -269,7 +271,12 @@ static enum vst_status start(struct blk_device *blk)
         vst_virtio_negotiate(device, IMPLEMENTED_FEATURES & ~blk->config.refused_features);
     if (status != VST_OK)
         return status;
-    /* Step 7: configuration, then the queue. */
+    /* Step 7: configuration, then the queue. 5.2.4: a disk without a capacity is none. */
+    if (device->config_bytes < VIRTIO_BLK_CONFIG_MIN_BYTES) {
+        vst_log(device->platform, VST_LOG_ERROR, "%s: no configuration that holds a capacity",
+                device->name);
+        return VST_ERR_MALFORMED;
+    }
     status = vst_virtio_config_snapshot(device, read_config, &read);
     if (status == VST_OK)
         status = choose_queue_size(blk, &queue_size);

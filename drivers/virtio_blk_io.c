@@ -328,6 +328,10 @@ take_uncommon(struct blk_queue *q, uint16_t id, struct vst_block_request *reques
 static void blk_watch(struct blk_queue *q);
 
 /**
+ * The used length is not looked at: whether all was transferred is told by the status byte, which
+ * we have poisoned (5.2.6), and there are devices that report lengths too short. (2.7.8.2 bounds
+ * what may be assumed from a length, and nothing is.)
+ *
  * Takes at most `max` chains back; returns how many requests that ended. `packed` is a constant
  * wherever this is called.
  */
@@ -402,6 +406,9 @@ static size_t blk_poll(struct vst_block_queue *queue, struct vst_block_request *
 
     if (VST_UNLIKELY(vq->broken))
         return poll_nothing(q);
+    /* So that "put" and "in flight" are one: a used id can't name a chain never shown. */
+    if (VST_UNLIKELY(vq->n_put != vq->n_published))
+        blk_kick(queue);
     if (VST_UNLIKELY(vq->in_order)) {
         n_done = take_used_in_order(q, max, done);
     } else if (vq->packed) {
@@ -468,6 +475,12 @@ static __attribute__((noinline, cold)) void watch_interval_over(struct blk_queue
         virtq_ring_doorbell(vq);
     }
     q->n_used_at_watch = vq->n_used;
+    /* 2.1.2: a device that wants to be reset answers nothing any more. */
+    if ((q->blk->virtio.transport->status(&q->blk->virtio) & VIRTIO_STATUS_NEEDS_RESET) != 0) {
+        vst_virtq_break(vq, "the device asks to be reset");
+        vst_virtio_blk_fail(q->blk, vq->broken_why, VST_ERR_BROKEN);
+        return;
+    }
     q->unanswered_at_watch = vq->n_published != vq->n_used;
     if (any_expired(q)) {
         q->base.stats.timeouts++;

@@ -69,6 +69,7 @@ static bool reset_and_wait(struct virtio_device *device)
     const struct vst_platform *platform = device->platform;
     uint64_t start = platform->time_ns(platform->ctx);
 
+    device->status = 0;
     device->transport->set_status(device, 0);
     while (device->transport->status(device) != 0) {
         if (platform->time_ns(platform->ctx) - start > VIRTIO_RESET_TIMEOUT_NS)
@@ -80,8 +81,10 @@ static bool reset_and_wait(struct virtio_device *device)
 
 static void add_status(struct virtio_device *device, uint8_t bit)
 {
-    /* 2.1.1: the driver must not clear a bit of the status, so what was set is written again. */
-    device->transport->set_status(device, (uint8_t)(device->transport->status(device) | bit));
+    /* 2.1.1: the driver must not clear a bit of the status, so what was set is written again. What
+     * was set, not what the device says of it. */
+    device->status |= bit;
+    device->transport->set_status(device, device->status);
 }
 
 /* 2.2.3, 6.3: the legacy interface has bits 0 to 31; what there is called ANY_LAYOUT says nothing

@@ -224,6 +224,23 @@ struct structure_list {
     size_t n;
 };
 
+/**
+ * 4.1.4: only what is needed of a structure is used and mapped, whatever length the device claims.
+ * The doorbells of a thousand queues with a page each are the most that anybody rings.
+ */
+static uint32_t needed_bytes(const struct vst_virtio_pci_structure *s)
+{
+    static const uint32_t most[] = {
+        [VIRTIO_PCI_CAP_COMMON_CFG] = sizeof(struct virtio_pci_common_cfg),
+        [VIRTIO_PCI_CAP_NOTIFY_CFG] = 1024 * 4096,
+        [VIRTIO_PCI_CAP_ISR_CFG] = 1,
+        [VIRTIO_PCI_CAP_DEVICE_CFG] = 4096,
+    };
+    uint32_t limit = s->type < VST_ARRAY_LENGTH(most) ? most[s->type] : 0;
+
+    return s->length_bytes < limit ? s->length_bytes : limit;
+}
+
 static bool map_structure(struct virtio_pci_device *pci, const struct vst_virtio_pci_structure *s,
                           struct virtio_registers *registers)
 {
@@ -231,7 +248,7 @@ static bool map_structure(struct virtio_pci_device *pci, const struct vst_virtio
     uint64_t physical = pci->function.bars[s->bar].address + s->offset_bytes;
 
     registers->kind = VIRTIO_REGISTERS_MMIO;
-    registers->mapped = platform->mmio_map(platform->ctx, physical, s->length_bytes);
+    registers->mapped = platform->mmio_map(platform->ctx, physical, registers->bytes);
     if (registers->mapped == NULL)
         vst_log(platform, VST_LOG_WARNING, "%s: cannot reach the %s structure at %lx",
                 pci->base.name, vst_virtio_pci_structure_name(s->type), (unsigned long)physical);
@@ -264,7 +281,7 @@ static bool reach_by(struct virtio_pci_device *pci, enum way way,
 {
     bool ports = s->sound && pci->function.bars[s->bar].kind == VST_PCI_BAR_IO;
 
-    *registers = (struct virtio_registers){.bytes = s->length_bytes};
+    *registers = (struct virtio_registers){.bytes = needed_bytes(s)};
     switch (way) {
     case BY_MEMORY:
         return s->usable && !ports && map_structure(pci, s, registers);

@@ -84,6 +84,7 @@
 #define VIRTIO_BLK_ID_BYTES 20u
 
 /* 5.2.4 Offsets in the configuration of the block device */
+#define VIRTIO_BLK_CONFIG_MIN_BYTES  8u  /* the capacity; all else stands behind features */
 #define VIRTIO_BLK_CONFIG_CAPACITY   0u  /* le64, 512-byte sectors */
 #define VIRTIO_BLK_CONFIG_SIZE_MAX   8u  /* le32, bytes */
 #define VIRTIO_BLK_CONFIG_SEG_MAX    12u /* le32 */

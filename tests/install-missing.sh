@@ -24,7 +24,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 log=$(mktemp)
 # shellcheck disable=SC2086
-if ! { $sudo apt-get update && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y --no-install-recommends $missing; } \
+if ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } \
     >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "Could not install:$missing. All of apt's output is in $log." >&2

@@ -31,6 +31,8 @@ static void set_loader_name(struct boot_info *info, uint64_t physical, size_t ma
 
     if (physical == 0 || physical >= ARCH_EARLY_MAP_BYTES)
         return;
+    if (room > ARCH_EARLY_MAP_BYTES - physical)
+        room = (size_t)(ARCH_EARLY_MAP_BYTES - physical);
     strncpy(info->loader_name, (const char *)(uintptr_t)physical,
             max_bytes < room ? max_bytes : room);
 }

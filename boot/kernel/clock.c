@@ -207,9 +207,14 @@ void clock_start(const struct acpi_info *acpi)
 
 uint64_t clock_ns(void)
 {
-    unsigned __int128 product =
-        (unsigned __int128)(arch_tsc() - tsc_clock.base_ticks) * tsc_clock.ns_per_tick_32;
-    return (uint64_t)(product >> 32);
+    uint64_t ticks = arch_tsc();
+
+    /* A counter set back (migration, a hostile hypervisor) must not become the far future. */
+    if (ticks < tsc_clock.base_ticks)
+        return 0;
+    return (uint64_t)((unsigned __int128)(ticks - tsc_clock.base_ticks) *
+                          tsc_clock.ns_per_tick_32 >>
+                      32);
 }
 
 uint64_t clock_ticks_per_second(void)

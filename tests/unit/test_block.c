@@ -395,6 +395,9 @@ static void test_find_and_unregister(void **state)
     assert_ptr_equal(vst_block_find(&registry, "pci-0000:00:04.0"), &a);
     assert_ptr_equal(vst_block_find(&registry, "serial=two"), &c);
     assert_null(vst_block_find(&registry, "serial="));
+    memcpy(b.serial, "two", 4);
+    assert_null(vst_block_find(&registry, "serial=two")); /* which of the two? */
+    b.serial[0] = '\0';
     vst_block_unregister(&registry, &b);
     vst_block_unregister(&registry, &a);
     assert_ptr_equal(registry.first, &c);
