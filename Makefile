@@ -14,6 +14,13 @@ PYTHON  := /usr/bin/python3
 Q       := $(if $(V),,@)
 SAY      = $(if $(V),@:,@printf '  %-8s %s\n')
 
+ifneq ($(words $(CURDIR)),1)
+$(error make cannot work in a folder whose path has blanks: $(CURDIR))
+endif
+ifeq ($(wildcard linker/kernel-$(ARCH).ld),)
+$(error there is no such machine: ARCH=$(ARCH); there is $(patsubst linker/kernel-%.ld,%,$(wildcard linker/kernel-*.ld)))
+endif
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := all
@@ -60,12 +67,21 @@ cflags_for = $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS),$(if $(filter boo
 .PHONY: all
 all: $(LIB) $(KERNEL) $(KERNEL_PVH) $(B)/compile_commands.json ## build every artefact of ARCH
 
-$(B)/obj/%.o: %.c
+# What is built depends on how: a changed compiler, flag or list of sources builds anew what it concerns.
+.PHONY: FORCE
+FORCE:
+remember = @mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' >$@
+$(B)/how-built: FORCE
+	$(call remember,$(CC) $(LIB_CFLAGS) $(KERNEL_CFLAGS) $(NO_VECTORS) $(LIB_SRCS) $(KERNEL_SRCS))
+$(HOST_B)/how-built: FORCE
+	$(call remember,$(CC) $(HOST_CFLAGS) $(LIB_SRCS) $(SHELL_SRCS) $(UNIT_FAKES))
+
+$(B)/obj/%.o: %.c $(B)/how-built
 	$(SAY) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(call cflags_for,$<) -c -o $@ $<
 
-$(B)/obj/%.o: %.S
+$(B)/obj/%.o: %.S $(B)/how-built
 	$(SAY) AS $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(INCLUDES) $(BARE) -g -MMD -MP -c -o $@ $<
@@ -73,9 +89,9 @@ $(B)/obj/%.o: %.S
 # Programs see newlib's headers and BearSSL's, so these come first.
 $(KERNEL_OBJS): | $(NEWLIB) $(B)/bearssl/bearssl.h
 
-$(LIB): $(LIB_OBJS)
+$(LIB): $(LIB_OBJS) $(B)/how-built
 	$(SAY) AR $@
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
 # ---------------------------------------------------------------- the kernel
 LINKER_SCRIPT := linker/kernel-$(ARCH).ld
@@ -106,7 +122,7 @@ NEWLIB_OPTIONS := --disable-multilib --disable-nls --disable-newlib-supplied-sys
                   --enable-newlib-io-long-long
 NEWLIB_JOBS = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
 
-$(NEWLIB): | deps
+$(NEWLIB): | deps-build
 	@printf '  %-8s %s\n' NEWLIB '$@ (once; takes a minute)'
 	$(Q)rm -rf $(@D) && mkdir -p $(@D)/source $(@D)/build
 	$(Q)tar -xf $$(ls /usr/src/newlib/newlib-*.tar.xz | tail -n 1) -C $(@D)/source --strip-components=1
@@ -119,7 +135,7 @@ $(NEWLIB): | deps
 	$(Q)rm -rf $(@D)/source $(@D)/build $(@D)/installed
 
 # /usr/include holds more than BearSSL, so the kernel sees a folder with BearSSL alone.
-$(B)/bearssl/bearssl.h: | deps
+$(B)/bearssl/bearssl.h: | deps-build
 	$(Q)mkdir -p $(@D)
 	$(Q)for h in /usr/include/bearssl/bearssl*.h; do ln -sf $$h $(@D)/; done
 	$(Q)test -e $@
@@ -136,7 +152,7 @@ $(B)/compile_commands.json: Makefile $(PROGRAM_SRCS)
 include tests/deps.mk
 
 # ---------------------------------------------------------------- tests
-$(HOST_B)/obj/%.o: %.c
+$(HOST_B)/obj/%.o: %.c $(HOST_B)/how-built
 	$(SAY) HOSTCC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) -c -o $@ $<

@@ -2,8 +2,8 @@
 # What the build and the tests need from Debian, and why. `make deps` installs what is missing.
 
 DEPS_BUILD := gcc:compiler binutils:linker xz-utils:unpacks-newlib newlib-source:C-library-of-the-kernel \
-              libbearssl-dev:SHA-256-of-the-shell
-DEPS_RUN   := qemu-system-x86:the-machine qemu-utils:disk-images qemu-block-extra:iSCSI-disks python3:test-programs
+              libbearssl-dev:SHA-256-of-the-shell python3:checks-of-images-and-tests
+DEPS_RUN   := qemu-system-x86:the-machine qemu-utils:disk-images qemu-block-extra:iSCSI-disks
 DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python3-pytest-timeout:tests-end \
               python3-numpy:checks-of-disk-contents libcmocka-dev:unit-tests clang:second-compiler \
               ovmf:UEFI-firmware grub-common:boot-media grub-pc-bin:BIOS-boot grub-efi-amd64-bin:UEFI-boot \
@@ -12,6 +12,10 @@ DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python
               gcovr:coverage-report valgrind:counts-instructions
 DEPS       := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 
-.PHONY: deps
+.PHONY: deps deps-build
 deps: ## install what is missing, through apt
 	$(Q)sh tests/install-missing.sh $(DEPS)
+
+# Who only builds need not have the tests' packages.
+deps-build:
+	$(Q)sh tests/install-missing.sh $(DEPS_BUILD)

@@ -140,7 +140,9 @@ def own_disk(options):
     path = pathlib.Path(options.disk).resolve()
     if not path.exists():
         sys.exit(f"{path}: there is no such image")
-    image_format = options.format or ("qcow2" if path.suffix == ".qcow2" else "raw")
+    with path.open("rb") as image:
+        is_qcow2 = image.read(4) == b"QFI\xfb"
+    image_format = options.format or ("qcow2" if is_qcow2 else "raw")
     print(f"vda is {path} ({image_format}). " + ("WRITES GO TO THE IMAGE." if options.write else
           "Writes go to a snapshot and are lost at the end; WRITE=1 keeps them."))
     return Disk(path, format=image_format, writable=options.write, serial="DISK")
