@@ -338,7 +338,7 @@ static void blk_watch(struct blk_queue *q);
 static inline __attribute__((always_inline)) size_t
 take_used(struct blk_queue *q, bool packed, size_t max, struct vst_block_request **done)
 {
-    struct virtq_reader reader = virtq_read_begin(&q->vq);
+    struct virtq_reader reader = virtq_read_begin(&q->vq, packed);
     size_t n_done = 0;
 
     for (; max > 0; max--) {
@@ -358,12 +358,12 @@ take_used(struct blk_queue *q, bool packed, size_t max, struct vst_block_request
             done[n_done++] = request;
             continue;
         }
-        virtq_read_end(&reader, &q->vq);
+        virtq_read_end(&reader, packed, &q->vq);
         if (take_uncommon(q, (uint16_t)id, request, answer))
             done[n_done++] = request;
-        reader = virtq_read_begin(&q->vq);
+        reader = virtq_read_begin(&q->vq, packed);
     }
-    virtq_read_end(&reader, &q->vq);
+    virtq_read_end(&reader, packed, &q->vq);
     return n_done;
 }
 

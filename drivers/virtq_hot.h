@@ -31,13 +31,14 @@ static inline void virtq_put_packed(struct virtq *vq, const struct virtq_slot *s
                                     uint32_t n_entries)
 {
     struct virtq_packed_desc *desc = &vq->ring[vq->avail_off_wrap & 0x7fffu];
-    bool wrap = (vq->avail_off_wrap & 0x8000u) != 0;
+    /* 2.8.1: AVAIL is the wrap counter, USED its inverse. */
+    uint32_t wrap = vq->avail_off_wrap & 0x8000u;
 
     drv_le64_put(&desc->addr, (uintptr_t)slot->shared + vq->table_bus_delta);
     drv_le32_put(&desc->len, n_entries * (uint32_t)sizeof(struct virtq_desc));
     drv_le16_put(&desc->id.drv, id);
-    drv_le16_publish(&desc->flags.drv, (uint16_t)(VIRTQ_DESC_F_INDIRECT |
-                                                  (wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED)));
+    drv_le16_publish(&desc->flags.drv,
+                     (uint16_t)(VIRTQ_DESC_F_INDIRECT | wrap >> 8 | (wrap ^ 0x8000u)));
     vq->avail_off_wrap = virtq_off_wrap_add(vq->avail_off_wrap, 1, vq->size);
 }
 
@@ -170,36 +171,60 @@ static inline uint32_t virtq_n_used_split(struct virtq *vq)
  * private memory can't change in the compiler's eyes, so that they stay in registers.
  */
 struct virtq_reader {
-    const struct virtq_used_elem *used_ring;
-    const struct virtq_packed_desc *packed_ring;
     struct virtq_slot *slots;
     uint16_t *free_ids;
     uint32_t n_used, n_free;
-    uint16_t mask, size, off_wrap;
+    uint16_t size;
+    /* split */
+    const struct virtq_used_elem *used_ring;
+    uint16_t mask;
+    /* packed: the next used descriptor, and what its two bits are once it is used */
+    const struct virtq_packed_desc *at, *ring_end;
+    uint16_t used_bits;
     bool indirect;
 };
 
-static inline struct virtq_reader virtq_read_begin(const struct virtq *vq)
+#define VIRTQ_USED_BITS (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
+
+static inline struct virtq_reader virtq_read_begin(const struct virtq *vq, bool packed)
 {
-    return (struct virtq_reader){
-        .used_ring = vq->packed ? NULL : vq->used->ring,
-        .packed_ring = vq->ring,
+    struct virtq_reader reader = {
         .slots = vq->slots,
         .free_ids = vq->free_ids,
         .n_used = vq->n_used,
         .n_free = vq->n_free,
-        .mask = vq->mask,
         .size = vq->size,
-        .off_wrap = vq->used_off_wrap,
-        .indirect = vq->indirect,
     };
+
+    if (packed) {
+        reader.at = &vq->ring[vq->used_off_wrap & 0x7fffu];
+        reader.ring_end = vq->ring + vq->size;
+        reader.used_bits = (vq->used_off_wrap & 0x8000u) != 0 ? VIRTQ_USED_BITS : 0;
+        reader.indirect = vq->indirect;
+    } else {
+        reader.used_ring = vq->used->ring;
+        reader.mask = vq->mask;
+    }
+    return reader;
 }
 
-static inline void virtq_read_end(const struct virtq_reader *reader, struct virtq *vq)
+static inline void virtq_read_end(const struct virtq_reader *reader, bool packed, struct virtq *vq)
 {
     vq->n_used = reader->n_used;
     vq->n_free = reader->n_free;
-    vq->used_off_wrap = reader->off_wrap;
+    if (packed) /* back into the one word */
+        vq->used_off_wrap =
+            (uint16_t)((uint16_t)(reader->at - vq->ring) | (reader->used_bits & 0x8000u));
+}
+
+/** Past a chain of n descriptors: round the end the other wrap counter holds. (2.8.1) */
+static inline void virtq_read_advance(struct virtq_reader *reader, uint32_t n)
+{
+    reader->at += n;
+    if (reader->at >= reader->ring_end) {
+        reader->at -= reader->size;
+        reader->used_bits ^= VIRTQ_USED_BITS;
+    }
 }
 
 /** What virtq_read_next stores as the id where there is nothing more to take. */
@@ -215,20 +240,18 @@ static inline struct virtq_slot *virtq_read_next(struct virtq_reader *reader, bo
                                                  uint32_t *id)
 {
     if (packed) {
-        const struct virtq_packed_desc *desc = &reader->packed_ring[reader->off_wrap & 0x7fffu];
         *id = VIRTQ_NOTHING;
-        if (!virtq_packed_is_used(desc, reader->off_wrap))
+        if ((dev_le16_observe(&reader->at->flags.dev) & VIRTQ_USED_BITS) != reader->used_bits)
             return NULL;
-        *id = dev_le16_get(&desc->id.dev);
+        *id = dev_le16_get(&reader->at->id.dev); /* only after the flags (DPDK 4b058fdd) */
     } else {
         *id = dev_le32_get(&reader->used_ring[reader->n_used & reader->mask].id);
     }
     if (VST_UNLIKELY(*id >= reader->size || reader->slots[*id].token == NULL))
         return NULL;
     struct virtq_slot *slot = &reader->slots[*id];
-    if (packed) /* past the whole chain, whose length is our own knowledge */
-        reader->off_wrap = virtq_off_wrap_add(
-            reader->off_wrap, reader->indirect ? 1 : slot->n_pieces + 2u, reader->size);
+    if (packed) /* the chain's length is our own knowledge */
+        virtq_read_advance(reader, VST_LIKELY(reader->indirect) ? 1 : slot->n_pieces + 2u);
     reader->n_used++;
     return slot;
 }
