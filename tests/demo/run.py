@@ -86,20 +86,19 @@ class Screen:
         self.show("")
 
 
-def talk(machine):
+def talk(machine, screen):
     """Connects the terminal with the serial line until the guest ends or Ctrl-A X is typed."""
     keyboard = sys.stdin.fileno()
     before = termios.tcgetattr(keyboard)
     try:
-        tty.setraw(keyboard)
+        # Before the prompt appears, and without throwing away what was typed ahead.
+        tty.setraw(keyboard, termios.TCSADRAIN)
+        screen.release()
         escaped = False
         while True:
             ready, _, _ = select.select([keyboard, machine.serial], [], [])
             if machine.serial in ready:
-                try:
-                    data = machine.serial.recv(65536)
-                except ConnectionResetError:
-                    data = b""
+                data = os.read(machine.serial, 65536)
                 if not data:
                     return
                 os.write(sys.stdout.fileno(), data)
@@ -114,7 +113,7 @@ def talk(machine):
                     machine.send(data)
     finally:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
-        print()
+        print(flush=True)
 
 
 def unescape(typed, escaped):
@@ -184,8 +183,7 @@ def main():
         if terminal:
             print(HELP, flush=True)
             machine.on_output = None
-            screen.release()
-            talk(machine)
+            talk(machine, screen)
     return 0 if status == 0 and agreed else 1
 
 

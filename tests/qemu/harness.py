@@ -5,12 +5,13 @@
     with Machine(disks=[Disk(path)]) as machine:                        # or at the prompt
         print(machine.command("lsblk").text)
 
-Serial line and QMP come over socket pairs that QEMU inherits, so nothing is left in the file system and nothing waits
-for a port. Every wait has a deadline; leaving the `with` block kills the machine whatever happened.
+Serial line and QMP come over pipes and a socket pair that QEMU inherits, so nothing is left in the file system and
+nothing waits for a port. Every wait has a deadline; leaving the `with` block kills the machine whatever happened.
 """
 import codecs
 import collections
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
@@ -136,7 +137,8 @@ class Machine:
     """See the head of this file. The arguments are those of QEMU, in the words of the tests."""
 
     def __init__(self, append="", *, disks=(), machine="q35", memory_mib=128, kernel=None, cpu=None,
-                 bridges=(), extra=(), smp="1,maxcpus=2", boot=None, debug_exit=True, reboot=False):
+                 bridges=(), objects=(), extra=(), smp="1,maxcpus=2", boot=None, debug_exit=True, reboot=False,
+                 pipe_bytes=1 << 20):
         # maxcpus=2: with one CPU for good, TCG leaves out the fences of a correct driver (platform-notes.md).
         self.append = append
         self.boot = boot  # arguments that start the kernel some other way than -kernel
@@ -153,11 +155,14 @@ class Machine:
             if not pathlib.Path(kernel).exists():
                 raise MachineError(f"{kernel} is not built; run `make` first")
             self.arguments += ["-kernel", str(kernel), "-append", append]
+        for described in objects:
+            self.arguments += ["-object", described]
         for bridge in bridges:
             self.arguments += ["-device", bridge]
         for number, disk in enumerate(disks):
             self.arguments += disk.arguments(number)
         self.arguments += [str(word) for word in extra]
+        self.pipe_bytes = pipe_bytes  # of serial output that may wait for being read
         self.process = None
         self.on_output = None  # called with each piece of the transcript as it comes
         self.transcript = ""
@@ -177,16 +182,19 @@ class Machine:
         self.kill()
 
     def start(self):
-        self.serial, serial_of_qemu = socket.socketpair()
+        input_of_qemu, self.keyboard = os.pipe()
+        self.serial, output_of_qemu = os.pipe()
+        # QEMU sends byte by byte; in a socket's buffer each would cost a kilobyte, in a pipe's one byte.
+        fcntl.fcntl(self.serial, fcntl.F_SETPIPE_SZ, self.pipe_bytes)
         self.monitor, monitor_of_qemu = socket.socketpair()
         self.stderr = tempfile.TemporaryFile()
-        plumbing = ["-chardev", f"socket,id=serial,fd={serial_of_qemu.fileno()}", "-serial", "chardev:serial",
+        plumbing = ["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
                     "-chardev", f"socket,id=monitor,fd={monitor_of_qemu.fileno()}", "-mon", "monitor,mode=control"]
-        with serial_of_qemu, monitor_of_qemu:
-            self.process = subprocess.Popen(self.arguments + plumbing, stdin=subprocess.DEVNULL, stdout=self.stderr,
-                                            stderr=self.stderr,
-                                            pass_fds=[serial_of_qemu.fileno(), monitor_of_qemu.fileno()])
-        self.serial.setblocking(False)
+        self.process = subprocess.Popen(self.arguments + plumbing, stdin=input_of_qemu, stdout=output_of_qemu,
+                                        stderr=self.stderr, pass_fds=[monitor_of_qemu.fileno()])
+        monitor_of_qemu.close()
+        os.close(input_of_qemu)
+        os.close(output_of_qemu)
         return self
 
     def kill(self):
@@ -194,8 +202,10 @@ class Machine:
             self.process.kill()
             self.process.wait()
             self._complaint = self.qemu_output()
-            for end in (self.serial, self.monitor, self.stderr):
-                end.close()
+            os.close(self.keyboard)
+            os.close(self.serial)
+            self.monitor.close()
+            self.stderr.close()
             self.process = None
 
     # ------------------------------------------------------------ serial line
@@ -205,10 +215,7 @@ class Machine:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([self.serial], [], [], left)[0]:
             raise MachineError(f"no answer in time\n{self.describe()}")
-        try:
-            data = self.serial.recv(65536)
-        except ConnectionResetError:
-            data = b""
+        data = os.read(self.serial, 65536)
         text = self._decoder.decode(data)
         self.transcript += text
         if self.on_output and text:
@@ -246,9 +253,8 @@ class Machine:
     def send(self, text):
         """Types on the serial line."""
         data = text.encode() if isinstance(text, str) else text
-        self.serial.setblocking(True)
-        self.serial.sendall(data)
-        self.serial.setblocking(False)
+        while data:
+            data = data[os.write(self.keyboard, data):]
 
     def command(self, line, deadline_s=DEADLINE_S):
         """Types a command at the prompt (which must have been awaited) and returns its output up to the next prompt."""

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Whatever the device offers or we refuse, the bytes are the same; what was negotiated is asked from the device."""
 import dataclasses
+import pathlib
+import subprocess
+import tempfile
+import time
 
 import pytest
 
@@ -95,6 +99,50 @@ def test_variant(prompt, writable, name):
     stats = machine.command("lsblk json=1").one("lsblk")["stats"][0]
     assert (stats["errors"], stats["timeouts"]) == (0, 0), stats
     assert stats["rescues"] == 0, f"a doorbell was lost: {stats}"
+
+
+def test_device_in_a_thread_of_its_own(prompt, writable):
+    """With an iothread the device works beside the guest's CPU; order and barriers between both hold."""
+    disk = writable(properties={"iothread": "io0"})
+    machine = prompt(disks=[disk], objects=["iothread,id=io0"])
+    exercise(machine, disk)
+    assert machine.command("lsblk json=1").one("lsblk")["stats"][0]["rescues"] == 0
+
+
+@pytest.fixture
+def storage_daemon(tmp_path):
+    """QEMU's storage daemon, exporting a private 16 MiB disk by vhost-user: a device model of its own (libvhost-user).
+    Yields its socket and the image."""
+    path = images.copy_of(images.image("random-16m.raw"), tmp_path)
+    with tempfile.TemporaryDirectory(prefix="vstor-") as folder:
+        socket_path, ready = f"{folder}/socket", f"{folder}/ready"
+        daemon = subprocess.Popen(
+            ["qemu-storage-daemon", "--blockdev", f"driver=file,node-name=file0,filename={path}",
+             "--blockdev", "driver=raw,node-name=disk0,file=file0", "--export",
+             f"type=vhost-user-blk,id=export0,node-name=disk0,writable=on,addr.type=unix,addr.path={socket_path}",
+             "--pidfile", ready])
+        deadline = time.monotonic() + 30
+        while not pathlib.Path(ready).exists():  # written once all exports listen
+            assert daemon.poll() is None and time.monotonic() < deadline, "qemu-storage-daemon did not start"
+            time.sleep(0.01)
+        yield socket_path, path
+        daemon.kill()
+        daemon.wait()
+
+
+def test_second_device_model(prompt, storage_daemon):
+    """The same driver on another implementation of the device: reads and writes what it should."""
+    socket_path, path = storage_daemon
+    before = path.read_bytes()
+    machine = prompt(machine="q35,memory-backend=memory0",
+                     objects=["memory-backend-memfd,id=memory0,size=128M,share=on"],
+                     extra=["-chardev", f"socket,id=vhost0,path={socket_path}",
+                            "-device", "vhost-user-blk-pci,chardev=vhost0,disable-legacy=on"])
+    assert machine.command("sum vda json=1").one("sum")["sha256"] == images.sha256(path)
+    machine.command("fill vda 1234567 3M seed=6")
+    assert machine.command("bench vda number_ios=2000 json=1").one("bench")["errors"] == 0
+    expected = before[:1234567] + pattern.pattern(1234567, 3 * MiB, 6) + before[1234567 + 3 * MiB:]
+    assert pattern.first_difference(path.read_bytes(), expected) is None
 
 
 @pytest.mark.parametrize("offered,ours,depth_at_most", [(4, 0, 4), (8, 0, 8), (256, 256, 256), (1024, 1024, 1024),

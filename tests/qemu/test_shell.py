@@ -5,7 +5,7 @@ import time
 import pytest
 
 import images
-from harness import Disk
+from harness import Disk, Machine
 from images import MiB
 
 UP, DOWN, RIGHT, LEFT = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D"
@@ -185,6 +185,16 @@ def test_tables_for_people(prompt, small_disk):
     for name in ("lspci", "lsblk", "read", "write", "sum", "fill", "verify", "flush", "bench", "echo", "sleep", "exit"):
         machine.command("help").expect(rf"^{name} ")
         machine.command(f"help {name}").expect(rf"usage: {name}")
+
+
+def test_nothing_is_lost_to_a_slow_reader():
+    """The other end of the serial line reads nothing for a second while 20 KiB wait: all arrives, to the last byte."""
+    with Machine("lspci json=1; read vda 0 4k; echo the end; exit 9", disks=[Disk(images.image("1m.raw"))],
+                 pipe_bytes=4096) as machine:
+        time.sleep(1)
+        result = machine.wait().expect_status(9)
+    assert result.lines[-2:] == ["00001000", "the end"], result.text[-200:]
+    assert len(result.of("lspci")) >= 4
 
 
 def test_sleep_takes_its_time(prompt):
