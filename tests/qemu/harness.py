@@ -10,6 +10,7 @@ nothing waits for a port. Every wait has a deadline; leaving the `with` block ki
 """
 import codecs
 import collections
+import ctypes
 import dataclasses
 import fcntl
 import json
@@ -18,6 +19,7 @@ import pathlib
 import re
 import select
 import shlex
+import signal
 import socket
 import subprocess
 import tempfile
@@ -191,7 +193,8 @@ class Machine:
         plumbing = ["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
                     "-chardev", f"socket,id=monitor,fd={monitor_of_qemu.fileno()}", "-mon", "monitor,mode=control"]
         self.process = subprocess.Popen(self.arguments + plumbing, stdin=input_of_qemu, stdout=output_of_qemu,
-                                        stderr=self.stderr, pass_fds=[monitor_of_qemu.fileno()])
+                                        stderr=self.stderr, pass_fds=[monitor_of_qemu.fileno()],
+                                        preexec_fn=die_with_parent)
         monitor_of_qemu.close()
         os.close(input_of_qemu)
         os.close(output_of_qemu)
@@ -321,6 +324,11 @@ class Machine:
         if self.qemu_output():
             parts += ["--- QEMU itself says:", self.qemu_output()]
         return "\n".join(parts)
+
+
+def die_with_parent():
+    """So that no machine outlives tests that were killed: prctl(PR_SET_PDEATHSIG, SIGKILL)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def plain(text):
