@@ -158,6 +158,25 @@ def test_64_bit_bars_above_4_gib(prompt, pattern_disks, machine_type, pci):
     check_each_disk(machine, 2)
 
 
+# machine: (bridge, address of the disk behind it, address of the device with the large BAR beside it)
+LARGE_WINDOWS = {"pc": ("pci-bridge,id=b1,chassis_nr=1,addr=0x8", "0x1", "0x2"),
+                 "q35": ("pcie-root-port,id=b1,chassis=1,slot=1", "0x0.0", "0x0.1")}
+
+
+@pytest.mark.parametrize("pci", ["", "vstor.pci=reassign"])
+@pytest.mark.parametrize("machine_type", LARGE_WINDOWS)
+def test_bridge_window_above_4_gib(prompt, pattern_disks, machine_type, pci):
+    """A disk behind a bridge whose prefetchable window lies above 4 GiB: all 64 bits of the window are programmed."""
+    bridge, disk_at, large_at = LARGE_WINDOWS[machine_type]
+    machine = prompt(pci, machine=machine_type, bridges=[bridge], disks=pattern_disks([("b1", disk_at)]),
+                     extra=["-device", f"pci-testdev,membar=8G,bus=b1,addr={large_at}"])
+    functions = functions_of(machine)
+    check_placement(functions)
+    window = next(f["bridge"]["prefetchable"] for f in functions.values() if "prefetchable" in f.get("bridge", {}))
+    assert window["first"] >= 4 * GiB, f"the window was to be above 4 GiB: {window}"
+    check_each_disk(machine, 1)
+
+
 @pytest.mark.parametrize("machine_type", ["pc", "q35"])
 def test_bars_that_no_firmware_assigned(prompt, pattern_disks, machine_type):
     """qboot starts the kernel by PVH and leaves BARs and bridges alone: we number and place everything ourselves."""
