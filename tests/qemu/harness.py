@@ -276,7 +276,9 @@ class Machine:
     # ------------------------------------------------------------ QMP
 
     def qmp(self, command, **arguments):
-        """Executes a QMP command and returns its answer; events met on the way are kept in self.events."""
+        """Executes a QMP command and returns its answer; events met on the way are kept in self.events.
+
+        None if the machine ended over the command: how it ended is for wait() to tell."""
         if self._qmp is None:
             self.monitor.settimeout(DEADLINE_S)
             self._qmp = self.monitor.makefile("rw", encoding="utf-8")
@@ -288,7 +290,13 @@ class Machine:
         self._qmp.write(json.dumps(message) + "\n")
         self._qmp.flush()
         while True:
-            answer = json.loads(self._qmp.readline())
+            try:
+                line = self._qmp.readline()
+            except ConnectionResetError:
+                line = ""
+            if not line:
+                return None
+            answer = json.loads(line)
             if "event" in answer:
                 self.events.append(answer)
             elif "error" in answer:
