@@ -69,7 +69,5 @@ model: | deps ## check the notification protocol exhaustively with spin, with it
 COVERAGE_B := build/coverage
 .PHONY: coverage
 coverage: | deps ## what the unit tests cover: a summary, a list of what they miss, and HTML under build/
-	$(Q)find $(COVERAGE_B) -name '*.gcda' -delete 2>/dev/null || true
-	$(Q)$(MAKE) --no-print-directory unit CC=gcc HOST_B=$(COVERAGE_B) SANITIZE='-O0 --coverage -fprofile-abs-path' \
-	  >$(COVERAGE_B).log 2>&1 || { tail -n 20 $(COVERAGE_B).log >&2; exit 1; }
+	$(Q)sh tests/coverage.sh $(COVERAGE_B)
 	$(Q)$(PYTHON) -B tests/coverage.py $(COVERAGE_B)

@@ -25,9 +25,11 @@
 #define MODEM_READY     0x03 /* DTR and RTS */
 #define STATUS_RECEIVED 0x01
 #define STATUS_CAN_SEND 0x20
+#define STATUS_ALL_SENT 0x40
 
-/* At 115200 baud a full FIFO empties in 1.4 ms; a port read takes about 1 us on a real machine. */
-#define MAX_SEND_POLLS 200000u
+/* At 115200 baud a full FIFO empties in 1.4 ms; a port read takes about 1 us on a real machine. A
+ * virtual one takes nothing for as long as nobody reads its other end: some 20 s are granted. */
+#define MAX_SEND_POLLS 20000000u
 /* Longer than a line of a few hundred bytes takes. */
 #define MAX_LOCK_POLLS 2000000u
 
@@ -87,6 +89,14 @@ static bool wait_for_room(void)
     console.stuck = false;
     console.room_bytes = console.fifo_bytes;
     return true;
+}
+
+void console_drain(void)
+{
+    if (!console.present || console.stuck)
+        return;
+    for (uint32_t i = 0; i < MAX_SEND_POLLS && !(port_read8(LINE_STATUS) & STATUS_ALL_SENT); i++)
+        arch_pause();
 }
 
 static void send_byte(char byte)

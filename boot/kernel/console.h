@@ -20,4 +20,7 @@ void console_printf(const char *format, ...) VST_PRINTF(1, 2);
 /** The next received byte, or -1 if there is none now. */
 int console_read_byte(void);
 
+/** Waits until the last byte has left the UART, or for some 20 s if none does. */
+void console_drain(void);
+
 #endif

@@ -115,6 +115,7 @@ static void switch_off(void)
 
 void power_exit(uint8_t status)
 {
+    console_drain();
     port_write8(DEBUG_EXIT_PORT, status);
     switch_off();
     console_printf("vstor: ended with status %u; this machine can be switched off now\n", status);
@@ -126,6 +127,7 @@ void power_exit(uint8_t status)
 
 void power_reboot(void)
 {
+    console_drain();
     if (acpi != NULL)
         write_register(acpi->reset, acpi->reset_value);
     port_write8(RESET_CONTROL_PORT, RESET_HARD);

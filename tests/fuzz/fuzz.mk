@@ -21,20 +21,23 @@ $(FUZZ_B)/obj/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(FUZZ_CFLAGS) -c -o $@ $<
 
+$(FUZZ_B)/fuzz_boot: $(call fuzz_object,$(addprefix boot/kernel/,option_words.c mmio_places.c acpi_madt.c))
 $(FUZZ_B)/fuzz_%: $(FUZZ_B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 	$(SAY) FUZZLD $@
 	$(Q)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^
 
 $(FUZZ_OBJS) $(FUZZ_TARGETS:%=$(FUZZ_B)/obj/tests/fuzz/fuzz_%.o): | deps
 
+run_fuzzers = printf '%s\n' $(1) | xargs -P $(FUZZ_JOBS) -I@ sh tests/fuzz/run.sh $(FUZZ_B) @ $(2)
+
 .PHONY: fuzz
 fuzz: T ?= 60
 fuzz: $(FUZZ_PROGRAMS) ## fuzz each target, or TARGET=ring, for T=60 seconds, FUZZ_JOBS=2 at a time
-	$(Q)printf '%s\n' $(or $(TARGET),$(FUZZ_TARGETS)) | xargs -P $(FUZZ_JOBS) -I@ sh tests/fuzz/run.sh $(FUZZ_B) @ $(T)
+	$(Q)$(call run_fuzzers,$(or $(TARGET),$(FUZZ_TARGETS)),$(T))
 
 # Thirty seconds of each: a minute and a half on two processors.
 .PHONY: fuzz-smoke
-fuzz-smoke: ## thirty seconds of each fuzzer
-	$(Q)$(MAKE) --no-print-directory fuzz T=30 TARGET=
+fuzz-smoke: $(FUZZ_PROGRAMS) ## thirty seconds of each fuzzer
+	$(Q)$(call run_fuzzers,$(FUZZ_TARGETS),30)
 
 -include $(shell find $(FUZZ_B)/obj -name '*.d' 2>/dev/null)

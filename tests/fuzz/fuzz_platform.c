@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/fuzz/fuzz_platform.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ID_BYTES      20u
@@ -114,6 +116,8 @@ static void take_log(void *ctx, enum vst_log_level level, const char *text)
 {
     (void)level;
     fuzz_platform_step(ctx);
+    if (getenv("FUZZ_LOG") != NULL) /* to look at one input */
+        fprintf(stderr, "%s\n", text);
     FUZZ_CHECK(strlen(text) < VST_LOG_LINE_BYTES && strchr(text, '\n') == NULL);
 }
 
