@@ -95,7 +95,8 @@ static enum vst_status find_doorbell(struct virtio_pci_device *pci, uint16_t que
     uint64_t at = (uint64_t)READ_COMMON(pci, queue_notify_off) * pci->notify_multiplier;
     uint8_t width_bytes = doorbell_bytes(&pci->base);
 
-    if (at + width_bytes > pci->notify.bytes || at % width_bytes != 0) {
+    if (at + width_bytes > pci->notify.bytes ||
+        (pci->notify_offset_bytes + at) % width_bytes != 0) {
         vst_log(pci->base.platform, VST_LOG_ERROR,
                 "%s: doorbell of queue %u lies outside its structure, or misaligned",
                 pci->base.name, queue);
@@ -351,6 +352,7 @@ static enum vst_status reach_all(struct virtio_pci_device *pci, const struct str
         return VST_ERR_NOT_FOUND;
     }
     pci->notify_multiplier = notify->notify_multiplier;
+    pci->notify_offset_bytes = notify->offset_bytes;
     (void)reach(pci, list, VIRTIO_PCI_CAP_ISR_CFG, ways + skip, N_WAYS - skip, &pci->isr);
     (void)reach(pci, list, VIRTIO_PCI_CAP_DEVICE_CFG, ways + skip, N_WAYS - skip, &pci->config);
     pci->base.config_bytes = pci->config.bytes;

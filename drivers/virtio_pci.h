@@ -37,7 +37,7 @@ _Static_assert(offsetof(struct virtio_pci_common_cfg, queue_notify_data) == 56, 
 struct virtio_pci_device {
     struct virtio_device base;
     struct virtio_registers common, isr, notify, config; /**< isr and config may be absent */
-    uint32_t notify_multiplier;
+    uint32_t notify_multiplier, notify_offset_bytes; /**< the latter in its BAR, which is aligned */
     struct virtio_pci_window window;
     struct vst_pci_function function; /**< a copy: outlives the scan's array */
     char address_text[13];

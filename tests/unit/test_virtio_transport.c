@@ -150,6 +150,21 @@ static void test_notify_multiplier(void **state)
     tear_down(f);
 }
 
+/** Found by fuzzing: a doorbell of 4 bytes in a structure that begins at 2 modulo 4. */
+static void test_wide_doorbell_is_aligned_in_its_bar(void **state)
+{
+    uint32_t offset = 0x1002, length = 0x100;
+    WITH(f);
+
+    memcpy(f->blk.pci_config + 0x50 + 8, &offset, 4);
+    memcpy(f->blk.pci_config + 0x50 + 12, &length, 4);
+    f->blk.offered_features |= VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA);
+    assert_int_equal(attach(f), VST_ERR_MALFORMED);
+    f->config.refused_features = VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA);
+    assert_int_equal(attach(f), VST_OK);
+    tear_down(f);
+}
+
 static void test_capabilities_that_are_no_structures(void **state)
 {
     struct vst_virtio_pci_structure s[8];
@@ -189,7 +204,7 @@ static void test_structures_out_of_reach(void **state)
 static void test_structures_that_are_not_there(void **state)
 {
     WITH(f);
-    f->blk.function.n_capabilities = 2; /* neither interrupt status nor configuration */
+    f->blk.function.n_capabilities = 2;             /* neither interrupt status nor configuration */
     assert_int_equal(attach(f), VST_ERR_MALFORMED); /* a disk without a capacity is none */
     assert_non_null(strstr(f->fake.all_logs, "no configuration that holds a capacity"));
     tear_down(f);
@@ -237,7 +252,8 @@ static void test_queue_reset_and_vectors(void **state)
     WITH(f);
 
     const struct vst_virtio_pci_choice choice = {0};
-    assert_int_equal(vst_virtio_pci_open(&pci, &f->fake.platform, &f->blk.function, &choice), VST_OK);
+    assert_int_equal(vst_virtio_pci_open(&pci, &f->fake.platform, &f->blk.function, &choice),
+                     VST_OK);
     memset(&common, 0, sizeof(common));
     pci.common = (struct virtio_registers){
         .kind = VIRTIO_REGISTERS_MMIO, .bytes = sizeof(common), .mapped = (uint8_t *)&common};
@@ -453,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_which_functions_are_block_devices),
         cmocka_unit_test(test_structures_and_their_problems),
         cmocka_unit_test(test_notify_multiplier),
+        cmocka_unit_test(test_wide_doorbell_is_aligned_in_its_bar),
         cmocka_unit_test(test_capabilities_that_are_no_structures),
         cmocka_unit_test(test_structures_out_of_reach),
         cmocka_unit_test(test_structures_that_are_not_there),
