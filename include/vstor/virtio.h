@@ -104,7 +104,7 @@ struct vst_virtio_blk_config {
  * Brings the device to DRIVER_OK and fills *device. The function must have been enabled
  * (vst_pci_enable). A device that is already running is reset first. Memory, all through
  * platform->alloc: per queue shared queue_size * (26 + 64 + 16 * (max_segments + 2)) bytes, private
- * queue_size * 34 bytes; about 640 bytes for each queue wanted, and 3 KiB per device. Blocks while the device resets and answers
+ * queue_size * 34 bytes; 512 bytes for each queue wanted, and 2 KiB per device. Blocks while the device resets and answers
  * GET_ID, 2 seconds at most each. On an error nothing is left allocated.
  */
 enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
