@@ -337,3 +337,29 @@ bool vst_block_ready(const struct vst_block_queue *queue)
 {
     return queue->ready.first != NULL || queue->driver->ready(queue);
 }
+
+/* ------------------------------------------------------------------ interrupts */
+
+bool vst_block_awaited(const struct vst_block_queue *queue)
+{
+    return queue->ready.first != NULL || queue->driver->awaited == NULL ||
+           queue->driver->awaited(queue);
+}
+
+bool vst_block_arm_after(struct vst_block_queue *queue, uint32_t n)
+{
+    if (queue->driver->arm != NULL)
+        queue->driver->arm(queue, n);
+    return vst_block_awaited(queue);
+}
+
+bool vst_block_arm(struct vst_block_queue *queue)
+{
+    return vst_block_arm_after(queue, 1);
+}
+
+void vst_block_disarm(struct vst_block_queue *queue)
+{
+    if (queue->driver->disarm != NULL)
+        queue->driver->disarm(queue);
+}

@@ -46,6 +46,10 @@ static void read_config(struct virtio_device *device, void *into)
     read->blk_size = VST_SECTOR_BYTES;
     read->physical_exponent = 0;
     read->writeback = virtio_has(device, VIRTIO_BLK_F_FLUSH);
+    read->num_queues = 1;
+    if (virtio_has(device, VIRTIO_BLK_F_MQ))
+        read->num_queues =
+            (uint16_t)vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_NUM_QUEUES, 2, 1);
     if (virtio_has(device, VIRTIO_BLK_F_SIZE_MAX))
         read->size_max = vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_SIZE_MAX, 4, 0);
     if (virtio_has(device, VIRTIO_BLK_F_SEG_MAX))
@@ -127,13 +131,13 @@ static uint16_t power_of_two_below(uint16_t n)
     return power;
 }
 
-static enum vst_status choose_queue_size(struct blk_device *blk, uint16_t *size)
+static enum vst_status choose_queue_size(struct blk_device *blk, uint16_t queue, uint16_t *size)
 {
-    uint16_t offered = blk->virtio.transport->queue_size(&blk->virtio, 0);
+    uint16_t offered = blk->virtio.transport->queue_size(&blk->virtio, queue);
 
     if (offered == 0) {
-        vst_log(blk->base.platform, VST_LOG_ERROR, "%s: the device has no request queue",
-                blk->virtio.name);
+        vst_log(blk->base.platform, VST_LOG_ERROR, "%s: the device has no request queue %u",
+                blk->virtio.name, queue);
         return VST_ERR_NOT_FOUND;
     }
     /* 2.7: a split queue's size is a power of two; where the device fixes it, it has to be one. */
@@ -148,21 +152,64 @@ static enum vst_status choose_queue_size(struct blk_device *blk, uint16_t *size)
     return VST_OK;
 }
 
-static enum vst_status create_queue(struct blk_device *blk, uint16_t queue_size)
+/**
+ * How many queues: what is wanted, offered, and as large as the first; one if the doorbell is a
+ * window that all would share.
+ */
+static uint16_t choose_n_queues(struct blk_device *blk, const struct blk_limits_read *read,
+                                uint16_t queue_size)
+{
+    bool by_window =
+        blk->is_pci && !blk->virtio.legacy && blk->pci.notify.kind == VIRTIO_REGISTERS_WINDOW;
+    uint16_t n = read->num_queues < blk->config.n_queues ? read->num_queues : blk->config.n_queues;
+    uint16_t i = 1, size;
+
+    if (by_window)
+        n = 1;
+    while (i < n && choose_queue_size(blk, i, &size) == VST_OK && size == queue_size)
+        i++;
+    return i;
+}
+
+/** Tells the device of a queue; if there is no room for its vector, of one without. */
+static enum vst_status create_ring(struct blk_queue *q, struct virtq_layout *layout)
+{
+    struct blk_device *blk = q->blk;
+    enum vst_status status = vst_virtq_create(&q->vq, &blk->virtio, layout);
+
+    if (status == VST_ERR_NO_MEMORY && layout->vector != VIRTIO_NO_VECTOR && layout->vector != 0) {
+        layout->vector = 0;
+        vst_log(blk->base.platform, VST_LOG_INFO, "%s: queue %u shares the first vector",
+                blk->virtio.name, layout->index);
+        status = vst_virtq_create(&q->vq, &blk->virtio, layout);
+    }
+    if (status == VST_ERR_NO_MEMORY && layout->vector != VIRTIO_NO_VECTOR) {
+        vst_virtio_blk_irq_fall_back(blk, "the device takes no vector for a queue");
+        layout->vector = VIRTIO_NO_VECTOR;
+        status = vst_virtq_create(&q->vq, &blk->virtio, layout);
+    }
+    q->base.message = layout->vector != VIRTIO_NO_VECTOR ? layout->vector : 0;
+    return status;
+}
+
+static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint16_t queue_size)
 {
     const struct vst_platform *platform = blk->base.platform;
-    struct blk_queue *q = &blk->queue;
+    struct blk_queue *q = &blk->queues[index];
     struct virtq_layout layout = {
-        .index = 0,
+        .index = index,
         .size = queue_size,
-        .vector = VIRTIO_NO_VECTOR,
+        .vector = vst_virtio_blk_irq_vector(blk, index),
         .header_bytes = sizeof(struct blk_header),
         .table_entries = (uint16_t)(blk->base.limits.max_segments + 2),
     };
 
     q->base.device = &blk->base;
     q->base.driver = &vst_virtio_blk_driver;
+    q->base.index = index;
     q->blk = blk;
+    blk->queue_list[index] = &q->base;
+    blk->n_queues_created++;
     q->maps = platform->dma_map != NULL;
     if (q->maps) {
         q->mappings_bytes =
@@ -172,10 +219,20 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t queue_size)
         if (q->mappings == NULL)
             return VST_ERR_NO_MEMORY;
     }
-    blk->queue_list[0] = &q->base;
+    return create_ring(q, &layout);
+}
+
+static enum vst_status create_queues(struct blk_device *blk, const struct blk_limits_read *read,
+                                     uint16_t queue_size)
+{
+    enum vst_status status = VST_OK;
+
     blk->base.queues = blk->queue_list;
-    blk->base.n_queues = 1;
-    return vst_virtq_create(&q->vq, &blk->virtio, &layout);
+    blk->base.n_queues = choose_n_queues(blk, read, queue_size);
+    vst_virtio_blk_irq_open(blk);
+    for (uint16_t i = 0; i < blk->base.n_queues && status == VST_OK; i++)
+        status = create_queue(blk, i, queue_size);
+    return status;
 }
 
 /* ------------------------------------------------------------------ identity */
@@ -201,10 +258,10 @@ static void wait_for_answer(struct blk_device *blk)
     uint64_t start = platform->time_ns(platform->ctx);
     struct vst_block_request *done;
 
-    vst_block_kick(&blk->queue.base);
-    while (vst_block_poll(&blk->queue.base, &done, 1) == 0) {
+    vst_block_kick(&blk->queues[0].base);
+    while (vst_block_poll(&blk->queues[0].base, &done, 1) == 0) {
         if (platform->time_ns(platform->ctx) - start > ATTACH_TIMEOUT_NS && !blk->base.broken)
-            vst_virtio_blk_fail(blk, "no answer to GET_ID", VST_ERR_TIMEOUT);
+            vst_virtio_blk_fail(&blk->queues[0], "no answer to GET_ID", VST_ERR_TIMEOUT);
         platform->relax(platform->ctx);
     }
 }
@@ -226,7 +283,7 @@ static enum vst_status read_serial(struct blk_device *blk)
     struct vst_block_part part = {
         .bytes = VIRTIO_BLK_ID_BYTES, .n_pieces = 1, .segments = &segment};
     enum vst_status status =
-        vst_virtio_blk_issue(&blk->queue, &request, VIRTIO_BLK_T_GET_ID, &part);
+        vst_virtio_blk_issue(&blk->queues[0], &request, VIRTIO_BLK_T_GET_ID, &part);
 
     if (status == VST_OK) {
         wait_for_answer(blk);
@@ -236,11 +293,19 @@ static enum vst_status read_serial(struct blk_device *blk)
         take_serial(blk, id);
     if (!blk->reset_unconfirmed)
         platform->free(platform->ctx, id, VIRTIO_BLK_ID_BYTES, VST_MEMORY_SHARED);
-    blk->queue.base.stats = (struct vst_block_stats){0};
+    blk->queues[0].base.stats = (struct vst_block_stats){0};
     return blk->base.broken ? status : VST_OK;
 }
 
 /* ------------------------------------------------------------------ attach, detach */
+
+static uint16_t n_queues_wanted(const struct vst_virtio_blk_config *config)
+{
+    if (config->n_queues == 0)
+        return 1;
+    return config->n_queues < VST_VIRTIO_BLK_MAX_QUEUES ? config->n_queues
+                                                        : VST_VIRTIO_BLK_MAX_QUEUES;
+}
 
 static void fill_defaults(struct blk_device *blk, const struct vst_virtio_blk_config *config)
 {
@@ -251,6 +316,7 @@ static void fill_defaults(struct blk_device *blk, const struct vst_virtio_blk_co
         blk->config.max_segments = DEFAULT_MAX_SEGMENTS;
     if (blk->config.timeout_ns == 0)
         blk->config.timeout_ns = DEFAULT_TIMEOUT_NS;
+    blk->config.n_queues = n_queues_wanted(config);
     blk->watch_interval_ns =
         blk->config.timeout_ns / 4 < MAX_WATCH_NS ? blk->config.timeout_ns / 4 : MAX_WATCH_NS;
     if (blk->watch_interval_ns == 0)
@@ -267,8 +333,10 @@ static enum vst_status start(struct blk_device *blk)
     uint16_t queue_size;
 
     /* 3.1.1 steps 1 to 6. */
-    enum vst_status status =
-        vst_virtio_negotiate(device, IMPLEMENTED_FEATURES & ~blk->config.refused_features);
+    uint64_t wanted = IMPLEMENTED_FEATURES;
+    if (blk->config.n_queues > 1)
+        wanted |= VIRTIO_BIT(VIRTIO_BLK_F_MQ);
+    enum vst_status status = vst_virtio_negotiate(device, wanted & ~blk->config.refused_features);
     if (status != VST_OK)
         return status;
     /* Step 7: configuration, then the queue. 5.2.4: a disk without a capacity is none. */
@@ -279,17 +347,20 @@ static enum vst_status start(struct blk_device *blk)
     }
     status = vst_virtio_config_snapshot(device, read_config, &read);
     if (status == VST_OK)
-        status = choose_queue_size(blk, &queue_size);
+        status = choose_queue_size(blk, 0, &queue_size);
     if (status == VST_OK)
         status = vst_virtio_blk_limits(blk, &read, queue_size);
     if (status == VST_OK)
-        status = create_queue(blk, queue_size);
+        status = create_queues(blk, &read, queue_size);
     if (status != VST_OK)
         return status;
     vst_block_limits_changed(&blk->base);
     /* Step 8. */
     vst_virtio_driver_ok(device);
-    return read_serial(blk);
+    status = read_serial(blk);
+    if (status == VST_OK)
+        vst_virtio_blk_irq_start(blk);
+    return status;
 }
 
 void vst_virtio_blk_stop(struct blk_device *blk)
@@ -306,19 +377,25 @@ static void release(struct blk_device *blk)
 {
     const struct vst_platform *platform = blk->base.platform;
 
-    if (!blk->reset_unconfirmed)
-        vst_virtq_destroy(&blk->queue.vq, platform);
-    if (blk->queue.mappings != NULL)
-        platform->free(platform->ctx, blk->queue.mappings, blk->queue.mappings_bytes,
-                       VST_MEMORY_PRIVATE);
-    platform->free(platform->ctx, blk, sizeof(*blk), VST_MEMORY_PRIVATE);
+    vst_virtio_blk_irq_close(blk);
+    for (uint16_t i = 0; i < blk->n_queues_created; i++) {
+        struct blk_queue *q = &blk->queues[i];
+        if (!blk->reset_unconfirmed)
+            vst_virtq_destroy(&q->vq, platform);
+        if (q->mappings != NULL)
+            platform->free(platform->ctx, q->mappings, q->mappings_bytes, VST_MEMORY_PRIVATE);
+    }
+    platform->free(platform->ctx, blk, blk->bytes, VST_MEMORY_PRIVATE);
 }
 
 static void describe(struct blk_device *blk)
 {
     blk->base.driver_name = "virtio-blk";
     blk->base.transport_name = blk->virtio.transport->name;
-    blk->base.ring_name = blk->queue.vq.packed ? "packed" : "split";
+    blk->base.ring_name = blk->queues[0].vq.packed ? "packed" : "split";
+    blk->base.irq_mode = blk->irq_mode == VST_IRQ_MSIX   ? "msix"
+                         : blk->irq_mode == VST_IRQ_INTX ? "intx"
+                                                         : "poll";
     vst_virtio_feature_names(blk->virtio.features, true, blk->feature_names, BLK_MAX_FEATURE_NAMES);
     blk->base.features = blk->feature_names;
 }
@@ -326,11 +403,15 @@ static void describe(struct blk_device *blk)
 static struct blk_device *create(const struct vst_platform *platform,
                                  const struct vst_virtio_blk_config *config)
 {
-    struct blk_device *blk =
-        platform->alloc(platform->ctx, sizeof(*blk), 64, VST_MEMORY_PRIVATE, NULL);
+    size_t n = n_queues_wanted(config);
+    size_t bytes = sizeof(struct blk_device) +
+                   n * (sizeof(struct blk_queue) + sizeof(struct vst_block_queue *));
+    struct blk_device *blk = platform->alloc(platform->ctx, bytes, 64, VST_MEMORY_PRIVATE, NULL);
 
     if (blk != NULL) {
         blk->base.platform = platform;
+        blk->bytes = bytes;
+        blk->queue_list = (struct vst_block_queue **)(void *)&blk->queues[n];
         fill_defaults(blk, config);
     }
     return blk;
@@ -363,6 +444,8 @@ enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
 
     if (blk == NULL)
         return VST_ERR_NO_MEMORY;
+    blk->is_pci = true;
+    blk->function = *function;
     enum vst_status status =
         vst_virtio_pci_open_any(&blk->any, platform, function, &blk->config.pci);
     vst_format(blk->base.path, sizeof(blk->base.path), "pci-%s", blk->virtio.name);
@@ -386,7 +469,10 @@ enum vst_status vst_virtio_mmio_blk_attach(const struct vst_platform *platform, 
 
 bool vst_virtio_blk_config_changed(struct vst_block_device *device)
 {
-    return vst_virtio_config_changed(&VST_CONTAINER_OF(device, struct blk_device, base)->virtio);
+    struct blk_device *blk = VST_CONTAINER_OF(device, struct blk_device, base);
+
+    return vst_virtio_config_changed(&blk->virtio) |
+           __atomic_exchange_n(&blk->config_interrupt, false, __ATOMIC_RELAXED);
 }
 
 void vst_virtio_blk_detach(struct vst_block_device *device)

@@ -43,6 +43,7 @@ struct blk_queue {
     struct blk_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
     size_t mappings_bytes;
     uint32_t n_in_order; /**< IN_ORDER: chains given back that poll has not taken yet */
+    bool ended; /**< the device failed, and all that was in flight here has been given back */
     /* the watch: see blk_watch */
     uint16_t epoch;
     uint32_t n_used_at_watch;
@@ -56,6 +57,7 @@ struct blk_limits_read {
     uint64_t capacity_sectors;
     uint32_t size_max, seg_max, blk_size;
     uint8_t physical_exponent, writeback;
+    uint16_t num_queues; /**< 1 without MQ; as the device says it, else */
 };
 
 #define BLK_MAX_FEATURE_NAMES 32
@@ -71,9 +73,20 @@ struct blk_device {
     uint64_t watch_interval_ns;          /**< a quarter of the time-out, at most a second */
     uint16_t timeout_epochs;
     bool reset_unconfirmed; /**< the device may still write: its memory must not be used again */
+    bool failing;           /**< some queue's CPU takes the device out of service */
+    bool stopped;           /**< that is done; fail_status tells how requests end */
+    enum vst_status fail_status;
+    bool config_interrupt; /**< vst_virtio_blk_interrupt has swallowed a change of configuration */
+    enum vst_irq_mode irq_mode; /**< what became of config.irq */
+    bool is_pci;
+    struct vst_pci_function function; /**< a copy; PCI only */
+    struct vst_pci_msix msix;
+    uint16_t n_vectors; /**< entries of the MSI-X table in use */
+    uint16_t n_queues_created;
+    size_t bytes; /**< of this structure with what follows */
     const char *feature_names[BLK_MAX_FEATURE_NAMES];
-    struct vst_block_queue *queue_list[1];
-    struct blk_queue queue;
+    struct vst_block_queue **queue_list; /**< behind the queues */
+    struct blk_queue queues[];           /**< config.n_queues */
 };
 
 /**
@@ -97,8 +110,20 @@ void vst_virtio_blk_stop(struct blk_device *blk);
 
 /**
  * Takes the device out of service: reset (or cut off), then every request in flight is given back
- * with `status`, VST_ERR_BROKEN or VST_ERR_TIMEOUT.
+ * with `status`, VST_ERR_BROKEN or VST_ERR_TIMEOUT: those of q at once, those of other queues by
+ * their next poll, for that is on their own CPU.
  */
-void vst_virtio_blk_fail(struct blk_device *blk, const char *why, enum vst_status status);
+void vst_virtio_blk_fail(struct blk_queue *q, const char *why, enum vst_status status);
+
+/** Opens MSI-X or INTx as the configuration wants it; irq_mode tells what could be had. */
+void vst_virtio_blk_irq_open(struct blk_device *blk);
+/** The device is live: lets INTx through, if that is the way. */
+void vst_virtio_blk_irq_start(struct blk_device *blk);
+/** MSI-X entry for a queue, or VIRTIO_NO_VECTOR. */
+uint16_t vst_virtio_blk_irq_vector(const struct blk_device *blk, uint16_t queue);
+/** A queue found no place for its vector: all go on with INTx or polling. */
+void vst_virtio_blk_irq_fall_back(struct blk_device *blk, const char *why);
+/** Before the device goes to somebody else. */
+void vst_virtio_blk_irq_close(struct blk_device *blk);
 
 #endif

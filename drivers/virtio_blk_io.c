@@ -389,12 +389,15 @@ static __attribute__((noinline, cold)) size_t take_used_in_order(struct blk_queu
     return n_done;
 }
 
+static void end_if_stopped(struct blk_queue *q);
+
 /** Poll found nothing, or the queue is broken. */
 static __attribute__((noinline)) size_t poll_nothing(struct blk_queue *q)
 {
     blk_watch(q);
-    if (q->vq.broken && !q->blk->base.broken)
-        vst_virtio_blk_fail(q->blk, q->vq.broken_why, VST_ERR_BROKEN);
+    if (q->vq.broken)
+        vst_virtio_blk_fail(q, q->vq.broken_why, VST_ERR_BROKEN);
+    end_if_stopped(q);
     return 0;
 }
 
@@ -432,6 +435,29 @@ static bool blk_ready(const struct vst_block_queue *queue)
     const struct blk_queue *q = (const void *)queue; /* base comes first */
 
     return q->n_in_order > 0 || virtq_ready(&q->vq);
+}
+
+/* ------------------------------------------------------------------ interrupts */
+
+static void blk_arm(struct vst_block_queue *queue, uint32_t n)
+{
+    struct blk_queue *q = queue_of(queue);
+
+    if (q->blk->irq_mode != VST_IRQ_POLL)
+        vst_virtq_arm(&q->vq, n);
+}
+
+static void blk_disarm(struct vst_block_queue *queue)
+{
+    vst_virtq_disarm(&queue_of(queue)->vq);
+}
+
+static bool blk_awaited(const struct vst_block_queue *queue)
+{
+    const struct blk_queue *q = (const void *)queue; /* base comes first */
+
+    return q->n_in_order > 0 || __atomic_load_n(&q->blk->stopped, __ATOMIC_RELAXED) ||
+           vst_virtq_awaited(&q->vq);
 }
 
 /* ------------------------------------------------------------------ the watch: doorbells lost,
@@ -478,14 +504,14 @@ static __attribute__((noinline, cold)) void watch_interval_over(struct blk_queue
     /* 2.1.2: a device that wants to be reset answers nothing any more. */
     if ((q->blk->virtio.transport->status(&q->blk->virtio) & VIRTIO_STATUS_NEEDS_RESET) != 0) {
         vst_virtq_break(vq, "the device asks to be reset");
-        vst_virtio_blk_fail(q->blk, vq->broken_why, VST_ERR_BROKEN);
+        vst_virtio_blk_fail(q, vq->broken_why, VST_ERR_BROKEN);
         return;
     }
     q->unanswered_at_watch = vq->n_published != vq->n_used;
     if (any_expired(q)) {
         q->base.stats.timeouts++;
         vst_virtq_break(vq, "a command was not answered in time");
-        vst_virtio_blk_fail(q->blk, vq->broken_why, VST_ERR_TIMEOUT);
+        vst_virtio_blk_fail(q, vq->broken_why, VST_ERR_TIMEOUT);
     }
 }
 
@@ -518,17 +544,35 @@ static void end_all(struct blk_queue *q, enum vst_status status)
     q->n_in_order = 0;
 }
 
-void vst_virtio_blk_fail(struct blk_device *blk, const char *why, enum vst_status status)
+/** The device has let go of everything: what is in flight here comes back. On the queue's CPU. */
+static void end_if_stopped(struct blk_queue *q)
 {
+    struct blk_device *blk = q->blk;
+
+    if (q->ended || !__atomic_load_n(&blk->stopped, __ATOMIC_ACQUIRE))
+        return;
+    q->ended = true;
+    vst_virtq_break(&q->vq, blk->base.broken_why);
+    end_all(q, blk->fail_status);
+}
+
+void vst_virtio_blk_fail(struct blk_queue *q, const char *why, enum vst_status status)
+{
+    struct blk_device *blk = q->blk;
+
+    if (__atomic_exchange_n(&blk->failing, true, __ATOMIC_ACQ_REL))
+        return; /* by another queue */
     blk->base.broken = true;
     blk->base.broken_why = why;
     vst_block_limits_changed(&blk->base);
     vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s; device taken out of service",
             blk->base.name[0] != '\0' ? blk->base.name : blk->virtio.name, why);
-    vst_virtq_break(&blk->queue.vq, why);
+    vst_virtq_break(&q->vq, why);
     /* The device must have let go of all buffers before their owners get them back. */
     vst_virtio_blk_stop(blk);
-    end_all(&blk->queue, status);
+    blk->fail_status = status;
+    __atomic_store_n(&blk->stopped, true, __ATOMIC_RELEASE);
+    end_if_stopped(q);
 }
 
 const struct vst_block_driver vst_virtio_blk_driver = {
@@ -537,4 +581,7 @@ const struct vst_block_driver vst_virtio_blk_driver = {
     .kick = blk_kick,
     .poll = blk_poll,
     .ready = blk_ready,
+    .arm = blk_arm,
+    .disarm = blk_disarm,
+    .awaited = blk_awaited,
 };

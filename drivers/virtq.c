@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The virtqueue's life; what runs for every request stands in virtq.h. */
-#include "drivers/virtq.h"
+#include "drivers/virtq_hot.h"
 
 #include <arch/port_io.h>
 
@@ -92,6 +92,9 @@ static void make_empty(struct virtq *vq)
     vq->n_put = vq->n_published = vq->n_used = 0;
     vq->broken = false;
     vq->order_at = 0;
+    vq->moves_used_event = vq->event_idx && !vq->packed;
+    vq->armed = false;
+    vq->n_awaited = 0;
     vq->n_free = vq->n_ring_free = vq->size;
     for (uint16_t id = 0; id < vq->size; id++)
         vq->free_ids[vq->size - 1 - id] = id;
@@ -174,6 +177,71 @@ void vst_virtq_break_by_id(struct virtq *vq, uint32_t id)
 {
     vst_virtq_break(vq, id >= vq->size ? "used id beyond the queue"
                                        : "used id of no request in flight");
+}
+
+/* ------------------------------------------------------------------ interrupts */
+
+static void arm_packed(struct virtq *vq, uint32_t n)
+{
+    uint16_t flags = VIRTQ_EVENT_FLAGS_ENABLE;
+
+    vq->armed_place = virtq_off_wrap_add(vq->used_off_wrap, n - 1, vq->size);
+    if (vq->event_idx) {
+        drv_le16_put(&vq->driver_event->off_wrap, vq->armed_place);
+        flags = VIRTQ_EVENT_FLAGS_DESC;
+    }
+    drv_le16_publish(&vq->driver_event->flags, flags);
+}
+
+void vst_virtq_arm(struct virtq *vq, uint32_t n)
+{
+    uint32_t n_in_flight = vq->n_published - vq->n_used;
+    /* Packed: only where each chain takes one descriptor is it known which the n-th will be. */
+    bool ahead = vq->event_idx && (!vq->packed || (vq->indirect && !vq->in_order));
+
+    if (n > n_in_flight)
+        n = n_in_flight;
+    if (n > 1 && !ahead)
+        n = 1;
+    vq->n_awaited = n;
+    if (n == 0)
+        return;
+    vq->armed = true;
+    vq->moves_used_event = false;
+    vq->n_used_when_armed = vq->n_used;
+    if (vq->packed)
+        arm_packed(vq, n);
+    else if (vq->event_idx)
+        drv_le16_put(vq->used_event, (uint16_t)(vq->n_used + n - 1));
+    else
+        drv_le16_put(&vq->avail->flags, 0);
+    /* 2.7.7.1, 2.8.21.3.2: ask, then look; the device has written, then looks what was asked. */
+    arch_full_barrier();
+}
+
+void vst_virtq_disarm(struct virtq *vq)
+{
+    vq->n_awaited = 0;
+    if (!vq->armed)
+        return;
+    vq->armed = false;
+    vq->moves_used_event = vq->event_idx && !vq->packed;
+    if (vq->packed)
+        drv_le16_put(&vq->driver_event->flags, VIRTQ_EVENT_FLAGS_DISABLE);
+    else if (vq->event_idx)
+        drv_le16_put(vq->used_event, (uint16_t)(vq->n_used - 1));
+    else
+        drv_le16_put(&vq->avail->flags, VIRTQ_AVAIL_F_NO_INTERRUPT);
+}
+
+bool vst_virtq_awaited(const struct virtq *vq)
+{
+    /* n_used has gone on: chains were taken since. */
+    if (vq->n_awaited == 0 || vq->broken || vq->n_used != vq->n_used_when_armed)
+        return true;
+    if (vq->packed)
+        return virtq_packed_is_used(&vq->ring[vq->armed_place & 0x7fffu], vq->armed_place);
+    return (uint16_t)(dev_le16_get(&vq->used->idx) - (uint16_t)vq->n_used) >= vq->n_awaited;
 }
 
 __attribute__((cold)) void vst_virtq_ring_other(const struct virtq *vq)

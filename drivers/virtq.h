@@ -121,6 +121,11 @@ struct virtq {
     uint32_t n_ring_free; /**< descriptors free, where chains are direct or IN_ORDER */
     uint16_t order_at;    /**< IN_ORDER: place of the next descriptor */
     bool broken;
+    bool moves_used_event; /**< split with EVENT_IDX and not armed: see virtq_rearm_polling */
+    bool armed;
+    uint16_t armed_place; /**< packed: where the used descriptor that is waited for will stand */
+    uint32_t n_awaited;   /**< armed for so many used chains; 0: for none */
+    uint32_t n_used_when_armed;
     bool notification_data;
     bool legacy; /**< the rings lie as 2.7.2 wants it */
     uint16_t index;
@@ -171,6 +176,16 @@ void vst_virtq_break(struct virtq *vq, const char *why);
 
 /** The same for a used id that names no chain in flight. */
 void vst_virtq_break_by_id(struct virtq *vq, uint32_t id);
+
+/**
+ * Has the device interrupt when n chains from now, or fewer, have been used; ends with a full
+ * barrier. Nothing is armed if nothing is in flight.
+ */
+void vst_virtq_arm(struct virtq *vq, uint32_t n);
+void vst_virtq_disarm(struct virtq *vq);
+
+/** Whether it has got so far. True if nothing is armed. */
+bool vst_virtq_awaited(const struct virtq *vq);
 
 /** Doorbells that are not a 16-bit register, and all with NOTIFICATION_DATA. */
 void vst_virtq_ring_other(const struct virtq *vq);

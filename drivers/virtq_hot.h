@@ -263,13 +263,13 @@ static inline void virtq_read_release(struct virtq_reader *reader, uint32_t id)
 }
 
 /**
- * Polling: keeps the device from interrupting. Split with EVENT_IDX that means moving used_event
+ * Polling: keeps the device from interrupting, unless armed. Split with EVENT_IDX that means moving used_event
  * out of reach now and then, since it comes round every 65536 completions (2.7.7.2); the other
  * queues have said once and for all that they want none.
  */
 static inline void virtq_rearm_polling(struct virtq *vq)
 {
-    if (vq->event_idx && !vq->packed)
+    if (vq->moves_used_event)
         drv_le16_put(vq->used_event, (uint16_t)(vq->n_used - 1u));
 }
 

@@ -26,11 +26,16 @@
 #define REG_LINT0       0x350u
 #define REG_LINT1       0x360u
 #define REG_ERROR       0x370u
+#define REG_TICKS       0x380u /* the timer's initial count */
+#define REG_DIVIDE      0x3e0u
 #define REGISTER_BYTES  16u
 
 #define SPURIOUS_ENABLE   0x100u
 #define LOCAL_MASKED      0x10000u
 #define LOCAL_NMI         0x400u
+#define LOCAL_PERIODIC    0x20000u
+#define DIVIDE_BY_16      0x3u
+#define TICKS_OF_PERIOD   6000000u
 #define LOCAL_EXTERNAL    0x700u /* vectors come from the 8259 */
 #define COMMAND_INIT      0x500u
 #define COMMAND_STARTUP   0x600u
@@ -147,6 +152,13 @@ static void send(uint32_t id, uint32_t command)
 void arch_apic_send(uint32_t id, uint8_t vector)
 {
     send(id, COMMAND_ASSERT | vector);
+}
+
+void arch_apic_start_ticking(uint8_t vector)
+{
+    write_reg(REG_DIVIDE, DIVIDE_BY_16);
+    write_reg(REG_TIMER, LOCAL_PERIODIC | vector);
+    write_reg(REG_TICKS, TICKS_OF_PERIOD);
 }
 
 void arch_apic_send_init(uint32_t id)

@@ -17,6 +17,7 @@ enum cpu_state {
 struct cpu {
     struct arch_cpu arch; /**< first: what arch_this_cpu points to */
     uint32_t apic_id;
+    bool ticks; /**< is woken now and then; set by the CPU itself */
     uint32_t state; /**< enum cpu_state, atomic: idle to busy by cpu_run, back by the CPU itself */
     void (*function)(void *argument);
     void *argument;

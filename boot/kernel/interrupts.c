@@ -128,6 +128,11 @@ void interrupts_send(const struct interrupt *interrupt)
     arch_interrupts_restore(enabled);
 }
 
+void interrupts_wake(unsigned cpu)
+{
+    interrupts_send(&(struct interrupt){.cpu = cpu, .vector = VECTOR_WAKE});
+}
+
 enum vst_status interrupts_allocate_intx(uint8_t line, interrupt_line_handler *handler, void *ctx)
 {
     if (!has_pic || line >= ARCH_PIC_N_LINES)
@@ -181,4 +186,21 @@ void interrupts_idle_unless(bool (*ready)(void *ctx), void *ctx)
         arch_interrupts_enable();
     else
         arch_interrupts_enable_and_halt();
+}
+
+void interrupts_doze_unless(bool (*ready)(void *ctx), void *ctx)
+{
+    struct cpu *here = cpu_here();
+
+    if (!has_apic) {
+        arch_pause();
+        return;
+    }
+    if (!here->ticks) {
+        bool enabled = arch_interrupts_save();
+        arch_apic_start_ticking(VECTOR_WAKE);
+        arch_interrupts_restore(enabled);
+        here->ticks = true;
+    }
+    interrupts_idle_unless(ready, ctx);
 }

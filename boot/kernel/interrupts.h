@@ -44,6 +44,9 @@ enum vst_status interrupts_allocate(unsigned cpu, interrupt_handler *handler, vo
  */
 bool interrupts_free(const struct interrupt *interrupt) VST_MUST_USE;
 
+/** Ends the sleep of a CPU, this one included. From any CPU, handlers too. */
+void interrupts_wake(unsigned cpu);
+
 /** Raises it in software. From any CPU. */
 void interrupts_send(const struct interrupt *interrupt);
 
@@ -71,5 +74,12 @@ uint64_t interrupts_count_strays(unsigned cpu);
  * afterwards. There is no timer: who needs a deadline polls. Returns with interrupts on.
  */
 void interrupts_idle_unless(bool (*ready)(void *ctx), void *ctx);
+
+/**
+ * The same, but also ends after tenths of a second (seconds on slow machines) if nothing interrupts:
+ * for what must be looked at now and then. From the first call on this CPU is woken that often.
+ * Without a local APIC it does not sleep.
+ */
+void interrupts_doze_unless(bool (*ready)(void *ctx), void *ctx);
 
 #endif

@@ -12,6 +12,7 @@
 #include "boot/kernel/clock.h"
 #include "boot/kernel/console.h"
 #include "boot/kernel/cpus.h"
+#include "boot/kernel/disk_irq.h"
 #include "boot/kernel/hosted_objects.h"
 #include "boot/kernel/interrupts.h"
 #include "boot/kernel/log.h"
@@ -114,9 +115,11 @@ static void attach_blk(const struct vst_pci_function *function)
     struct vst_block_device *device;
     char address[13];
 
+    struct vst_virtio_blk_config config = options.blk;
+    struct disk_irq *irq = disk_irq_prepare(function, &config);
     vst_pci_enable(&kernel_platform, functions, function);
-    enum vst_status status =
-        vst_virtio_blk_attach(&kernel_platform, function, &options.blk, &device);
+    enum vst_status status = vst_virtio_blk_attach(&kernel_platform, function, &config, &device);
+    disk_irq_finish(irq, status == VST_OK ? device : NULL);
     if (status == VST_OK) {
         vst_block_register(&registry, device, "vd");
         return;
@@ -138,8 +141,11 @@ static void attach_mmio(const struct mmio_place *place)
                status != VST_OK ? vst_status_text(status) : "present");
     if (status != VST_OK || type != VST_VIRTIO_TYPE_BLOCK)
         return;
-    status = vst_virtio_mmio_blk_attach(&kernel_platform, place->physical, place->bytes,
-                                        &options.blk, &device);
+    /* Which interrupt a place has is not known here. */
+    struct vst_virtio_blk_config config = options.blk;
+    config.irq.mode = VST_IRQ_POLL;
+    status = vst_virtio_mmio_blk_attach(&kernel_platform, place->physical, place->bytes, &config,
+                                        &device);
     if (status == VST_OK)
         vst_block_register(&registry, device, "vd");
     else
@@ -196,6 +202,12 @@ static bool join(void *ctx, unsigned cpu)
     return cpu_wait(cpu, JOIN_NS);
 }
 
+static void idle_unless(void *ctx, bool (*ready)(void *argument), void *argument)
+{
+    (void)ctx;
+    interrupts_doze_unless(ready, argument);
+}
+
 static int run_shell(void)
 {
     const struct shell_host host = {
@@ -211,6 +223,7 @@ static int run_shell(void)
         .n_cpus = n_cpus(),
         .run_on = run_on,
         .join = join,
+        .idle_unless = idle_unless,
     };
 
     if (boot.command_line_cut) {

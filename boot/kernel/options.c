@@ -149,6 +149,33 @@ static bool set_transport(struct options *options, const char *value)
     return false;
 }
 
+static bool set_irq(struct options *options, const char *value)
+{
+    static const char *const names[] = {
+        [VST_IRQ_POLL] = "poll",
+        [VST_IRQ_INTX] = "intx",
+        [VST_IRQ_MSIX] = "msix",
+    };
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            options->blk.irq.mode = (enum vst_irq_mode)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_queues(struct options *options, const char *value)
+{
+    unsigned long number;
+
+    if (!parse_number(value, VST_VIRTIO_BLK_MAX_QUEUES, &number) || number == 0)
+        return false;
+    options->blk.n_queues = (uint16_t)number;
+    return true;
+}
+
 static bool set_notify(struct options *options, const char *value)
 {
     options->blk.pci.notify_by_port = strcmp(value, "pio") == 0;
@@ -169,6 +196,8 @@ static const struct {
     {"pci", set_pci},
     {"transport", set_transport},
     {"notify", set_notify},
+    {"irq", set_irq},
+    {"queues", set_queues},
     {"interactive", set_interactive},
 };
 

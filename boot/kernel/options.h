@@ -12,6 +12,8 @@
  *   vstor.pci=reassign                   place every BAR anew, whatever firmware did
  *   vstor.transport=auto|legacy|pci-cfg  by which way PCI devices are driven (vstor/virtio.h)
  *   vstor.notify=mmio|pio                which doorbell, where a device has one of each kind
+ *   vstor.irq=poll|intx|msix             how disks tell what they have done; poll
+ *   vstor.queues=N                       most queues of a disk, 1 to 256; 1
  *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
  * the last command
  */

@@ -48,12 +48,25 @@ struct cursor {
 struct job {
     const char *rw;
     bool write, random;
-    uint64_t block_bytes, depth, n_ios, runtime_ns, offset, bytes, seed;
+    uint64_t block_bytes, depth, n_ios, runtime_ns, offset, bytes, seed, n_jobs;
 };
 
+/* What the measured part did, and when. */
+struct result {
+    uint64_t n_ios, n_errors, kicks, interrupts;
+    uint64_t start_ns, end_ns, start_ticks, end_ticks;
+    uint64_t ns, ticks; /* from the start of the first job to the end of the last */
+};
+
+/* One job: on a CPU and a queue of its own. */
 struct bench {
     const struct shell_context *context;
+    struct vst_block_queue *queue;
+    unsigned number;
+    bool sleeps; /* waits for interrupts */
+    bool *stop;  /* shared by all jobs, atomic: somebody pressed Ctrl-C */
     struct job job;
+    struct result result;
     struct cursor cursor;
     struct slot *slots;
     struct vst_block_request **done;
@@ -68,11 +81,6 @@ struct bench {
     uint64_t refused_bytes;
     uint64_t n_errors, first_error_bytes;
     enum vst_status first_error;
-};
-
-/* What the measured part did. */
-struct result {
-    uint64_t n_ios, n_errors, ns, ticks, kicks, interrupts;
 };
 
 static inline uint64_t now_ticks(const struct bench *bench)
@@ -132,10 +140,10 @@ static __attribute__((noinline)) void note_refusal(struct bench *bench, struct s
  * Waits until something has ended. Looking is waiting and counted apart; the poll that takes what
  * was found is work. It is tried now and then in any case, because it alone notices time-outs.
  */
-static __attribute__((noinline)) size_t wait_for_some(struct bench *bench)
+static __attribute__((noinline)) size_t wait_looking(struct bench *bench)
 {
     const struct vst_platform *platform = bench->context->host->platform;
-    struct vst_block_queue *queue = bench->context->queue;
+    struct vst_block_queue *queue = bench->queue;
     size_t n = 0;
 
     while (n == 0) {
@@ -146,6 +154,39 @@ static __attribute__((noinline)) size_t wait_for_some(struct bench *bench)
         n = vst_block_poll(queue, bench->done, bench->job.depth);
     }
     return n;
+}
+
+static bool has_come(void *queue)
+{
+    return vst_block_awaited(queue);
+}
+
+/*
+ * The same asleep: until half of what is in flight has ended, if the ring can tell, for few
+ * interrupts.
+ */
+static __attribute__((noinline)) size_t wait_asleep(struct bench *bench)
+{
+    const struct shell_host *host = bench->context->host;
+    struct vst_block_queue *queue = bench->queue;
+    uint32_t half = (uint32_t)(bench->job.depth - bench->n_idle) / 2;
+    size_t n = 0;
+
+    while (n == 0) {
+        if (!vst_block_arm_after(queue, half > 0 ? half : 1)) {
+            MARK(MARK_SPIN);
+            host->idle_unless(host->ctx, has_come, queue);
+            MARK(MARK_SPIN | MARK_END);
+        }
+        vst_block_disarm(queue);
+        n = vst_block_poll(queue, bench->done, bench->job.depth);
+    }
+    return n;
+}
+
+static size_t wait_for_some(struct bench *bench)
+{
+    return bench->sleeps ? wait_asleep(bench) : wait_looking(bench);
 }
 
 static void set_next_look(struct bench *bench, uint64_t now)
@@ -160,7 +201,9 @@ static __attribute__((noinline)) bool look_around(struct bench *bench, uint64_t 
 {
     const struct shell_host *host = bench->context->host;
 
-    bench->interrupted = console_interrupted(host);
+    if (bench->number == 0 && console_interrupted(host)) /* the console is the boot CPU's */
+        __atomic_store_n(bench->stop, true, __ATOMIC_RELAXED);
+    bench->interrupted = __atomic_load_n(bench->stop, __ATOMIC_RELAXED);
     set_next_look(bench, now);
     return bench->interrupted || now >= bench->end_ticks;
 }
@@ -171,7 +214,7 @@ static __attribute__((noinline)) uint64_t issue_idle(struct bench *bench, uint64
 {
     while (bench->n_idle > 0 && remaining > 0) {
         struct slot *slot = bench->idle[--bench->n_idle];
-        enum vst_status status = issue(bench->context->queue, slot, &bench->cursor, now);
+        enum vst_status status = issue(bench->queue, slot, &bench->cursor, now);
         if (status == VST_OK) {
             remaining--;
             continue;
@@ -190,7 +233,7 @@ static __attribute__((noinline)) uint64_t issue_idle(struct bench *bench, uint64
 static inline __attribute__((always_inline)) uint64_t
 turn_round(struct bench *bench, size_t n, uint64_t now, uint64_t remaining, bool random)
 {
-    struct vst_block_queue *queue = bench->context->queue;
+    struct vst_block_queue *queue = bench->queue;
     struct histogram *histogram = bench->histogram;
     struct cursor cursor = bench->cursor;
 
@@ -223,7 +266,7 @@ turn_round(struct bench *bench, size_t n, uint64_t now, uint64_t remaining, bool
  */
 static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64_t n_ios)
 {
-    struct vst_block_queue *queue = bench->context->queue;
+    struct vst_block_queue *queue = bench->queue;
     uint64_t now = now_ticks(bench), depth = bench->job.depth;
     uint64_t n_done = 0;
 
@@ -269,8 +312,9 @@ static void set_limits(struct bench *bench, uint64_t max_ns)
     set_next_look(bench, now);
 }
 
-static void warm_up(struct bench *bench)
+static void warm_up(void *argument)
 {
+    struct bench *bench = argument;
     const struct job *job = &bench->job;
     uint64_t n = job->n_ios / 10 < WARM_UP_IOS ? job->n_ios / 10 : WARM_UP_IOS;
 
@@ -281,26 +325,27 @@ static void warm_up(struct bench *bench)
     memset(bench->histogram, 0, sizeof(*bench->histogram));
 }
 
-static struct result measure(struct bench *bench)
+static void measure(void *argument)
 {
+    struct bench *bench = argument;
     const struct vst_platform *platform = bench->context->host->platform;
-    struct vst_block_queue *queue = bench->context->queue;
+    struct vst_block_queue *queue = bench->queue;
     struct vst_block_stats before = queue->stats;
     uint64_t n_errors_before = bench->n_errors;
     struct result result;
 
     set_limits(bench, bench->job.runtime_ns);
-    result.ns = platform->time_ns(platform->ctx);
-    result.ticks = now_ticks(bench);
+    result.start_ns = platform->time_ns(platform->ctx);
+    result.start_ticks = now_ticks(bench);
     MARK(MARK_BENCH);
     result.n_ios = run_window(bench, bench->job.n_ios);
     MARK(MARK_BENCH | MARK_END);
-    result.ticks = now_ticks(bench) - result.ticks;
-    result.ns = platform->time_ns(platform->ctx) - result.ns;
+    result.end_ticks = now_ticks(bench);
+    result.end_ns = platform->time_ns(platform->ctx);
     result.kicks = queue->stats.kicks - before.kicks;
     result.interrupts = queue->stats.interrupts - before.interrupts;
     result.n_errors = bench->n_errors - n_errors_before;
-    return result;
+    bench->result = result;
 }
 
 static bool allocate(struct bench *bench)
@@ -348,7 +393,7 @@ static void prepare(struct bench *bench)
     }
     bench->cursor = (struct cursor){
         .random = job->random,
-        .random_state = job->seed,
+        .random_state = job->seed + bench->number,
         .n_blocks = job->bytes / job->block_bytes,
         .first_sector = job->offset / VST_SECTOR_BYTES,
         .block_sectors = job->block_bytes / VST_SECTOR_BYTES,
@@ -399,6 +444,28 @@ static bool parse_shape(const struct shell_context *context, struct job *job)
         return shell_fail_usage(context,
                                 "iodepth=%" PRIu64 " is not between 1 and the %u that %s takes",
                                 job->depth, limits->depth, context->device->name);
+    return true;
+}
+
+static bool parse_jobs(const struct shell_context *context, struct job *job)
+{
+    const struct shell_host *host = context->host;
+    unsigned n_cpus = host->n_cpus > 0 ? host->n_cpus : 1;
+
+    if (!shell_option_number(context, "numjobs=", 1, &job->n_jobs))
+        return false;
+    if (job->n_jobs == 0)
+        return shell_fail_usage(context, "numjobs=0 leaves nothing to do");
+    if (job->n_jobs > context->device->n_queues)
+        return shell_fail_usage(context,
+                                "numjobs=%" PRIu64 ", but %s has %u queue%s, and each job needs its "
+                                "own (vstor.queues=)",
+                                job->n_jobs, context->device->name, context->device->n_queues,
+                                context->device->n_queues == 1 ? "" : "s");
+    if (job->n_jobs > n_cpus)
+        return shell_fail_usage(
+            context, "numjobs=%" PRIu64 ", but there are %u CPUs, and each job needs its own",
+            job->n_jobs, n_cpus);
     return true;
 }
 
@@ -524,6 +591,7 @@ static void print_json(const struct bench *bench, const struct result *result)
     json_u64(&json, "kicks", result->kicks);
     json_u64(&json, "interrupts", result->interrupts);
     json_u64(&json, "tsc", result->ticks);
+    json_u64(&json, "numjobs", job->n_jobs);
     json_close(&json);
 }
 
@@ -538,15 +606,92 @@ static bool judge(const struct bench *bench)
     return true;
 }
 
+/* ---------------------------------------------------------------- all jobs */
+
+/*
+ * Job k runs on CPU k, the first here, all at once. They end by themselves, so the wait for them is
+ * bounded by theirs. False if a CPU takes no work.
+ */
+static bool run_all(struct bench *benches, void (*function)(void *bench))
+{
+    const struct shell_host *host = benches[0].context->host;
+    unsigned n = 1, n_jobs = (unsigned)benches[0].job.n_jobs;
+
+    while (n < n_jobs && host->run_on(host->ctx, n, function, &benches[n]))
+        n++;
+    if (n == n_jobs)
+        function(&benches[0]);
+    else
+        __atomic_store_n(benches[0].stop, true, __ATOMIC_RELAXED);
+    for (unsigned k = 1; k < n; k++)
+        while (!host->join(host->ctx, k))
+            if (console_interrupted(host))
+                __atomic_store_n(benches[0].stop, true, __ATOMIC_RELAXED);
+    return n == n_jobs ||
+           shell_fail(benches[0].context, VST_ERR_UNSUPPORTED, "CPU %u takes no work", n);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void add_histogram(struct histogram *sum, const struct histogram *other)
+{
+    sum->sum += other->sum;
+    for (unsigned i = 0; i < HISTOGRAM_N_BUCKETS; i++)
+        sum->buckets[i] += other->buckets[i];
+}
+
+/* Sums up; the first job's histogram then holds all. */
+static struct result sum_up(struct bench *benches)
+{
+    struct result sum = benches[0].result;
+
+    for (unsigned k = 1; k < benches[0].job.n_jobs; k++) {
+        const struct result *one = &benches[k].result;
+        sum.n_ios += one->n_ios;
+        sum.n_errors += one->n_errors;
+        sum.kicks += one->kicks;
+        sum.interrupts += one->interrupts;
+        sum.start_ns = min_u64(sum.start_ns, one->start_ns);
+        sum.end_ns = max_u64(sum.end_ns, one->end_ns);
+        sum.start_ticks = min_u64(sum.start_ticks, one->start_ticks);
+        sum.end_ticks = max_u64(sum.end_ticks, one->end_ticks);
+        add_histogram(benches[0].histogram, benches[k].histogram);
+    }
+    sum.ns = sum.end_ns - sum.start_ns;
+    sum.ticks = sum.end_ticks - sum.start_ticks;
+    return sum;
+}
+
+/* The first job that has something to complain of, or the first. */
+static const struct bench *worst(const struct bench *benches)
+{
+    for (unsigned k = 0; k < benches[0].job.n_jobs; k++)
+        if (benches[k].interrupted || benches[k].n_errors > 0 || benches[k].status != VST_OK)
+            return &benches[k];
+    return &benches[0];
+}
+
 static bool run_and_report(struct bench *bench)
 {
     struct result result;
 
-    prepare(bench);
-    warm_up(bench);
-    if (bench->interrupted || bench->status != VST_OK)
-        return judge(bench);
-    result = measure(bench);
+    for (unsigned k = 0; k < bench->job.n_jobs; k++)
+        prepare(&bench[k]);
+    if (!run_all(bench, warm_up))
+        return false;
+    if (worst(bench)->interrupted || worst(bench)->status != VST_OK)
+        return judge(worst(bench));
+    if (!run_all(bench, measure))
+        return false;
+    result = sum_up(bench);
     if (result.n_ios > 0) {
         if (bench->context->json) {
             print_json(bench, &result);
@@ -555,25 +700,59 @@ static bool run_and_report(struct bench *bench)
             print_latencies(bench);
         }
     }
-    return judge(bench);
+    return judge(worst(bench));
+}
+
+static void make_job(struct bench *bench, unsigned number, const struct shell_context *context,
+                     const struct job *job, bool *stop)
+{
+    const struct vst_block_device *device = context->device;
+    const char *irq_mode = device->irq_mode;
+
+    *bench = (struct bench){
+        .context = context,
+        .queue = number == 0 ? context->queue : device->queues[number],
+        .number = number,
+        .sleeps = irq_mode != NULL && strcmp(irq_mode, "poll") != 0 &&
+                  context->host->idle_unless != NULL,
+        .stop = stop,
+        .job = *job,
+    };
+}
+
+static bool run_jobs(const struct shell_context *context, const struct job *job,
+                     struct bench *benches)
+{
+    bool stop = false, ok = true;
+
+    for (unsigned k = 0; k < job->n_jobs; k++)
+        make_job(&benches[k], k, context, job, &stop);
+    for (unsigned k = 0; k < job->n_jobs && ok; k++)
+        ok = allocate(&benches[k]);
+    if (ok)
+        ok = run_and_report(benches);
+    for (unsigned k = 0; k < job->n_jobs; k++)
+        release(&benches[k]);
+    return ok;
 }
 
 static bool run_bench(struct shell_context *context)
 {
-    struct bench bench = {.context = context};
-    bool ok = false;
+    struct job job = {0};
 
-    if (!parse_rw(context, &bench.job) || !parse_shape(context, &bench.job) ||
-        !parse_length(context, &bench.job) || !parse_area(context, &bench.job))
+    if (!parse_rw(context, &job) || !parse_shape(context, &job) || !parse_jobs(context, &job) ||
+        !parse_length(context, &job) || !parse_area(context, &job))
         return false;
-    if (allocate(&bench))
-        ok = run_and_report(&bench);
-    release(&bench);
+    struct bench *benches = calloc(job.n_jobs, sizeof(*benches));
+    bool ok = benches != NULL ? run_jobs(context, &job, benches)
+                              : shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the jobs");
+    free(benches);
     return ok;
 }
 
 static const char *const options_bench[] = {
-    "rw=", "bs=", "iodepth=", "number_ios=", "runtime=", "size=", "offset=", "seed=", NULL};
+    "rw=",   "bs=",     "iodepth=", "number_ios=", "runtime=",
+    "size=", "offset=", "seed=",    "numjobs=",    NULL};
 
 const struct shell_command command_bench = {
     .name = "bench",
@@ -587,6 +766,8 @@ const struct shell_command command_bench = {
             "    runtime=S       ends after so many seconds; 2 if neither is given\n"
             "    offset=, size=  the area, default the whole device\n"
             "    seed=N          of the random offsets and of the data written, default 1\n"
+            "    numjobs=N       jobs at once, each on its own CPU and queue, default 1;\n"
+            "                    iodepth and number_ios are for each, the result is the sum\n"
             "A warm-up comes first and does not count. Nothing is flushed.\n"
             "Percentiles are exact to 3 %. Ticks are those of the processor's counter.\n"
             "    bench vda rw=randread bs=4k iodepth=32 number_ios=100000\n",

@@ -74,6 +74,7 @@ static void lsblk_json_stats(struct json *json, const struct vst_block_device *d
         json_u64(json, "errors", stats->errors);
         json_u64(json, "kicks", stats->kicks);
         json_u64(json, "interrupts", stats->interrupts);
+        json_u64(json, "interrupts_elsewhere", stats->interrupts_elsewhere);
         json_u64(json, "rescues", stats->rescues);
         json_u64(json, "timeouts", stats->timeouts);
         json_object_close(json);
@@ -115,6 +116,7 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_u64(&json, "max_segment_bytes", limits->max_segment_bytes);
     json_u64(&json, "max_bytes", (uint64_t)limits->max_sectors * VST_SECTOR_BYTES);
     json_bool(&json, "broken", device->broken);
+    json_text(&json, "irq", text_or(device->irq_mode, "poll"));
     lsblk_json_stats(&json, device);
     json_close(&json);
 }
@@ -164,10 +166,10 @@ static void lsblk_details(const struct vst_block_device *device)
         printf("  %-16s %s\n", "out of service", text_or(device->broken_why, "reason unknown"));
     printf("  %-16s %s\n", "path", device->path);
     printf("  %-16s %s\n", "serial", text_or(printable(serial), "none"));
-    printf("  %-16s %s by %s, %s ring, %u queue%s of %u commands\n", "driver",
+    printf("  %-16s %s by %s, %s ring, %u queue%s of %u commands, %s\n", "driver",
            text_or(device->driver_name, "unknown"), text_or(device->transport_name, "unknown"),
            text_or(device->ring_name, "unknown"), device->n_queues,
-           device->n_queues == 1 ? "" : "s", limits->depth);
+           device->n_queues == 1 ? "" : "s", limits->depth, text_or(device->irq_mode, "poll"));
     printf("  %-16s logical %u, physical %u bytes\n", "blocks",
            (unsigned)limits->logical_block_bytes, (unsigned)limits->physical_block_bytes);
     printf("  %-16s %s\n", "cache", cache_name(device));

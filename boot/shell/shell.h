@@ -39,6 +39,12 @@ struct shell_host {
     /** Waits for that function, at most one second. True if it has returned; what it wrote is then
      * seen here. NULL like run_on. */
     bool (*join)(void *ctx, unsigned cpu);
+    /**
+     * Sleeps on the CPU that calls until a device interrupts, at most some seconds, unless
+     * ready(argument), which must look at memory only. Interrupts of a device's queue i reach CPU
+     * i mod n_cpus. NULL: wait by relax.
+     */
+    void (*idle_unless)(void *ctx, bool (*ready)(void *argument), void *argument);
 };
 
 /** Exit status that shell_run returns when no `exit` was run: the caller goes on with

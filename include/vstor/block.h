@@ -91,6 +91,8 @@ struct vst_block_stats {
     uint64_t errors;                   /**< commands that came back with an error */
     uint64_t kicks;                    /**< doorbells rung */
     uint64_t interrupts;               /**< interrupts taken */
+    uint64_t interrupts_elsewhere;     /**< of these, on a CPU that is not the queue's (shared
+                                          vectors, INTx); by the caller's handler */
     uint64_t rescues; /**< doorbells rung again because nothing moved for a second; 0 on sound
                          hardware */
     uint64_t timeouts;
@@ -121,6 +123,7 @@ struct vst_block_queue {
     struct vst_block_request_list split; /**< accepted, not yet wholly issued */
     struct vst_block_request_list ready; /**< finished, not yet returned by poll */
     uint16_t index;
+    uint16_t message; /**< MSI-X: which of the caller's messages tells of this queue; else 0 */
     struct vst_block_stats stats;
 };
 
@@ -133,7 +136,8 @@ struct vst_block_device {
     const char *driver_name;       /**< "virtio-blk" */
     const char *transport_name;    /**< "virtio-pci", "virtio-pci-legacy", "virtio-pci-cfg",
                                    "virtio-mmio-1", "virtio-mmio-2" */
-    const char *ring_name;         /**< "split" */
+    const char *ring_name;         /**< "split", "packed" */
+    const char *irq_mode;          /**< "msix", "intx", "poll" */
     const struct vst_platform *platform;
     struct vst_block_limits limits;
     bool read_only;
@@ -179,6 +183,14 @@ struct vst_block_driver {
     size_t (*poll)(struct vst_block_queue *queue, struct vst_block_request **done, size_t max);
     /** Whether poll would find something: one look at memory, nothing else. */
     bool (*ready)(const struct vst_block_queue *queue);
+    /**
+     * Has the device interrupt once n more commands, at least 1, have ended; ends with a full
+     * barrier. NULL, like the next two, where there are no interrupts.
+     */
+    void (*arm)(struct vst_block_queue *queue, uint32_t n);
+    void (*disarm)(struct vst_block_queue *queue);
+    /** Whether what it was armed for has come, or never will: one look at memory. */
+    bool (*awaited)(const struct vst_block_queue *queue);
 };
 
 /**
@@ -211,6 +223,43 @@ size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **
  * well.
  */
 bool vst_block_ready(const struct vst_block_queue *queue);
+
+/*
+ * Waiting for an interrupt instead of polling, where irq_mode is not "poll":
+ *
+ *     if (!vst_block_arm(queue))
+ *         sleep unless vst_block_awaited(queue)     (looked at with interrupts off: no lost wake-up)
+ *     vst_block_disarm(queue)
+ *     vst_block_poll(...)
+ *
+ * All on the queue's CPU. A sleep must end now and then without an interrupt: see vst_block_ready.
+ */
+
+/**
+ * Asks the device to interrupt at the next completion. True if something is there already, or if no
+ * interrupt would come (nothing in flight, no interrupts): then do not sleep.
+ */
+bool vst_block_arm(struct vst_block_queue *queue) VST_MUST_USE;
+
+/**
+ * The same for the n-th completion from now, if the ring can tell (EVENT_IDX); else, or if fewer are
+ * in flight, an earlier one. Fewer interrupts for a longer wait.
+ */
+bool vst_block_arm_after(struct vst_block_queue *queue, uint32_t n) VST_MUST_USE;
+
+/** Whether what the queue was armed for has come. One look at memory. */
+bool vst_block_awaited(const struct vst_block_queue *queue);
+
+/** Back to polling: the device is not to interrupt. One that is under way may still come. */
+void vst_block_disarm(struct vst_block_queue *queue);
+
+/** Counts an interrupt of the queue. For interrupt handlers, on one CPU at a time. */
+static inline void vst_block_interrupted(struct vst_block_queue *queue)
+{
+    uint64_t *count = &queue->stats.interrupts;
+
+    __atomic_store_n(count, __atomic_load_n(count, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+}
 
 /**
  * For drivers: to be called once limits, read_only or broken of a device have been set or have

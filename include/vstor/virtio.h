@@ -55,6 +55,35 @@ struct vst_virtio_pci_choice {
     bool notify_by_port; /**< of several doorbells take that in an I/O BAR, if there is one */
 };
 
+/** How a device is to tell that it has finished something. */
+enum vst_irq_mode {
+    VST_IRQ_POLL, /**< not at all: the caller polls */
+    VST_IRQ_INTX, /**< by its line; the handler calls vst_virtio_blk_interrupt */
+    VST_IRQ_MSIX, /**< by messages, one per queue if there are enough (PCI only) */
+};
+
+/** What a device writes to where to interrupt: see vst_pci_msix_set. */
+struct vst_irq_message {
+    uint64_t address;
+    uint32_t data;
+};
+
+/**
+ * Interrupts as the caller has prepared them. All zero: polling. Queue i interrupts with message i;
+ * where the caller or the device has fewer, the remaining queues share the last (see
+ * vst_block_queue.message). Changes of configuration do not interrupt with MSI-X. What became of
+ * it stands in vst_block_device.irq_mode.
+ */
+struct vst_irq_config {
+    enum vst_irq_mode mode;
+    bool intx_instead; /**< VST_IRQ_MSIX: if that can't be had, INTx rather than polling */
+    uint16_t n_messages;
+    const struct vst_irq_message *messages; /**< read during attach only */
+};
+
+/** Most queues that a device is driven with. */
+#define VST_VIRTIO_BLK_MAX_QUEUES 256u
+
 /** How a virtio-blk device is to be driven. All zero is a good choice. */
 struct vst_virtio_blk_config {
     uint16_t
@@ -66,13 +95,16 @@ struct vst_virtio_blk_config {
         refused_features; /**< feature bits that are not negotiated even if offered (for tests) */
     uint64_t timeout_ns;  /**< for one command; 0 = 30 seconds */
     struct vst_virtio_pci_choice pci; /**< virtio-pci only */
+    uint16_t n_queues; /**< most queues to use; 0 = 1. The device may offer fewer, and queues that
+                          are not as large as its first are left alone */
+    struct vst_irq_config irq;
 };
 
 /**
  * Brings the device to DRIVER_OK and fills *device. The function must have been enabled
  * (vst_pci_enable). A device that is already running is reset first. Memory, all through
  * platform->alloc: per queue shared queue_size * (26 + 64 + 16 * (max_segments + 2)) bytes, private
- * queue_size * 32 bytes, and about 2 KiB per device. Blocks while the device resets and answers
+ * queue_size * 34 bytes; 512 bytes for each queue wanted, and 2 KiB per device. Blocks while the device resets and answers
  * GET_ID, 2 seconds at most each. On an error nothing is left allocated.
  */
 enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
@@ -107,6 +139,12 @@ enum vst_status vst_virtio_mmio_blk_attach(const struct vst_platform *platform, 
  * the device tells by its interrupt status alone is told once. (VIRTIO 1.2, 2.5.1)
  */
 bool vst_virtio_blk_config_changed(struct vst_block_device *device);
+
+/**
+ * For the handler of an interrupt line (irq_mode "intx"): acknowledges, and tells whether it was
+ * this device that interrupted. One CPU at a time. (VIRTIO 1.2, 4.1.4.5, 4.2.3.4)
+ */
+bool vst_virtio_blk_interrupt(struct vst_block_device *device);
 
 /**
  * Resets the device and gives all memory back. No request may be in flight. If the device does not

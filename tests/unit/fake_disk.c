@@ -141,8 +141,13 @@ static bool disk_ready(const struct vst_block_queue *queue)
                ->n_waiting > 0;
 }
 
-static const struct vst_block_driver disk_driver = {disk_submit, disk_submit_part, disk_kick,
-                                                    disk_poll, disk_ready};
+static const struct vst_block_driver disk_driver = {
+    .submit = disk_submit,
+    .submit_part = disk_submit_part,
+    .kick = disk_kick,
+    .poll = disk_poll,
+    .ready = disk_ready,
+};
 
 void fake_disk_init(struct fake_disk *disk, uint64_t sectors)
 {

@@ -248,6 +248,19 @@ static void put_used_packed(struct fake_virtio_blk *blk, uint32_t id, uint32_t l
     blk->used_idx++;
 }
 
+/** 2.8.10: whether the places used since then hold the one that the driver named. */
+static bool packed_event_reached(struct fake_virtio_blk *blk)
+{
+    uint16_t event = get16(blk->avail), at = blk->signalled_at;
+    bool wrap = blk->signalled_wrap, reached = false;
+
+    while (at != blk->used_at || wrap != blk->used_wrap) {
+        reached |= at == (event & 0x7fff) && wrap == ((event & 0x8000) != 0);
+        packed_step(blk, &at, &wrap, 1);
+    }
+    return reached;
+}
+
 /** Whether the driver asked for an interrupt (2.7.7.2, 2.7.10.1), in the reference's own words. */
 static void maybe_interrupt(struct fake_virtio_blk *blk)
 {
@@ -258,13 +271,16 @@ static void maybe_interrupt(struct fake_virtio_blk *blk)
         wanted = flags == 0 && blk->signalled_used != blk->used_idx;
         if (flags > 2 || (flags == 2 && !has(blk, 29)))
             misuse(blk, "driver event flags");
+        wanted |= flags == 2 && packed_event_reached(blk);
+        blk->signalled_at = blk->used_at;
+        blk->signalled_wrap = blk->used_wrap;
     } else if (has(blk, 29)) {
         uint16_t event = get16(blk->avail + 4 + 2ull * blk->queue_size);
         wanted = false;
         for (uint16_t i = blk->signalled_used; i != blk->used_idx; i++)
             wanted |= i == event;
     } else {
-        wanted = (get16(blk->avail) & 1) == 0;
+        wanted = (get16(blk->avail) & 1) == 0 && blk->signalled_used != blk->used_idx;
     }
     blk->signalled_used = blk->used_idx;
     blk->n_interrupts += wanted;
@@ -407,6 +423,8 @@ static void reset(struct fake_virtio_blk *blk)
     blk->n_held = 0;
     blk->avail_at = blk->used_at = 0;
     blk->avail_wrap = blk->used_wrap = true;
+    blk->signalled_at = 0;
+    blk->signalled_wrap = true;
     blk->driver_features = 0;
     blk->resetting = blk->reset_reads;
 }

@@ -85,6 +85,8 @@ struct fake_virtio_blk {
     /* packed */
     uint16_t avail_at, used_at; /* places in the ring */
     bool avail_wrap, used_wrap;
+    uint16_t signalled_at; /* used_at when an interrupt was last considered */
+    bool signalled_wrap;
     unsigned n_held;
     struct {
         uint16_t head;

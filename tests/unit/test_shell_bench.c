@@ -306,7 +306,8 @@ static void nonsense_is_refused(void **state)
         {"offset=100", "offset=100 is not a multiple"},
         {"offset=2M", "beyond the end of the device at byte 2097152"},
         {"offset=512k size=1M", "beyond the end of the device at byte 1048576"},
-        {"numjobs=2", "'numjobs=2' is one word too many"},
+        {"numjobs=2", "numjobs=2, but vda has 1 queue"},
+        {"numjobs=0", "numjobs=0 leaves nothing to do"},
     };
     struct fake_host *fake = *state;
     char line[100];

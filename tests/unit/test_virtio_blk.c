@@ -1053,9 +1053,200 @@ static void test_silence_at_attach(void **state)
     tear_down(f);
 }
 
+/* ------------------------------------------------------------------ interrupts */
+
+#define N_RINGS 6
+
+/** The device answers when told to; INTx, which every front has. */
+static bool attach_for_interrupts(struct fixture *f, unsigned ring)
+{
+    static const struct {
+        uint64_t offered, refused;
+    } rings[N_RINGS] = {
+        {0, 0}, {0, NO_EVENT_IDX},           {PACKED, 0}, {PACKED, NO_EVENT_IDX},
+        {0, NO_INDIRECT}, {PACKED, NO_INDIRECT},
+    };
+
+    f->blk.offered_features |= rings[ring].offered;
+    f->config.refused_features = rings[ring].refused;
+    f->config.irq.mode = VST_IRQ_INTX;
+    f->blk.function.interrupt_pin = 1;
+    assert_int_equal(attach(f), VST_OK);
+    f->blk.answers_nothing = true;
+    return strcmp(f->device->irq_mode, "intx") == 0;
+}
+
+static void submit_reads(struct fixture *f, struct vst_block_request *requests,
+                         struct vst_block_segment *segments, uint8_t *data, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        requests[i] = transfer_request(VST_BLOCK_READ, &segments[i], data + 512 * i, i, 1);
+        assert_int_equal(vst_block_submit(f->queue, &requests[i]), VST_OK);
+    }
+    vst_block_kick(f->queue);
+}
+
+static void take_all(struct fixture *f, unsigned n)
+{
+    struct vst_block_request *done[16];
+
+    for (unsigned got = 0; got < n;)
+        got += vst_block_poll(f->queue, done, 16);
+}
+
+/** On each ring, many times over, so that indices and wrap counters go round. */
+static void test_armed_queue_interrupts_once_and_a_disarmed_one_never(void **state)
+{
+    for (unsigned ring = 0; ring < N_RINGS; ring++) {
+        WITH(f);
+        struct vst_block_request requests[8];
+        struct vst_block_segment segments[8];
+        static uint8_t data[8 * 512];
+        bool interrupts = attach_for_interrupts(f, ring);
+        for (unsigned round = 0; interrupts && round < 300; round++) {
+            unsigned before = f->blk.n_interrupts;
+            submit_reads(f, requests, segments, data, 8);
+            assert_false(vst_block_arm(f->queue));
+            assert_false(vst_block_awaited(f->queue));
+            fake_virtio_blk_answer_all(&f->blk);
+            assert_int_equal(f->blk.n_interrupts, before + 1);
+            assert_true(vst_block_awaited(f->queue));
+            vst_block_disarm(f->queue);
+            take_all(f, 8);
+            submit_reads(f, requests, segments, data, 8);
+            fake_virtio_blk_answer_all(&f->blk);
+            take_all(f, 8);
+            assert_int_equal(f->blk.n_interrupts, before + 1);
+        }
+        f->blk.answers_nothing = false;
+        tear_down(f);
+    }
+}
+
+/** What ends between the look and the arming is told by arm: no interrupt will come for it. */
+static void test_completion_before_arming_is_reported(void **state)
+{
+    for (unsigned ring = 0; ring < N_RINGS; ring++) {
+        WITH(f);
+        struct vst_block_request requests[8];
+        struct vst_block_segment segments[8];
+        static uint8_t data[8 * 512];
+        if (attach_for_interrupts(f, ring)) {
+            assert_true(vst_block_arm(f->queue)); /* nothing in flight: nobody would wake us */
+            vst_block_disarm(f->queue);
+            submit_reads(f, requests, segments, data, 8);
+            fake_virtio_blk_answer_all(&f->blk);
+            assert_int_equal(f->blk.n_interrupts, 0);
+            assert_true(vst_block_arm(f->queue));
+            assert_true(vst_block_arm_after(f->queue, 8));
+            take_all(f, 8);
+        }
+        f->blk.answers_nothing = false;
+        tear_down(f);
+    }
+}
+
+/** With EVENT_IDX the interrupt comes with the n-th, not before; at the latest with the last. */
+static void test_arming_ahead(void **state)
+{
+    for (unsigned ring = 0; ring <= 2; ring += 2) {
+        WITH(f);
+        struct vst_block_request requests[8];
+        struct vst_block_segment segments[8];
+        static uint8_t data[8 * 512];
+        if (attach_for_interrupts(f, ring)) {
+            submit_reads(f, requests, segments, data, 3);
+            fake_virtio_blk_answer_all(&f->blk);
+            submit_reads(f, requests + 3, segments + 3, data, 5);
+            assert_false(vst_block_arm_after(f->queue, 4)); /* three are there */
+            assert_true(vst_block_ready(f->queue));
+            assert_int_equal(f->blk.n_interrupts, 0);
+            fake_virtio_blk_answer_all(&f->blk);
+            assert_int_equal(f->blk.n_interrupts, 1);
+            assert_true(vst_block_awaited(f->queue));
+            vst_block_disarm(f->queue);
+            take_all(f, 8);
+            submit_reads(f, requests, segments, data, 8);
+            assert_false(vst_block_arm_after(f->queue, 1000)); /* no more than are in flight */
+            fake_virtio_blk_answer_all(&f->blk);
+            assert_int_equal(f->blk.n_interrupts, 2);
+            vst_block_disarm(f->queue);
+            take_all(f, 8);
+        }
+        f->blk.answers_nothing = false;
+        tear_down(f);
+    }
+}
+
+/** Polling while armed takes completions and leaves the arming as it is. */
+static void test_poll_does_not_disarm(void **state)
+{
+    for (unsigned ring = 0; ring < N_RINGS; ring++) {
+        WITH(f);
+        struct vst_block_request requests[8], *done[8];
+        struct vst_block_segment segments[8];
+        static uint8_t data[8 * 512];
+        if (attach_for_interrupts(f, ring)) {
+            submit_reads(f, requests, segments, data, 4);
+            fake_virtio_blk_answer_all(&f->blk);
+            submit_reads(f, requests + 4, segments + 4, data, 4);
+            assert_true(vst_block_arm(f->queue));
+            assert_int_equal(vst_block_poll(f->queue, done, 4), 4);
+            assert_false(vst_block_arm(f->queue)); /* again, further on */
+            assert_int_equal(vst_block_poll(f->queue, done, 4), 0);
+            fake_virtio_blk_answer_all(&f->blk);
+            assert_int_equal(f->blk.n_interrupts, 1);
+            vst_block_disarm(f->queue);
+            take_all(f, 4);
+        }
+        f->blk.answers_nothing = false;
+        tear_down(f);
+    }
+}
+
+static void test_polling_device_never_lets_one_sleep(void **state)
+{
+    WITH(f);
+    struct vst_block_request request;
+    struct vst_block_segment segment;
+    static uint8_t data[512];
+    assert_int_equal(attach(f), VST_OK);
+    assert_string_equal(f->device->irq_mode, "poll");
+    f->blk.answers_nothing = true;
+    submit_reads(f, &request, &segment, data, 1);
+    assert_true(vst_block_arm(f->queue));
+    vst_block_disarm(f->queue);
+    fake_virtio_blk_answer_all(&f->blk);
+    take_all(f, 1);
+    assert_int_equal(f->blk.n_interrupts, 0);
+    f->blk.answers_nothing = false;
+    tear_down(f);
+}
+
+static void test_msix_that_is_not_there(void **state)
+{
+    static const struct vst_irq_message message = {0xfee00000, 50};
+
+    for (int intx = 0; intx < 2; intx++) {
+        WITH(f);
+        f->config.irq = (struct vst_irq_config){VST_IRQ_MSIX, intx, 1, &message};
+        assert_int_equal(attach(f), VST_OK);
+        assert_string_equal(f->device->irq_mode,
+                            intx && f->front.is_mmio ? "intx" : "poll"); /* no pin */
+        assert_non_null(strstr(f->fake.all_logs, "no MSI-X"));
+        tear_down(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_armed_queue_interrupts_once_and_a_disarmed_one_never),
+        cmocka_unit_test(test_completion_before_arming_is_reported),
+        cmocka_unit_test(test_arming_ahead),
+        cmocka_unit_test(test_poll_does_not_disarm),
+        cmocka_unit_test(test_polling_device_never_lets_one_sleep),
+        cmocka_unit_test(test_msix_that_is_not_there),
         cmocka_unit_test(test_attach_tells_what_the_device_says),
         cmocka_unit_test(test_initialisation_follows_the_numbered_steps),
         cmocka_unit_test(test_device_already_running_is_reset_first_Solo5_483),

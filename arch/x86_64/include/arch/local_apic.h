@@ -39,6 +39,12 @@ void arch_apic_end_of_interrupt(void);
 /** Sends an interrupt to a CPU, this one included. Interrupts must be off. */
 void arch_apic_send(uint32_t id, uint8_t vector);
 
+/**
+ * Interrupts this CPU again and again, with a period that is not calibrated: tenths of a second, a
+ * few seconds on slow clocks. Interrupts must be off.
+ */
+void arch_apic_start_ticking(uint8_t vector);
+
 /** Makes a CPU wait for a start-up message, whatever it does. (10.4.4) */
 void arch_apic_send_init(uint32_t id);
 

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interrupts of a disk: queue i tells CPU i mod n_cpus. Where queues share an interrupt, its handler
+ * wakes the CPUs of the others.
+ */
+#ifndef VSTOR_KERNEL_DISK_IRQ_H
+#define VSTOR_KERNEL_DISK_IRQ_H
+
+#include <vstor/virtio.h>
+
+struct disk_irq;
+
+/**
+ * Prepares what config->irq.mode and n_queues ask for and fills the rest of config->irq. NULL if
+ * there is nothing to prepare; config->irq.mode is then VST_IRQ_POLL.
+ */
+struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function,
+                                  struct vst_virtio_blk_config *config);
+
+/** After attach; `device` is NULL if that failed. Gives back what is not used. */
+void disk_irq_finish(struct disk_irq *irq, struct vst_block_device *device);
+
+#endif
