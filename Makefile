@@ -52,7 +52,7 @@ COMMON   := -std=gnu11 -g $(WARNINGS) $(INCLUDES) -MMD -MP
 # No red zone: the code lives under interrupts. No vector registers in the library: firmware need not save them.
 BARE     := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-stack-protector -fcf-protection=none \
             -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -fno-common -Iarch/$(ARCH)/include
-LIB_CFLAGS    := $(COMMON) $(BARE) -O2 -Wconversion -Wno-sign-conversion -mgeneral-regs-only -fvisibility=hidden
+LIB_CFLAGS    := $(COMMON) $(BARE) -Wconversion -Wno-sign-conversion -mgeneral-regs-only -fvisibility=hidden
 # The kernel's headers are newlib's, BearSSL's and the compiler's own, never those of the machine that builds.
 KERNEL_CFLAGS := $(COMMON) $(BARE) -Os -nostdinc -isystem $(B)/newlib/include -isystem $(B)/bearssl \
                  -isystem $(shell $(CC) -print-file-name=include)
@@ -61,8 +61,11 @@ NO_VECTORS    := -mgeneral-regs-only
 SANITIZE      := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HOST_CFLAGS   := $(COMMON) -O1 $(SANITIZE) -Iarch/host/include
 
+# The path of a request is built for speed, all else for size.
+HOT_SRCS      := drivers/virtio_blk_io.c block/block.c
+UNALIGNED     := -fno-align-functions -fno-align-loops -fno-align-jumps
 cflags_for = $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS),$(if $(filter boot/% arch/$(ARCH)/%,$(1)),$(KERNEL_CFLAGS) \
-             $(NO_VECTORS),$(LIB_CFLAGS)))
+             $(NO_VECTORS),$(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),-Os)))
 
 .PHONY: all
 all: $(LIB) $(KERNEL) $(KERNEL_PVH) $(B)/compile_commands.json ## build every artefact of ARCH
@@ -72,7 +75,7 @@ all: $(LIB) $(KERNEL) $(KERNEL_PVH) $(B)/compile_commands.json ## build every ar
 FORCE:
 remember = @mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' >$@
 $(B)/how-built: FORCE
-	$(call remember,$(CC) $(LIB_CFLAGS) $(KERNEL_CFLAGS) $(NO_VECTORS) $(LIB_SRCS) $(KERNEL_SRCS))
+	$(call remember,$(CC) $(LIB_CFLAGS) $(HOT_SRCS) $(UNALIGNED) $(KERNEL_CFLAGS) $(NO_VECTORS) $(LIB_SRCS) $(KERNEL_SRCS))
 $(HOST_B)/how-built: FORCE
 	$(call remember,$(CC) $(HOST_CFLAGS) $(LIB_SRCS) $(SHELL_SRCS) $(UNIT_FAKES))
 

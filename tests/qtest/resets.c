@@ -38,6 +38,15 @@ static unsigned take_all(struct disk *disk, enum vst_status status)
     return n_with_status;
 }
 
+static void wait_ms(struct disk *disk, uint64_t ms)
+{
+    const struct vst_platform *platform = &disk->machine->platform;
+    uint64_t start = platform->time_ns(platform->ctx);
+
+    while (platform->time_ns(platform->ctx) - start < ms * 1000000u)
+        platform->relax(platform->ctx);
+}
+
 static void mark_buffers(struct disk *disk)
 {
     for (unsigned i = 0; i < disk->options.depth; i++)
