@@ -63,7 +63,7 @@ HOST_CFLAGS   := $(COMMON) -O1 $(SANITIZE) -Iarch/host/include
 
 # The path of a request is built for speed, all else for size.
 HOT_SRCS      := drivers/virtio_blk_io.c block/block.c
-UNALIGNED     := -fno-align-functions -fno-align-loops -fno-align-jumps
+UNALIGNED     := $(if $(findstring clang,$(CC)),,-fno-align-functions -fno-align-loops -fno-align-jumps)
 cflags_for = $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS),$(if $(filter boot/% arch/$(ARCH)/%,$(1)),$(KERNEL_CFLAGS) \
              $(NO_VECTORS),$(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),-Os)))
 

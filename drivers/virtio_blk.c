@@ -471,8 +471,9 @@ bool vst_virtio_blk_config_changed(struct vst_block_device *device)
 {
     struct blk_device *blk = VST_CONTAINER_OF(device, struct blk_device, base);
 
-    return vst_virtio_config_changed(&blk->virtio) |
-           __atomic_exchange_n(&blk->config_interrupt, false, __ATOMIC_RELAXED);
+    bool changed = vst_virtio_config_changed(&blk->virtio); /* asked in any case: it acknowledges */
+
+    return __atomic_exchange_n(&blk->config_interrupt, false, __ATOMIC_RELAXED) || changed;
 }
 
 void vst_virtio_blk_detach(struct vst_block_device *device)
