@@ -241,10 +241,13 @@ static enum vst_status create_queues(struct blk_device *blk, const struct blk_li
  * 5.2.6.1: up to 20 bytes, ended by NUL only if shorter; printable ASCII is kept, the rest becomes
  * '?'.
  */
-static void take_serial(struct blk_device *blk, const char *id)
+static void take_serial(struct blk_device *blk, const char *shared)
 {
+    char id[VIRTIO_BLK_ID_BYTES]; /* one look: the device may still write */
     size_t n = 0;
 
+    for (size_t i = 0; i < sizeof(id); i++)
+        id[i] = __atomic_load_n(&shared[i], __ATOMIC_RELAXED);
     for (; n < VIRTIO_BLK_ID_BYTES && id[n] != '\0'; n++)
         blk->base.serial[n] = id[n] >= ' ' && id[n] <= '~' ? id[n] : '?';
     while (n > 0 && blk->base.serial[n - 1] == ' ')

@@ -434,6 +434,9 @@ static bool blk_ready(const struct vst_block_queue *queue)
 {
     const struct blk_queue *q = (const void *)queue; /* base comes first */
 
+    /* Out of service, the ring means nothing any more: what is left to be ended by poll does. */
+    if (VST_UNLIKELY(q->vq.broken))
+        return q->vq.n_put != q->vq.n_used;
     return q->n_in_order > 0 || virtq_ready(&q->vq);
 }
 

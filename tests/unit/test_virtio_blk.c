@@ -886,6 +886,7 @@ static void check_lie(enum fake_lie lie, uint64_t refused, enum vst_status want,
     assert_int_equal(f->device->broken, breaks);
     if (breaks) {
         assert_int_equal(f->blk.status, 0); /* it was reset before the buffers came back */
+        assert_false(vst_block_ready(f->queue)); /* nobody is kept from sleeping by a dead device */
         assert_int_equal(vst_block_submit(f->queue, &requests[0]), VST_ERR_BROKEN);
         if (strstr(f->device->broken_why, why) == NULL)
             fail_msg("why: %s", f->device->broken_why);
