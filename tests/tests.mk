@@ -39,7 +39,7 @@ check: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## the f
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit model fuzz-smoke | deps ## every test
+test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit model fuzz-replay | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test

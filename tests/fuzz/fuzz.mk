@@ -35,6 +35,14 @@ fuzz: T ?= 60
 fuzz: $(FUZZ_PROGRAMS) ## fuzz each target, or TARGET=ring, for T=60 seconds, FUZZ_JOBS=2 at a time
 	$(Q)$(call run_fuzzers,$(or $(TARGET),$(FUZZ_TARGETS)),$(T))
 
+# Every seed and every input that once found something, nothing random: the same answer each time.
+.PHONY: fuzz-replay
+fuzz-replay: $(FUZZ_PROGRAMS) ## run the fuzzers' committed inputs
+	$(Q)for t in $(FUZZ_TARGETS); do \
+	  $(FUZZ_B)/fuzz_$$t tests/fuzz/corpus/$$t/* >$(FUZZ_B)/replay.log 2>&1 || \
+	    { tail -n 30 $(FUZZ_B)/replay.log >&2; echo "fuzz_$$t fails on an input of tests/fuzz/corpus/$$t" >&2; exit 1; }; \
+	  printf '  REPLAY   %s: %s inputs\n' $$t $$(ls tests/fuzz/corpus/$$t | wc -l); done
+
 # Thirty seconds of each: a minute and a half on two processors.
 .PHONY: fuzz-smoke
 fuzz-smoke: $(FUZZ_PROGRAMS) ## thirty seconds of each fuzzer
