@@ -2,6 +2,17 @@
 /* Names of block devices, and finding them by name, path or serial number. */
 #include <vstor/block.h>
 
+const char *vst_block_op_name(unsigned op)
+{
+    static const char *const names[VST_BLOCK_N_OPS] = {
+        [VST_BLOCK_READ] = "read",
+        [VST_BLOCK_WRITE] = "write",
+        [VST_BLOCK_FLUSH] = "flush",
+    };
+
+    return op < VST_BLOCK_N_OPS ? names[op] : "unknown";
+}
+
 static size_t text_length(const char *text)
 {
     size_t n = 0;

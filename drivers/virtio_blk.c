@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* virtio-blk: attaching, configuration, detaching. The path of a request is in virtio_blk_io.c. */
 #include "drivers/virtio_blk.h"
+#include <vstor/trace.h>
 
 #define DEFAULT_QUEUE_SIZE   128u
 #define MIN_QUEUE_SIZE       4u /* asked for less: a chain has three descriptors at least */
 #define DEFAULT_MAX_SEGMENTS 30u
+#define MIN_TRACE_EVENTS     32u
 #define MOST_SEGMENTS        4094u /* a table of 64 KiB; and a slot's shape has 14 bits for them */
 #define DEFAULT_TIMEOUT_NS   30000000000ull
 #define MAX_WATCH_NS         1000000000ull
@@ -192,6 +194,19 @@ static enum vst_status create_ring(struct blk_queue *q, struct virtq_layout *lay
     return status;
 }
 
+static bool create_trace(struct blk_queue *q)
+{
+    const struct vst_platform *platform = q->base.device->platform;
+    uint16_t n_slots = q->blk->config.n_trace_events;
+    struct vst_trace *trace = platform->alloc(platform->ctx, vst_trace_bytes(n_slots), 64,
+                                              VST_MEMORY_PRIVATE, NULL);
+
+    if (trace != NULL)
+        trace->n_slots = n_slots;
+    q->base.trace = trace;
+    return trace != NULL;
+}
+
 static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint16_t queue_size)
 {
     const struct vst_platform *platform = blk->base.platform;
@@ -219,6 +234,8 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint
         if (q->mappings == NULL)
             return VST_ERR_NO_MEMORY;
     }
+    if (!create_trace(q))
+        return VST_ERR_NO_MEMORY;
     return create_ring(q, &layout);
 }
 
@@ -319,6 +336,9 @@ static void fill_defaults(struct blk_device *blk, const struct vst_virtio_blk_co
         blk->config.max_segments = DEFAULT_MAX_SEGMENTS;
     if (blk->config.timeout_ns == 0)
         blk->config.timeout_ns = DEFAULT_TIMEOUT_NS;
+    if (blk->config.n_trace_events < MIN_TRACE_EVENTS)
+        blk->config.n_trace_events = MIN_TRACE_EVENTS;
+    blk->config.n_trace_events = power_of_two_below(blk->config.n_trace_events);
     blk->config.n_queues = n_queues_wanted(config);
     blk->watch_interval_ns =
         blk->config.timeout_ns / 4 < MAX_WATCH_NS ? blk->config.timeout_ns / 4 : MAX_WATCH_NS;
@@ -385,6 +405,9 @@ static void release(struct blk_device *blk)
         struct blk_queue *q = &blk->queues[i];
         if (!blk->reset_unconfirmed)
             vst_virtq_destroy(&q->vq, platform);
+        if (q->base.trace != NULL)
+            platform->free(platform->ctx, q->base.trace, vst_trace_bytes(q->base.trace->n_slots),
+                           VST_MEMORY_PRIVATE);
         if (q->mappings != NULL)
             platform->free(platform->ctx, q->mappings, q->mappings_bytes, VST_MEMORY_PRIVATE);
     }

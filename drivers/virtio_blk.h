@@ -96,7 +96,8 @@ struct blk_device {
 enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_limits_read *read,
                                       uint16_t queue_size) VST_MUST_USE;
 
-extern const struct vst_block_driver vst_virtio_blk_driver;
+/** The second records every request (virtio_blk_traced.c). */
+extern const struct vst_block_driver vst_virtio_blk_driver, vst_virtio_blk_traced_driver;
 
 /**
  * Gives a command that is no read, write or flush to the ring; for GET_ID. `part.start_sector`
@@ -104,6 +105,9 @@ extern const struct vst_block_driver vst_virtio_blk_driver;
  */
 enum vst_status vst_virtio_blk_issue(struct blk_queue *q, struct vst_block_request *request,
                                      uint32_t type, const struct vst_block_part *part) VST_MUST_USE;
+
+/** Logs what a queue looks like: its ring, what is in flight, its last events. On the queue's CPU. */
+void vst_virtio_blk_dump(const struct blk_queue *q);
 
 /** Stops the device for good: reset, or cut off from memory if it does not confirm that. */
 void vst_virtio_blk_stop(struct blk_device *blk);

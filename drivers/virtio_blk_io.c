@@ -7,6 +7,7 @@
 #include "drivers/virtio_blk.h"
 #include "drivers/virtq_chain.h"
 #include "drivers/virtq_hot.h"
+#include <vstor/trace.h>
 
 static struct blk_queue *queue_of(struct vst_block_queue *queue)
 {
@@ -139,6 +140,12 @@ submit_uncommon(struct vst_block_queue *queue, struct vst_block_request *request
 
 /* ------------------------------------------------------------------ submitting, the general way */
 
+/** Whether requests are recorded: what takes this way records itself. */
+static bool traced(const struct blk_queue *q)
+{
+    return q->base.driver->untraced != NULL;
+}
+
 /**
  * Walks the pieces of a part: the caller's segments, cut at max_segment_bytes and at the part's
  * ends.
@@ -257,6 +264,12 @@ static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *
     drv_le32_put(&((struct blk_header *)slot->shared)->type, type);
     start_slot(q, slot, part->start_sector);
     vst_virtq_chain_put(&chain, request);
+    if (traced(q))
+        vst_trace_add(&q->base, (struct vst_trace_event){.kind = VST_TRACE_SUBMIT,
+                                                         .detail = (uint8_t)request->op,
+                                                         .id = chain.id,
+                                                         .sector = part->start_sector,
+                                                         .count = part->bytes >> VST_SECTOR_SHIFT});
     count(q, request->op, part->bytes >> VST_SECTOR_SHIFT);
     return VST_OK;
 }
@@ -314,10 +327,25 @@ static bool end_command(struct blk_queue *q, uint16_t id, struct vst_block_reque
     return true;
 }
 
+static void trace_answer(struct blk_queue *q, uint16_t id, const struct vst_block_request *request,
+                         uint8_t answer)
+{
+    const struct virtq_slot *slot = &q->vq.slots[id];
+
+    if (traced(q))
+        vst_trace_add(&q->base,
+                      (struct vst_trace_event){.kind = VST_TRACE_COMPLETE,
+                                               .id = id,
+                                               .detail = answer,
+                                               .sector = slot->shape == 0 ? slot->start_sector
+                                                                          : request->start_sector});
+}
+
 /** An answer that is not plainly good, or a chain made by hand. */
 static __attribute__((noinline, cold)) bool
 take_uncommon(struct blk_queue *q, uint16_t id, struct vst_block_request *request, uint8_t answer)
 {
+    trace_answer(q, id, request, answer);
     if (q->vq.slots[id].shape != 0)
         q->vq.free_ids[q->vq.n_free++] = id;
     else
@@ -587,4 +615,5 @@ const struct vst_block_driver vst_virtio_blk_driver = {
     .arm = blk_arm,
     .disarm = blk_disarm,
     .awaited = blk_awaited,
+    .traced = &vst_virtio_blk_traced_driver,
 };

@@ -6,6 +6,7 @@
 #include "boot/kernel/option_words.h"
 #include "boot/kernel/options.h"
 
+#define TRACE_EVENTS   1024u /* of each queue: 24 KiB */
 #define PREFIX         "vstor."
 #define NS_PER_MS      1000000ull
 #define MAX_TIMEOUT_MS 3600000u
@@ -222,5 +223,6 @@ static void take_option(void *ctx, char *word)
 void options_take(struct options *options, char *line)
 {
     *options = (struct options){.log_level = VST_LOG_WARNING, .interactive = true};
+    options->blk.n_trace_events = TRACE_EVENTS;
     option_words_cut(line, PREFIX, take_option, options);
 }

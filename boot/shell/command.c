@@ -167,3 +167,18 @@ bool shell_range(const struct shell_context *context, uint64_t *offset_bytes, ui
         return false;
     return shell_range_is_inside(context, *offset_bytes, *bytes);
 }
+
+void shell_json_stats(struct json *json, const struct vst_block_stats *stats)
+{
+    json_u64(json, "reads", stats->commands[VST_BLOCK_READ]);
+    json_u64(json, "writes", stats->commands[VST_BLOCK_WRITE]);
+    json_u64(json, "flushes", stats->commands[VST_BLOCK_FLUSH]);
+    json_u64(json, "read_bytes", stats->sectors[VST_BLOCK_READ] * VST_SECTOR_BYTES);
+    json_u64(json, "written_bytes", stats->sectors[VST_BLOCK_WRITE] * VST_SECTOR_BYTES);
+    json_u64(json, "errors", stats->errors);
+    json_u64(json, "kicks", stats->kicks);
+    json_u64(json, "interrupts", stats->interrupts);
+    json_u64(json, "interrupts_elsewhere", stats->interrupts_elsewhere);
+    json_u64(json, "rescues", stats->rescues);
+    json_u64(json, "timeouts", stats->timeouts);
+}

@@ -12,6 +12,9 @@ extern const struct shell_command command_lsblk;
 extern const struct shell_command command_read;
 extern const struct shell_command command_write;
 extern const struct shell_command command_flush;
+/* commands_watch.c */
+extern const struct shell_command command_stats;
+extern const struct shell_command command_trace;
 /* commands_data.c */
 extern const struct shell_command command_sum;
 extern const struct shell_command command_fill;

@@ -64,19 +64,8 @@ static void lsblk_json_stats(struct json *json, const struct vst_block_device *d
 {
     json_array_open(json, "stats");
     for (unsigned i = 0; i < device->n_queues; i++) {
-        const struct vst_block_stats *stats = &device->queues[i]->stats;
         json_object_open(json, NULL);
-        json_u64(json, "reads", stats->commands[VST_BLOCK_READ]);
-        json_u64(json, "writes", stats->commands[VST_BLOCK_WRITE]);
-        json_u64(json, "flushes", stats->commands[VST_BLOCK_FLUSH]);
-        json_u64(json, "read_bytes", stats->sectors[VST_BLOCK_READ] * VST_SECTOR_BYTES);
-        json_u64(json, "written_bytes", stats->sectors[VST_BLOCK_WRITE] * VST_SECTOR_BYTES);
-        json_u64(json, "errors", stats->errors);
-        json_u64(json, "kicks", stats->kicks);
-        json_u64(json, "interrupts", stats->interrupts);
-        json_u64(json, "interrupts_elsewhere", stats->interrupts_elsewhere);
-        json_u64(json, "rescues", stats->rescues);
-        json_u64(json, "timeouts", stats->timeouts);
+        shell_json_stats(json, &device->queues[i]->stats);
         json_object_close(json);
     }
     json_array_close(json);

@@ -99,6 +99,10 @@ struct vst_block_stats {
 };
 
 struct vst_block_device;
+struct vst_trace;
+
+/** "read", "write", ...; "unknown" for what is no operation. */
+const char *vst_block_op_name(unsigned op);
 
 /**
  * What a request with one segment has to keep to be given to the driver without a further look.
@@ -125,6 +129,7 @@ struct vst_block_queue {
     uint16_t index;
     uint16_t message; /**< MSI-X: which of the caller's messages tells of this queue; else 0 */
     struct vst_block_stats stats;
+    struct vst_trace *trace; /**< its last events (vstor/trace.h); NULL: none are kept */
 };
 
 /** A block device. A driver fills it; others read. */
@@ -191,6 +196,8 @@ struct vst_block_driver {
     void (*disarm)(struct vst_block_queue *queue);
     /** Whether what it was armed for has come, or never will: one look at memory. */
     bool (*awaited)(const struct vst_block_queue *queue);
+    /** This driver with every request recorded, and the one without; NULL if it is that itself. */
+    const struct vst_block_driver *traced, *untraced;
 };
 
 /**

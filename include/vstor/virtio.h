@@ -98,6 +98,8 @@ struct vst_virtio_blk_config {
     uint16_t n_queues; /**< most queues to use; 0 = 1. The device may offer fewer, and queues that
                           are not as large as its first are left alone */
     struct vst_irq_config irq;
+    uint16_t n_trace_events; /**< events that each queue remembers (vstor/trace.h): rounded down to a
+                                power of two, 32 at least; 24 bytes of private memory each */
 };
 
 /**

@@ -8,6 +8,7 @@
 #include <vstor/log.h>
 #include <vstor/pci.h>
 #include <vstor/block.h>
+#include <vstor/trace.h>
 #include <vstor/virtio.h>
 
 #endif

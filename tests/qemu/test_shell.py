@@ -147,7 +147,7 @@ COMMANDS_WITH_JSON = {
     "sleep": ("sleep 1", False), "lspci": ("lspci", False), "lsblk": ("lsblk", True), "lsblk-v": ("lsblk -v vda", True),
     "read": ("read vda 0 9000", True), "write": ("write vda 1 00", True), "sum": ("sum vda", True),
     "fill": ("fill vda 0 64k seed=1", True), "verify": ("verify vda 0 0", True), "flush": ("flush vda", True),
-    "bench": ("bench vda number_ios=50", True),
+    "bench": ("bench vda number_ios=50", True), "stats": ("stats", True), "trace": ("trace on", True),
 }
 
 

@@ -119,7 +119,9 @@ static void nonsense_is_named_and_left_out(void **state)
     (void)state;
     for (size_t i = 0; i < VST_ARRAY_LENGTH(wrong); i++) {
         char line[64];
-        struct options options, expected = {.log_level = VST_LOG_WARNING, .interactive = true};
+        char nothing[] = "";
+        struct options options, expected;
+        options_take(&expected, nothing);
         snprintf(line, sizeof(line), "%s lsblk", wrong[i]);
         n_warnings = 0;
         options_take(&options, line);
