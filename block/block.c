@@ -192,23 +192,6 @@ submit_split(struct vst_block_queue *queue, struct vst_block_request *request)
 
 /* ------------------------------------------------------------------ submitting */
 
-void vst_block_limits_changed(struct vst_block_device *device)
-{
-    const struct vst_block_limits *limits = &device->limits;
-    uint64_t max_sectors =
-        min_u64(min_u64(limits->max_sectors, limits->max_segment_bytes >> VST_SECTOR_SHIFT),
-                limits->n_sectors);
-    uint32_t ops = 1u << VST_BLOCK_READ | (device->read_only ? 0 : 1u << VST_BLOCK_WRITE);
-
-    for (uint16_t i = 0; i < device->n_queues; i++)
-        device->queues[i]->plain = (struct vst_block_plain_rule){
-            .n_sectors = limits->n_sectors,
-            .max_sectors = (uint32_t)max_sectors,
-            .block_mask = limits->logical_block_bytes / VST_SECTOR_BYTES - 1,
-            .ops = device->broken ? 0 : ops,
-        };
-}
-
 /**
  * Whether the driver can take the request as it is. False also for what is wrong: submit_other
  * finds out.
@@ -268,6 +251,7 @@ static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_q
     const struct vst_block_device *device = queue->device;
     const struct vst_block_limits *limits = &device->limits;
     uint64_t block_mask = limits->logical_block_bytes / VST_SECTOR_BYTES - 1;
+    uint64_t capacity = __atomic_load_n(&limits->n_sectors, __ATOMIC_RELAXED); /* may change */
     uint64_t bytes;
 
     if (device->broken)
@@ -280,8 +264,7 @@ static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_q
         return VST_ERR_READ_ONLY;
     if (((request->start_sector | request->n_sectors) & block_mask) != 0 || request->n_sectors == 0)
         return VST_ERR_INVALID;
-    if (request->n_sectors > limits->n_sectors ||
-        request->start_sector > limits->n_sectors - request->n_sectors)
+    if (request->n_sectors > capacity || request->start_sector > capacity - request->n_sectors)
         return VST_ERR_RANGE;
     bool fits = fits_one_command(request, limits, &bytes);
     if (bytes != request->n_sectors << VST_SECTOR_SHIFT)

@@ -36,7 +36,7 @@ bool vst_virtio_blk_matches(const struct vst_pci_function *function)
 /* ------------------------------------------------------------------ configuration: parse, then act
  */
 
-static void read_config(struct virtio_device *device, void *into)
+void vst_virtio_blk_read_fields(struct virtio_device *device, void *into)
 {
     struct blk_limits_read *read = into;
 
@@ -79,10 +79,10 @@ static enum vst_status malformed(const struct blk_device *blk, const char *what,
     return VST_ERR_MALFORMED;
 }
 
-enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_limits_read *read,
-                                      uint16_t queue_size)
+enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
+                                      const struct blk_limits_read *read, uint16_t queue_size,
+                                      struct vst_block_limits *limits)
 {
-    struct vst_block_limits *limits = &blk->base.limits;
     bool indirect = virtio_has(&blk->virtio, VIRTIO_F_INDIRECT_DESC);
 
     if (read->blk_size < VST_SECTOR_BYTES || read->blk_size > 65536 ||
@@ -115,10 +115,17 @@ enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_l
         return malformed(blk, "largest segment (bytes)", read->size_max);
     limits->max_sectors = MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT;
     limits->depth = indirect ? queue_size : (uint16_t)(queue_size / 3);
+    return VST_OK;
+}
+
+/** What features say for as long as the device is driven; of the cache, what it begins with. */
+static void note_modes(struct blk_device *blk, const struct blk_limits_read *read)
+{
     blk->base.write_cache = read->writeback;
+    blk->base.write_cache_settable = virtio_has(&blk->virtio, VIRTIO_BLK_F_CONFIG_WCE) &&
+                                     blk->virtio.config_bytes > VIRTIO_BLK_CONFIG_WRITEBACK;
     blk->base.read_only = virtio_has(&blk->virtio, VIRTIO_BLK_F_RO);
     blk->base.flush_needed = virtio_has(&blk->virtio, VIRTIO_BLK_F_FLUSH) && !blk->base.read_only;
-    return VST_OK;
 }
 
 /* ------------------------------------------------------------------ the queue */
@@ -368,15 +375,16 @@ static enum vst_status start(struct blk_device *blk)
                 device->name);
         return VST_ERR_MALFORMED;
     }
-    status = vst_virtio_config_snapshot(device, read_config, &read);
+    status = vst_virtio_blk_read_config(blk, &read);
     if (status == VST_OK)
         status = choose_queue_size(blk, 0, &queue_size);
     if (status == VST_OK)
-        status = vst_virtio_blk_limits(blk, &read, queue_size);
+        status = vst_virtio_blk_limits(blk, &read, queue_size, &blk->base.limits);
     if (status == VST_OK)
         status = create_queues(blk, &read, queue_size);
     if (status != VST_OK)
         return status;
+    note_modes(blk, &read);
     vst_block_limits_changed(&blk->base);
     /* Step 8. */
     vst_virtio_driver_ok(device);
@@ -491,15 +499,6 @@ enum vst_status vst_virtio_mmio_blk_attach(const struct vst_platform *platform, 
         vst_virtio_mmio_open(&blk->any.mmio, platform, physical, bytes, VIRTIO_TYPE_BLOCK);
     vst_format(blk->base.path, sizeof(blk->base.path), "%s", blk->virtio.name);
     return bring_up(blk, status, device);
-}
-
-bool vst_virtio_blk_config_changed(struct vst_block_device *device)
-{
-    struct blk_device *blk = VST_CONTAINER_OF(device, struct blk_device, base);
-
-    bool changed = vst_virtio_config_changed(&blk->virtio); /* asked in any case: it acknowledges */
-
-    return __atomic_exchange_n(&blk->config_interrupt, false, __ATOMIC_RELAXED) || changed;
 }
 
 void vst_virtio_blk_detach(struct vst_block_device *device)

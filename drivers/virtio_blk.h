@@ -76,8 +76,9 @@ struct blk_device {
     bool failing;           /**< some queue's CPU takes the device out of service */
     bool stopped;           /**< that is done; fail_status tells how requests end */
     enum vst_status fail_status;
-    bool config_interrupt; /**< vst_virtio_blk_interrupt has swallowed a change of configuration */
     enum vst_irq_mode irq_mode; /**< what became of config.irq */
+    bool refreshing;            /**< some CPU takes over a changed configuration */
+    bool config_unsettled;      /**< the last look at it found no end to its changing: said once */
     bool is_pci;
     struct vst_pci_function function; /**< a copy; PCI only */
     struct vst_pci_msix msix;
@@ -89,12 +90,31 @@ struct blk_device {
     struct blk_queue queues[];           /**< config.n_queues */
 };
 
+/** For vst_virtio_config_snapshot: fills a struct blk_limits_read. */
+void vst_virtio_blk_read_fields(struct virtio_device *device, void *into);
+
+/** Reads the configuration as one piece; VST_ERR_MALFORMED with a log line if it does not settle. */
+enum vst_status vst_virtio_blk_read_config(struct blk_device *blk,
+                                           struct blk_limits_read *read) VST_MUST_USE;
+
 /**
- * Checks configuration and fills the device's limits. VST_ERR_MALFORMED with a log line if it
- * makes no sense.
+ * Checks configuration and turns it into limits. VST_ERR_MALFORMED with a log line if it makes no
+ * sense.
  */
-enum vst_status vst_virtio_blk_limits(struct blk_device *blk, const struct blk_limits_read *read,
-                                      uint16_t queue_size) VST_MUST_USE;
+enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
+                                      const struct blk_limits_read *read, uint16_t queue_size,
+                                      struct vst_block_limits *limits) VST_MUST_USE;
+
+/**
+ * Reads the configuration and takes over what may change under a live device, with events; from
+ * FEATURES_OK on, so also of a device that was just started again. Errors: see vst_block_refresh.
+ */
+enum vst_status vst_virtio_blk_refresh(struct blk_device *blk) VST_MUST_USE;
+
+/** Driver operations: see vst_block_driver. */
+enum vst_status vst_virtio_blk_refresh_if_changed(struct vst_block_device *device) VST_MUST_USE;
+enum vst_status vst_virtio_blk_set_write_cache(struct vst_block_device *device,
+                                               bool on) VST_MUST_USE;
 
 /** The second records every request (virtio_blk_traced.c). */
 extern const struct vst_block_driver vst_virtio_blk_driver, vst_virtio_blk_traced_driver;
@@ -123,6 +143,11 @@ void vst_virtio_blk_fail(struct blk_queue *q, const char *why, enum vst_status s
 void vst_virtio_blk_irq_open(struct blk_device *blk);
 /** The device is live: lets INTx through, if that is the way. */
 void vst_virtio_blk_irq_start(struct blk_device *blk);
+/**
+ * MSI-X is on: gives changes of configuration an entry of their own if there is one more than
+ * queues, else that of queue 0; fills base.change_message. To be done again after a reset.
+ */
+void vst_virtio_blk_irq_set_config_vector(struct blk_device *blk);
 /** MSI-X entry for a queue, or VIRTIO_NO_VECTOR. */
 uint16_t vst_virtio_blk_irq_vector(const struct blk_device *blk, uint16_t queue);
 /** A queue found no place for its vector: all go on with INTx or polling. */

@@ -616,4 +616,6 @@ const struct vst_block_driver vst_virtio_blk_driver = {
     .disarm = blk_disarm,
     .awaited = blk_awaited,
     .traced = &vst_virtio_blk_traced_driver,
+    .refresh = vst_virtio_blk_refresh_if_changed,
+    .set_write_cache = vst_virtio_blk_set_write_cache,
 };

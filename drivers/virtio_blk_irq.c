@@ -59,8 +59,8 @@ static void use_msix(struct blk_device *blk)
     }
     enum vst_status status = vst_pci_msix_open(blk->base.platform, &blk->function, &blk->msix);
     if (status == VST_OK) {
-        if (n > blk->base.n_queues)
-            n = blk->base.n_queues;
+        if (n > blk->base.n_queues + 1) /* one more: for changes of configuration */
+            n = (uint16_t)(blk->base.n_queues + 1);
         if (n > blk->msix.structures.n_entries)
             n = blk->msix.structures.n_entries;
         blk->n_vectors = n;
@@ -70,7 +70,7 @@ static void use_msix(struct blk_device *blk)
         vst_virtio_blk_irq_fall_back(blk, vst_status_text(status));
         return;
     }
-    (void)blk->virtio.transport->set_config_vector(&blk->virtio, VIRTIO_NO_VECTOR);
+    vst_virtio_blk_irq_set_config_vector(blk);
     blk->irq_mode = VST_IRQ_MSIX;
     if (n < blk->base.n_queues)
         vst_log(blk->base.platform, VST_LOG_INFO, "%s: %u vectors for %u queues", blk->virtio.name,
@@ -123,6 +123,6 @@ bool vst_virtio_blk_interrupt(struct vst_block_device *device)
     uint8_t status = blk->virtio.transport->interrupt_status(&blk->virtio);
 
     if ((status & VIRTIO_INTERRUPT_CONFIG) != 0)
-        __atomic_store_n(&blk->config_interrupt, true, __ATOMIC_RELAXED);
+        vst_block_config_interrupted(device);
     return (status & (VIRTIO_INTERRUPT_QUEUE | VIRTIO_INTERRUPT_CONFIG)) != 0;
 }

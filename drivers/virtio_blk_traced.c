@@ -106,5 +106,7 @@ const struct vst_block_driver vst_virtio_blk_traced_driver = {
     .arm = traced_arm,
     .disarm = traced_disarm,
     .awaited = traced_awaited,
+    .refresh = vst_virtio_blk_refresh_if_changed,
+    .set_write_cache = vst_virtio_blk_set_write_cache,
     .untraced = &vst_virtio_blk_driver,
 };

@@ -179,8 +179,6 @@ enum vst_status vst_virtio_config_snapshot(struct virtio_device *device,
         if (device->transport->config_generation(device) == device->config_seen)
             return VST_OK;
     }
-    vst_log(device->platform, VST_LOG_ERROR, "%s: the configuration never stops changing",
-            device->name);
     return VST_ERR_MALFORMED;
 }
 

@@ -149,7 +149,8 @@ bool vst_virtio_stop(struct virtio_device *device) VST_MUST_USE;
 
 /**
  * Reads configuration under the generation counter: `read` may be called several times until what
- * it read is of one piece. VST_ERR_MALFORMED if the counter does not settle. (2.5.1, 4.1.4.3.1)
+ * it read is of one piece. VST_ERR_MALFORMED if the counter does not settle; saying so is the
+ * caller's. (2.5.1, 4.1.4.3.1)
  */
 enum vst_status vst_virtio_config_snapshot(struct virtio_device *device,
                                            void (*read)(struct virtio_device *device, void *into),

@@ -106,14 +106,15 @@ const char *vst_block_op_name(unsigned op);
 
 /**
  * What a request with one segment has to keep to be given to the driver without a further look.
- * Derived from the device by vst_block_limits_changed; it stands in the queue, so that the common
- * check touches nothing else.
+ * Derived from the device by vst_block_limits_changed, which may run on another CPU; it stands in
+ * the queue, so that the common check touches nothing else.
  */
 struct vst_block_plain_rule {
-    uint64_t n_sectors;   /**< capacity */
-    uint32_t max_sectors; /**< that one segment of one command carries; never above the capacity */
+    uint64_t n_sectors;   /**< capacity; where that is less than max_sectors, max_sectors */
+    uint32_t max_sectors; /**< that one segment of one command carries; never rises */
     uint32_t block_mask;  /**< sectors per logical block - 1 */
-    uint32_t ops;         /**< bit 1 << op: may be done; none if the device is out of service */
+    uint32_t ops;         /**< bit 1 << op: may be done; none if the device is out of service, or
+                             smaller than max_sectors */
 };
 
 /**
@@ -132,6 +133,35 @@ struct vst_block_queue {
     struct vst_trace *trace; /**< its last events (vstor/trace.h); NULL: none are kept */
 };
 
+/** What can happen to a device in use. The values of an event are numbers of the unit named. */
+enum vst_block_event_kind {
+    VST_BLOCK_EVENT_RESIZED,     /**< capacity, 512-byte sectors */
+    VST_BLOCK_EVENT_WRITE_CACHE, /**< 1: writes are durable only after a flush; 0: when they end */
+    VST_BLOCK_EVENT_READ_ONLY,   /**< 1: it refuses writes */
+    VST_BLOCK_EVENT_SERVICE, /**< 0: out of service (vst_block_device.broken_why), 1: in service */
+    VST_BLOCK_EVENT_RECOVERED, /**< recoveries since attach, after which it went on */
+    VST_BLOCK_N_EVENTS
+};
+
+/** Something that happened to a device; see vst_block_next_event. */
+struct vst_block_event {
+    struct vst_block_device *device;
+    enum vst_block_event_kind what;
+    uint64_t old_value, new_value; /**< as of the last event of this kind, and now */
+    uint32_t n_times;              /**< how often it changed in between, at least 1; more than once
+                                      it may have come back to the old value */
+    uint64_t time_ns;              /**< of the last change, by platform->time_ns */
+};
+
+/** Event of one kind that waits to be fetched: 32 bytes each in every device, whatever happens. */
+struct vst_block_event_slot {
+    uint64_t value, time_ns, told_value;
+    uint32_t n, n_told;
+};
+
+/** vst_block_device.change_message: no message tells of changes. */
+#define VST_BLOCK_NO_MESSAGE 0xffffu
+
 /** A block device. A driver fills it; others read. */
 struct vst_block_device {
     struct vst_block_device *next; /**< in the registry */
@@ -146,13 +176,19 @@ struct vst_block_device {
     const struct vst_platform *platform;
     struct vst_block_limits limits;
     bool read_only;
-    bool write_cache;       /**< writes are durable only after a flush */
-    bool flush_needed;      /**< a flush is worth a command: write cache and not read-only */
-    bool broken;            /**< out of service; every submit answers VST_ERR_BROKEN */
-    const char *broken_why; /**< fixed text, NULL if not broken */
+    bool write_cache;          /**< writes are durable only after a flush */
+    bool write_cache_settable; /**< vst_block_set_write_cache can switch it */
+    bool flush_needed;         /**< a flush is worth a command: write cache and not read-only */
+    bool broken;               /**< out of service; every submit answers VST_ERR_BROKEN */
+    const char *broken_why;    /**< fixed text, NULL if not broken */
     uint16_t n_queues;
     struct vst_block_queue **queues;
     const char *const *features; /**< names of what was negotiated, ended by NULL */
+    uint16_t change_message;     /**< irq_mode "msix": which of the caller's messages calls for
+                                    vst_block_config_interrupted, or VST_BLOCK_NO_MESSAGE */
+    bool config_interrupt;       /**< set by that; cleared by vst_block_refresh */
+    bool watched;                /**< the slots hold what the device was like at first */
+    struct vst_block_event_slot events[VST_BLOCK_N_EVENTS];
 };
 
 /** A part of a request that one device command can carry. */
@@ -198,6 +234,10 @@ struct vst_block_driver {
     bool (*awaited)(const struct vst_block_queue *queue);
     /** This driver with every request recorded, and the one without; NULL if it is that itself. */
     const struct vst_block_driver *traced, *untraced;
+    /** vst_block_refresh; NULL where nothing changes. */
+    enum vst_status (*refresh)(struct vst_block_device *device);
+    /** Switches the cache and takes that over; NULL where write_cache_settable never is true. */
+    enum vst_status (*set_write_cache)(struct vst_block_device *device, bool on);
 };
 
 /**
@@ -269,10 +309,16 @@ static inline void vst_block_interrupted(struct vst_block_queue *queue)
 }
 
 /**
- * For drivers: to be called once limits, read_only or broken of a device have been set or have
- * changed.
+ * For drivers: to be called once limits, write_cache, read_only or broken of a device have been set
+ * or have changed. From any CPU while others submit: of the limits only capacity and physical block
+ * may change then, and a request checked meanwhile keeps the old capacity or the new. What differs
+ * from the last call becomes an event; the first call, when the device is attached, is silent.
  */
 void vst_block_limits_changed(struct vst_block_device *device);
+
+/** For drivers: the event, unless the value is the same as the last. From any CPU. */
+void vst_block_note(struct vst_block_device *device, enum vst_block_event_kind what,
+                    uint64_t value);
 
 /**
  * For drivers: a part of a split request has ended. True if that ended the request, which is then
@@ -301,6 +347,62 @@ void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_
  */
 struct vst_block_device *vst_block_find(const struct vst_block_registry *registry,
                                         const char *name);
+
+/*
+ * Changes of a device in use (size, cache, service). A driver notices them when it is called for
+ * something else, or by vst_block_refresh, which the owner calls now and then or when told by an
+ * interrupt; they are fetched as events:
+ *
+ *     vst_block_refresh(device)                       (for each device, ten times a second, say)
+ *     while (vst_block_next_event(registry, &event))
+ *         ...
+ *
+ * Events are kept by kind in the device: none is lost however late they are fetched and however
+ * many there are, for what is not fetched becomes one event with the oldest value and the newest.
+ */
+
+/**
+ * For the handler of an interrupt: the configuration may have changed. On any CPU. (The handler of
+ * an interrupt line asks vst_virtio_blk_interrupt, which does it.)
+ */
+static inline void vst_block_config_interrupted(struct vst_block_device *device)
+{
+    __atomic_store_n(&device->config_interrupt, true, __ATOMIC_RELEASE);
+}
+
+/**
+ * Looks whether the device has changed, and takes it over: the new capacity is in `limits`, and
+ * requests beyond it get VST_ERR_RANGE from now on; those in flight are the device's business.
+ * Cheap if nothing has happened: one look at memory where interrupts tell of changes, else some
+ * register reads (VIRTIO 1.2, 2.5). Does not block. Not from interrupt handlers, and on one CPU at
+ * a time, which with transport_name "virtio-pci-cfg" is the queue's; other CPUs may use their queues
+ * meanwhile.
+ *
+ * VST_ERR_MALFORMED    the new configuration makes no sense, or never settles
+ * VST_ERR_UNSUPPORTED  something has changed that can't under a device in use (logical block, most
+ *                      segments): detach and attach again     VST_ERR_BROKEN  out of service
+ * VST_ERR_FULL         another CPU is at it
+ *
+ * After an error all stays as it was.
+ */
+enum vst_status vst_block_refresh(struct vst_block_device *device) VST_MUST_USE;
+
+/**
+ * Stores the event that has waited longest; false if there is none. One CPU at a time. A change at
+ * the moment of the call may be told twice, the second time with the old value equal to the new.
+ * Events of a device that is taken from the registry are gone with it.
+ */
+bool vst_block_next_event(struct vst_block_registry *registry, struct vst_block_event *event);
+
+/**
+ * Switches the device's write cache on or off (VIRTIO 1.2, 5.2.5: CONFIG_WCE). When VST_OK is
+ * returned for off, everything written so far is durable: it flushes once the cache is off, so that
+ * what other CPUs wrote until then is in it. Blocks for the flush; on the CPU of the first queue.
+ * VST_ERR_UNSUPPORTED if the device can't (write_cache_settable) or did not; else the errors of
+ * vst_block_refresh and vst_block_flush (the cache is off then, but what was written before may not
+ * be durable).
+ */
+enum vst_status vst_block_set_write_cache(struct vst_block_device *device, bool on) VST_MUST_USE;
 
 /*
  * Blocking convenience on top: each submits, kicks and polls until its own request has ended.

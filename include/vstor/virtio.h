@@ -71,8 +71,10 @@ struct vst_irq_message {
 /**
  * Interrupts as the caller has prepared them. All zero: polling. Queue i interrupts with message i;
  * where the caller or the device has fewer, the remaining queues share the last (see
- * vst_block_queue.message). Changes of configuration do not interrupt with MSI-X. What became of
- * it stands in vst_block_device.irq_mode.
+ * vst_block_queue.message). Changes of configuration interrupt with the message behind those of the
+ * queues, where there is none with that of queue 0 (see vst_block_device.change_message): a caller
+ * prepares one more message than it wants queues. What became of it stands in
+ * vst_block_device.irq_mode.
  */
 struct vst_irq_config {
     enum vst_irq_mode mode;
@@ -136,9 +138,10 @@ enum vst_status vst_virtio_mmio_blk_attach(const struct vst_platform *platform, 
                                            struct vst_block_device **device) VST_MUST_USE;
 
 /**
- * Whether capacity or other configuration may have changed since attach: some register reads, for
- * callers that poll (it acknowledges interrupts). On the CPU of the device's queues. A change that
- * the device tells by its interrupt status alone is told once. (VIRTIO 1.2, 2.5.1)
+ * Whether capacity or other configuration may have changed since attach or since it was last taken
+ * over: what vst_block_refresh looks at first. With irq_mode "poll" some register reads (it
+ * acknowledges interrupts), else one look at memory. A change that the device tells by an interrupt
+ * alone is told once. Callers: see vst_block_refresh. (VIRTIO 1.2, 2.5.1)
  */
 bool vst_virtio_blk_config_changed(struct vst_block_device *device);
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What changes while a device is in use: the queues learn it by stores each of which is sound alone,
+ * the owner by events.
+ */
+#include <vstor/block.h>
+
+/* ------------------------------------------------------------------ the queues' rules */
+
+static uint64_t capacity_of(const struct vst_block_device *device)
+{
+    return __atomic_load_n(&device->limits.n_sectors, __ATOMIC_RELAXED);
+}
+
+/** Most sectors that one segment of one command carries. */
+static uint32_t max_plain_sectors(const struct vst_block_limits *limits)
+{
+    uint32_t of_segment = limits->max_segment_bytes >> VST_SECTOR_SHIFT;
+
+    return of_segment < limits->max_sectors ? of_segment : limits->max_sectors;
+}
+
+/**
+ * Another CPU may be checking a request meanwhile and see any mixture of the old rule and the new.
+ * Whichever it sees, it decides as by the old capacity or as by the new: n_sectors is never below
+ * max_sectors, neither the old nor the new one, so that what the check subtracts can't wrap. A
+ * device that has shrunk to less than that has all its requests checked the long way.
+ */
+static void tell_queue(struct vst_block_plain_rule *rule, const struct vst_block_limits *limits,
+                       uint64_t capacity, uint32_t ops)
+{
+    uint32_t before = rule->max_sectors, max = max_plain_sectors(limits);
+
+    if (before == 0 && capacity > 0 && capacity < max) /* nobody uses the queue yet */
+        max = (uint32_t)capacity;
+    if (before != 0 && before < max)
+        max = before;
+    uint64_t least = before > max ? before : max;
+    __atomic_store_n(&rule->ops, capacity >= least ? ops : 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&rule->n_sectors, capacity >= least ? capacity : least, __ATOMIC_RELAXED);
+    __atomic_store_n(&rule->max_sectors, max, __ATOMIC_RELAXED);
+    __atomic_store_n(&rule->block_mask, limits->logical_block_bytes / VST_SECTOR_BYTES - 1,
+                     __ATOMIC_RELAXED);
+}
+
+static bool is_broken(const struct vst_block_device *device)
+{
+    return __atomic_load_n(&device->broken, __ATOMIC_RELAXED);
+}
+
+static void tell_queues(struct vst_block_device *device)
+{
+    uint32_t ops = 1u << VST_BLOCK_READ | (device->read_only ? 0 : 1u << VST_BLOCK_WRITE);
+
+    for (uint16_t i = 0; i < device->n_queues; i++)
+        tell_queue(&device->queues[i]->plain, &device->limits, capacity_of(device),
+                   is_broken(device) ? 0 : ops);
+    /* Another CPU may have taken the device out of service since we looked, and have been here
+     * before us: it set `broken` before it did. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (uint16_t i = 0; i < device->n_queues && is_broken(device); i++)
+        __atomic_store_n(&device->queues[i]->plain.ops, 0, __ATOMIC_RELAXED);
+}
+
+/* ------------------------------------------------------------------ events */
+
+static void begin(struct vst_block_device *device, enum vst_block_event_kind what, uint64_t value)
+{
+    device->events[what].value = device->events[what].told_value = value;
+}
+
+void vst_block_note(struct vst_block_device *device, enum vst_block_event_kind what, uint64_t value)
+{
+    struct vst_block_event_slot *slot = &device->events[what];
+    const struct vst_platform *platform = device->platform;
+
+    /* Of two CPUs that have noticed the same one tells it. */
+    if (__atomic_exchange_n(&slot->value, value, __ATOMIC_ACQ_REL) == value)
+        return;
+    __atomic_store_n(&slot->time_ns, platform->time_ns(platform->ctx), __ATOMIC_RELAXED);
+    __atomic_fetch_add(&slot->n, 1, __ATOMIC_RELEASE);
+}
+
+void vst_block_limits_changed(struct vst_block_device *device)
+{
+    void (*tell)(struct vst_block_device *, enum vst_block_event_kind, uint64_t) =
+        device->watched ? vst_block_note : begin;
+
+    tell_queues(device);
+    tell(device, VST_BLOCK_EVENT_RESIZED, capacity_of(device));
+    tell(device, VST_BLOCK_EVENT_WRITE_CACHE, device->write_cache);
+    tell(device, VST_BLOCK_EVENT_READ_ONLY, device->read_only);
+    tell(device, VST_BLOCK_EVENT_SERVICE, !is_broken(device));
+    device->watched = true;
+}
+
+static bool is_pending(const struct vst_block_event_slot *slot)
+{
+    return __atomic_load_n(&slot->n, __ATOMIC_ACQUIRE) != slot->n_told;
+}
+
+static bool is_older(const struct vst_block_event_slot *slot, const struct vst_block_event *than)
+{
+    return than->device == NULL ||
+           __atomic_load_n(&slot->time_ns, __ATOMIC_RELAXED) < than->time_ns;
+}
+
+bool vst_block_next_event(struct vst_block_registry *registry, struct vst_block_event *event)
+{
+    *event = (struct vst_block_event){0};
+    for (struct vst_block_device *device = registry->first; device != NULL; device = device->next)
+        for (unsigned i = 0; i < VST_BLOCK_N_EVENTS; i++) {
+            const struct vst_block_event_slot *slot = &device->events[i];
+            if (!is_pending(slot) || !is_older(slot, event))
+                continue;
+            event->device = device;
+            event->what = (enum vst_block_event_kind)i;
+            event->time_ns = __atomic_load_n(&slot->time_ns, __ATOMIC_RELAXED);
+        }
+    if (event->device == NULL)
+        return false;
+    struct vst_block_event_slot *slot = &event->device->events[event->what];
+    uint32_t n =
+        __atomic_load_n(&slot->n, __ATOMIC_ACQUIRE); /* before the value that belongs to it */
+    event->n_times = n - slot->n_told;
+    event->old_value = slot->told_value;
+    event->new_value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
+    slot->told_value = event->new_value;
+    slot->n_told = n;
+    return true;
+}
+
+/* ------------------------------------------------------------------ what the owner calls */
+
+static const struct vst_block_driver *driver_of(const struct vst_block_device *device)
+{
+    static const struct vst_block_driver none;
+
+    return device->n_queues > 0 ? device->queues[0]->driver : &none;
+}
+
+enum vst_status vst_block_refresh(struct vst_block_device *device)
+{
+    const struct vst_block_driver *driver = driver_of(device);
+
+    if (is_broken(device))
+        return VST_ERR_BROKEN;
+    return driver->refresh != NULL ? driver->refresh(device) : VST_OK;
+}
+
+enum vst_status vst_block_set_write_cache(struct vst_block_device *device, bool on)
+{
+    const struct vst_block_driver *driver = driver_of(device);
+
+    if (is_broken(device))
+        return VST_ERR_BROKEN;
+    if (!device->write_cache_settable || driver->set_write_cache == NULL)
+        return VST_ERR_UNSUPPORTED;
+    enum vst_status status = driver->set_write_cache(device, on);
+    if (status != VST_OK || on)
+        return status;
+    return vst_block_flush(device->queues[0]);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio-blk: configuration that changes while the device is in use. How it is noticed, checked and
+ * taken over; the write cache, which we change ourselves.
+ */
+#include "drivers/virtio_blk.h"
+
+#include <vstor/virtio.h>
+
+static struct blk_device *blk_of(struct vst_block_device *device)
+{
+    return VST_CONTAINER_OF(device, struct blk_device, base);
+}
+
+static const char *name_of(const struct blk_device *blk)
+{
+    return blk->base.name[0] != '\0' ? blk->base.name : blk->virtio.name;
+}
+
+/* ------------------------------------------------------------------ noticing */
+
+void vst_virtio_blk_irq_set_config_vector(struct blk_device *blk)
+{
+    const struct virtio_transport *transport = blk->virtio.transport;
+    uint16_t vector = blk->n_vectors > blk->base.n_queues ? blk->base.n_queues : 0;
+
+    /* 4.1.5.1.2.1: a device without room for the vector keeps none; what it takes is read back. */
+    if (!transport->set_config_vector(&blk->virtio, vector)) {
+        vector = 0;
+        if (!transport->set_config_vector(&blk->virtio, vector)) {
+            vector = VST_BLOCK_NO_MESSAGE;
+            vst_log(blk->base.platform, VST_LOG_INFO,
+                    "%s: no vector for changes of configuration: they are looked for",
+                    name_of(blk));
+        }
+    }
+    blk->base.change_message = vector;
+}
+
+/**
+ * INTx: the handler alone reads the interrupt status, or it would miss what we acknowledge. MSI-X:
+ * there may be no message.
+ */
+bool vst_virtio_blk_config_changed(struct vst_block_device *device)
+{
+    struct blk_device *blk = blk_of(device);
+    struct virtio_device *virtio = &blk->virtio;
+    bool changed = false;
+
+    if (blk->irq_mode == VST_IRQ_POLL)
+        changed = vst_virtio_config_changed(virtio);
+    else if (blk->irq_mode == VST_IRQ_MSIX && device->change_message == VST_BLOCK_NO_MESSAGE)
+        changed = virtio->transport->config_generation(virtio) != virtio->config_seen;
+    return __atomic_exchange_n(&device->config_interrupt, false, __ATOMIC_ACQUIRE) || changed;
+}
+
+/* ------------------------------------------------------------------ taking over */
+
+static enum vst_status refuse(const struct blk_device *blk, const char *what, uint32_t from,
+                              uint32_t to)
+{
+    vst_log(blk->base.platform, VST_LOG_ERROR,
+            "%s: %s changes from %u to %u while in use; not taken over", name_of(blk), what,
+            (unsigned)from, (unsigned)to);
+    return VST_ERR_UNSUPPORTED;
+}
+
+/** Requests are under way that were cut by the limits we have: what they rely on must hold. */
+static enum vst_status check_what_stays(const struct blk_device *blk,
+                                        const struct vst_block_limits *new)
+{
+    const struct vst_block_limits *old = &blk->base.limits;
+
+    if (new->logical_block_bytes != old->logical_block_bytes)
+        return refuse(blk, "logical block", old->logical_block_bytes, new->logical_block_bytes);
+    if (new->max_segments < old->max_segments)
+        return refuse(blk, "segments per command", old->max_segments, new->max_segments);
+    if (new->max_segment_bytes < old->max_segment_bytes)
+        return refuse(blk, "bytes per segment", old->max_segment_bytes, new->max_segment_bytes);
+    return VST_OK;
+}
+
+static void take_over(struct blk_device *blk, const struct vst_block_limits *new, bool writeback)
+{
+    struct vst_block_limits *limits = &blk->base.limits;
+
+    if (new->n_sectors != limits->n_sectors)
+        vst_log(blk->base.platform, VST_LOG_INFO, "%s: %lu sectors instead of %lu", name_of(blk),
+                (unsigned long)new->n_sectors, (unsigned long)limits->n_sectors);
+    /* Other CPUs look at these meanwhile. */
+    __atomic_store_n(&limits->n_sectors, new->n_sectors, __ATOMIC_RELAXED);
+    __atomic_store_n(&limits->physical_block_bytes, new->physical_block_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&blk->base.write_cache, writeback, __ATOMIC_RELAXED);
+    vst_block_limits_changed(&blk->base);
+}
+
+enum vst_status vst_virtio_blk_read_config(struct blk_device *blk, struct blk_limits_read *read)
+{
+    enum vst_status status =
+        vst_virtio_config_snapshot(&blk->virtio, vst_virtio_blk_read_fields, read);
+    bool unsettled = status != VST_OK;
+
+    if (unsettled && !blk->config_unsettled) /* once, however often somebody looks */
+        vst_log(blk->base.platform, VST_LOG_ERROR, "%s: the configuration never stops changing",
+                name_of(blk));
+    blk->config_unsettled = unsettled;
+    return status;
+}
+
+static enum vst_status refresh(struct blk_device *blk)
+{
+    struct blk_limits_read read;
+    struct vst_block_limits limits;
+    enum vst_status status = vst_virtio_blk_read_config(blk, &read);
+
+    if (status != VST_OK) {
+        vst_block_config_interrupted(&blk->base); /* it may settle without telling */
+        return status;
+    }
+    status = vst_virtio_blk_limits(blk, &read, blk->queues[0].vq.size, &limits);
+    if (status == VST_OK)
+        status = check_what_stays(blk, &limits);
+    if (status == VST_OK)
+        take_over(blk, &limits, read.writeback != 0);
+    return status;
+}
+
+enum vst_status vst_virtio_blk_refresh(struct blk_device *blk)
+{
+    if (__atomic_exchange_n(&blk->refreshing, true, __ATOMIC_ACQUIRE))
+        return VST_ERR_FULL;
+    enum vst_status status = refresh(blk);
+    __atomic_store_n(&blk->refreshing, false, __ATOMIC_RELEASE);
+    return status;
+}
+
+enum vst_status vst_virtio_blk_refresh_if_changed(struct vst_block_device *device)
+{
+    if (!vst_virtio_blk_config_changed(device))
+        return VST_OK;
+    enum vst_status status = vst_virtio_blk_refresh(blk_of(device));
+    if (status == VST_ERR_FULL)
+        vst_block_config_interrupted(device); /* who is at it may have looked too early for this */
+    return status;
+}
+
+/* ------------------------------------------------------------------ the write cache */
+
+/** 5.2.5: the driver may write this field, of all the configuration, where CONFIG_WCE is negotiated. */
+enum vst_status vst_virtio_blk_set_write_cache(struct vst_block_device *device, bool on)
+{
+    struct blk_device *blk = blk_of(device);
+    struct virtio_device *virtio = &blk->virtio;
+
+    virtio->transport->config_write(virtio, VIRTIO_BLK_CONFIG_WRITEBACK, 1, on);
+    enum vst_status status = vst_virtio_blk_refresh(blk); /* reads it back */
+    if (status != VST_OK || device->write_cache == on)
+        return status;
+    vst_log(device->platform, VST_LOG_WARNING, "%s: the write cache does not go %s", name_of(blk),
+            on ? "on" : "off");
+    return VST_ERR_UNSUPPORTED;
+}
