@@ -7,7 +7,8 @@
 #include "boot/kernel/interrupts.h"
 #include "boot/kernel/log.h"
 
-/* One message; queues that share it follow one another. */
+/* One message; queues that share it follow one another. Behind those of the queues may be one that
+ * tells of changed configuration. */
 struct disk_message {
     struct disk_irq *irq;
     struct interrupt interrupt;
@@ -39,7 +40,11 @@ static void handle_message(void *ctx)
     struct vst_block_device *device = __atomic_load_n(&message->irq->device, __ATOMIC_ACQUIRE);
     unsigned number = (unsigned)(message - message->irq->messages);
 
-    for (unsigned i = number; device != NULL && i < device->n_queues; i++)
+    if (device == NULL)
+        return;
+    if (device->change_message == number) /* perhaps a queue's as well */
+        vst_block_config_interrupted(device);
+    for (unsigned i = number; i < device->n_queues; i++)
         if (device->queues[i]->message == number)
             told(device->queues[i]);
 }
@@ -88,7 +93,7 @@ struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function,
                                   struct vst_virtio_blk_config *config)
 {
     enum vst_irq_mode mode = config->irq.mode;
-    unsigned n = config->n_queues > 0 ? config->n_queues : 1;
+    unsigned n = (config->n_queues > 0 ? config->n_queues : 1) + 1; /* changes of configuration */
     struct disk_irq *irq = mode != VST_IRQ_POLL ? calloc(1, sizeof(*irq)) : NULL;
 
     config->irq = (struct vst_irq_config){.mode = VST_IRQ_POLL};

@@ -27,6 +27,7 @@
 #define MAX_PCI_FUNCTIONS 1024u
 #define STDOUT_BYTES      4096u
 #define JOIN_NS           1000000000ull
+#define LOOK_NS           100000000ull
 
 static struct boot_info boot;
 static struct acpi_info acpi;
@@ -162,6 +163,21 @@ static void attach_disks(void)
         attach_mmio(&mmio_places.places[i]);
 }
 
+/* What has changed is taken over here; `events` tells of it, the log of what is wrong with it. */
+static void look_after_disks(void)
+{
+    static uint64_t next_ns;
+    uint64_t now_ns = clock_ns();
+
+    if (now_ns < next_ns)
+        return;
+    next_ns = now_ns + LOOK_NS;
+    for (struct vst_block_device *device = registry.first; device != NULL; device = device->next)
+        (void)!vst_block_refresh(device);
+}
+
+/* The shell asks for bytes all the time at its prompt, and ten times a second in long commands: so
+ * this is the place to do what has to be done now and then. */
 static int read_console(void *ctx, uint64_t timeout_ns)
 {
     uint64_t start_ns = clock_ns();
@@ -169,7 +185,9 @@ static int read_console(void *ctx, uint64_t timeout_ns)
 
     (void)ctx;
     fflush(stdout);
+    look_after_disks();
     while ((byte = console_read_byte()) < 0 && timeout_ns > 0) {
+        look_after_disks();
         if (timeout_ns != UINT64_MAX && clock_ns() - start_ns >= timeout_ns)
             break;
         arch_pause();

@@ -143,6 +143,11 @@ uint64_t shell_device_bytes(const struct vst_block_device *device)
     return vst_mul_saturated_u64(device->limits.n_sectors, VST_SECTOR_BYTES);
 }
 
+const char *shell_cache_name(bool write_cache)
+{
+    return write_cache ? "writeback" : "writethrough";
+}
+
 bool shell_range_is_inside(const struct shell_context *context, uint64_t offset_bytes,
                            uint64_t bytes)
 {

@@ -96,6 +96,9 @@ uint64_t shell_device_bytes(const struct vst_block_device *device);
 /** The members that stand for the counters of one queue. */
 void shell_json_stats(struct json *json, const struct vst_block_stats *stats);
 
+/** "writeback" or "writethrough". */
+const char *shell_cache_name(bool write_cache);
+
 /** {"cmd":..,"dev":.. - the caller adds the rest and calls json_close. */
 void shell_json_open(const struct shell_context *context, struct json *json);
 

@@ -15,6 +15,9 @@ extern const struct shell_command command_flush;
 /* commands_watch.c */
 extern const struct shell_command command_stats;
 extern const struct shell_command command_trace;
+/* commands_changes.c */
+extern const struct shell_command command_cache;
+extern const struct shell_command command_events;
 /* commands_data.c */
 extern const struct shell_command command_sum;
 extern const struct shell_command command_fill;

@@ -21,11 +21,6 @@ static const char *const options_verbose[] = {"-v", NULL};
 
 /* ---------------------------------------------------------------- lsblk */
 
-static const char *cache_name(const struct vst_block_device *device)
-{
-    return device->write_cache ? "writeback" : "writethrough";
-}
-
 static const char *text_or(const char *text, const char *otherwise)
 {
     return text != NULL && *text != '\0' ? text : otherwise;
@@ -87,7 +82,7 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_u64(&json, "physical_block", limits->physical_block_bytes);
     json_bool(&json, "ro", device->read_only);
     json_bool(&json, "removable", false);
-    json_text(&json, "cache", cache_name(device));
+    json_text(&json, "cache", shell_cache_name(device->write_cache));
     json_text(&json, "serial", device->serial);
     json_text(&json, "driver", text_or(device->driver_name, ""));
     json_text(&json, "transport", text_or(device->transport_name, ""));
@@ -104,6 +99,7 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_u64(&json, "max_segments", limits->max_segments);
     json_u64(&json, "max_segment_bytes", limits->max_segment_bytes);
     json_u64(&json, "max_bytes", (uint64_t)limits->max_sectors * VST_SECTOR_BYTES);
+    json_bool(&json, "cache_settable", device->write_cache_settable);
     json_bool(&json, "broken", device->broken);
     json_text(&json, "irq", text_or(device->irq_mode, "poll"));
     lsblk_json_stats(&json, device);
@@ -161,7 +157,8 @@ static void lsblk_details(const struct vst_block_device *device)
            device->n_queues == 1 ? "" : "s", limits->depth, text_or(device->irq_mode, "poll"));
     printf("  %-16s logical %u, physical %u bytes\n", "blocks",
            (unsigned)limits->logical_block_bytes, (unsigned)limits->physical_block_bytes);
-    printf("  %-16s %s\n", "cache", cache_name(device));
+    printf("  %-16s %s%s\n", "cache", shell_cache_name(device->write_cache),
+           device->write_cache_settable ? ", can be switched" : "");
     printf("  %-16s %s in %u segments of at most %s\n", "one command",
            size_text((uint64_t)limits->max_sectors * VST_SECTOR_BYTES, size),
            (unsigned)limits->max_segments, size_text(limits->max_segment_bytes, segment));
