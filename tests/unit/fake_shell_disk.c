@@ -144,12 +144,32 @@ static bool fake_ready(const struct vst_block_queue *queue)
     return disk->n_visible > 0 && ++disk->n_looks % 3 == 0;
 }
 
+static enum vst_status fake_refresh(struct vst_block_device *device)
+{
+    struct shell_disk *disk = VST_CONTAINER_OF(device, struct shell_disk, device);
+
+    if (disk->refreshes_until_resize > 0 && --disk->refreshes_until_resize == 0) {
+        device->limits.n_sectors /= 2;
+        vst_block_limits_changed(device);
+    }
+    return VST_OK;
+}
+
+static enum vst_status fake_set_write_cache(struct vst_block_device *device, bool on)
+{
+    device->write_cache = on;
+    vst_block_limits_changed(device);
+    return VST_OK;
+}
+
 static const struct vst_block_driver fake_driver = {
     .submit = fake_submit,
     .submit_part = fake_submit_part,
     .kick = fake_kick,
     .poll = fake_poll,
     .ready = fake_ready,
+    .refresh = fake_refresh,
+    .set_write_cache = fake_set_write_cache,
 };
 
 void shell_disk_make(struct shell_disk *disk, const struct vst_platform *platform,

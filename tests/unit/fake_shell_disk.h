@@ -34,6 +34,7 @@ struct shell_disk {
     uint64_t n_bad_sectors;
     unsigned n_slow; /* the first so many requests take a thousand polls more */
     enum vst_status flush_status;
+    unsigned refreshes_until_resize; /* to half the size; 0: never */
     uint64_t break_after; /* commands until the device breaks; UINT64_MAX: never */
 
     /* what the test looks at */

@@ -213,7 +213,8 @@ static uint8_t serve(struct fake_virtio_blk *blk, const struct piece *pieces, un
     case 4:
         if (n != 2 || sector != 0)
             misuse(blk, "flush with data or sector");
-        return has(blk, 9) ? 0 : 2;
+        blk->n_flushes++;
+        return !has(blk, 9) ? 2 : blk->fails_flushes;
     case 8:
         if (n != 3 || pieces[1].bytes != 20)
             misuse(blk, "GET_ID without 20 bytes");
@@ -588,6 +589,27 @@ void fake_virtio_blk_doorbell(struct fake_virtio_blk *blk, bool right_width, uin
     fake_virtio_blk_work(blk);
 }
 
+uint32_t fake_virtio_blk_read_config(struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes)
+{
+    uint32_t value = UINT32_MAX >> (32 - 8 * width_bytes);
+
+    if (blk->before_config_read != NULL)
+        blk->before_config_read(blk, at);
+    if (at + width_bytes <= sizeof(blk->config))
+        memcpy(&value, blk->config + at, width_bytes);
+    return value;
+}
+
+/** 5.2.5: a driver writes the field writeback, and only where CONFIG_WCE is negotiated. */
+void fake_virtio_blk_write_config(struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes,
+                                  uint32_t value)
+{
+    if (at != 32 || width_bytes != 1 || value > 1 || !has(blk, 11))
+        misuse(blk, "configuration written where it may not be");
+    else if (!blk->keeps_cache_mode)
+        blk->config[32] = (uint8_t)value;
+}
+
 uint32_t fake_virtio_blk_bar_read(void *ctx, uint64_t offset, uint8_t width_bytes)
 {
     struct fake_virtio_blk *blk = ctx;
@@ -597,12 +619,8 @@ uint32_t fake_virtio_blk_bar_read(void *ctx, uint64_t offset, uint8_t width_byte
             misuse(blk, "register read with the wrong width");
         return read_common(blk, offset);
     }
-    if (offset >= DEVICE_AT && offset - DEVICE_AT + width_bytes <= sizeof(blk->config)) {
-        uint32_t value = 0;
-        memcpy(&value, blk->config + (offset - DEVICE_AT), width_bytes);
-        return value;
-    }
-    return 0;
+    return offset >= DEVICE_AT ? fake_virtio_blk_read_config(blk, offset - DEVICE_AT, width_bytes)
+                               : 0;
 }
 
 void fake_virtio_blk_bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t value)
@@ -615,6 +633,8 @@ void fake_virtio_blk_bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, 
         write_common(blk, offset, value);
     } else if (offset >= NOTIFY_AT && offset < ISR_AT) {
         fake_virtio_blk_doorbell(blk, width_bytes == fake_virtio_blk_doorbell_bytes(blk), value);
+    } else if (offset >= DEVICE_AT) {
+        fake_virtio_blk_write_config(blk, offset - DEVICE_AT, width_bytes, value);
     }
 }
 

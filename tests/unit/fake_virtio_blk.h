@@ -53,6 +53,10 @@ struct fake_virtio_blk {
     bool reset_takes_for_ever;
     unsigned reset_reads; /* status reads until a reset is confirmed */
     bool generation_always_changes;
+    /* Called before each read of the configuration: it may change between any two. */
+    void (*before_config_read)(struct fake_virtio_blk *blk, uint64_t at);
+    bool keeps_cache_mode; /* what is written to the field writeback is lost */
+    bool fails_flushes;
     uint16_t notify_off;
     bool answers_nothing;  /* all requests are kept: fake_virtio_blk_answer_all gives them back */
     uint64_t fail_sector;  /* requests that touch it end with IOERR; UINT64_MAX: none */
@@ -60,7 +64,7 @@ struct fake_virtio_blk {
     bool in_order_batches; /* IN_ORDER: one used entry speaks for a whole batch */
 
     /* what it saw */
-    unsigned n_resets, n_doorbells, n_requests, n_features_written;
+    unsigned n_resets, n_doorbells, n_requests, n_flushes, n_features_written;
     uint64_t driver_features;
     uint8_t status_history[64];
     unsigned n_status_writes;
@@ -121,6 +125,10 @@ void fake_virtio_blk_misuse(struct fake_virtio_blk *blk, const char *what);
 void fake_virtio_blk_write_status(struct fake_virtio_blk *blk, uint8_t value);
 uint8_t fake_virtio_blk_read_status(struct fake_virtio_blk *blk);
 void fake_virtio_blk_doorbell(struct fake_virtio_blk *blk, bool right_width, uint32_t value);
+/** The device's own configuration; all ones beyond its end. */
+uint32_t fake_virtio_blk_read_config(struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes);
+void fake_virtio_blk_write_config(struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes,
+                                  uint32_t value);
 /** The modern registers, at their offsets in the BAR. */
 uint32_t fake_virtio_blk_bar_read(void *ctx, uint64_t offset, uint8_t width_bytes);
 void fake_virtio_blk_bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t value);

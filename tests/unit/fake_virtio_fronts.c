@@ -16,15 +16,6 @@ static void misuse(struct fake_virtio_front *front, const char *what)
     fake_virtio_blk_misuse(front->blk, what);
 }
 
-static uint32_t get_config(const struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes)
-{
-    uint32_t value = UINT32_MAX >> (32 - 8 * width_bytes);
-
-    if (at + width_bytes <= sizeof(blk->config))
-        memcpy(&value, blk->config + at, width_bytes);
-    return value;
-}
-
 static struct fake_virtio_front *front_of(void *platform_ctx)
 {
     return ((struct fake_virtio_blk *)((struct fake_platform *)platform_ctx)->device)->front;
@@ -95,7 +86,7 @@ static uint32_t legacy_read(struct fake_virtio_front *front, uint64_t at, uint8_
     if (at >= legacy_config_at(front)) {
         if (blk->generation_always_changes)
             blk->config[8]++;
-        return get_config(blk, at - legacy_config_at(front), width_bytes);
+        return fake_virtio_blk_read_config(blk, at - legacy_config_at(front), width_bytes);
     }
     switch (at) {
     case 0:
@@ -142,6 +133,8 @@ static void legacy_write(struct fake_virtio_front *front, uint64_t at, uint8_t w
     default:
         if (at < 20)
             misuse(front, "write to a register that is read only");
+        if (at >= legacy_config_at(front))
+            fake_virtio_blk_write_config(blk, at - legacy_config_at(front), width_bytes, value);
     }
 }
 
@@ -176,7 +169,7 @@ static uint32_t mmio_read(void *ctx, uint64_t at, uint8_t width_bytes)
     if (at >= 0x100) {
         if (blk->generation_always_changes && blk->legacy)
             blk->config[8]++;
-        return get_config(blk, at - 0x100, width_bytes);
+        return fake_virtio_blk_read_config(blk, at - 0x100, width_bytes);
     }
     if (width_bytes != 4 || at % 4 != 0)
         misuse(front, "control register not read with 32 bits");
@@ -290,6 +283,10 @@ static void mmio_write(void *ctx, uint64_t at, uint8_t width_bytes, uint32_t val
     struct fake_virtio_front *front = ctx;
     struct fake_virtio_blk *blk = front->blk;
 
+    if (at >= 0x100) {
+        fake_virtio_blk_write_config(blk, at - 0x100, width_bytes, value);
+        return;
+    }
     if (width_bytes != 4 || at % 4 != 0)
         misuse(front, "control register not written with 32 bits");
     if (at != 0x070 && !(blk->status & 2))

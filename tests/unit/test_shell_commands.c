@@ -54,6 +54,89 @@ static void assert_holds(const char *text, const char *part)
         fail_msg("no \"%s\" in: %s", part, text);
 }
 
+/* ---------------------------------------------------------------- changes */
+
+static void events_tell_what_has_happened(void **state)
+{
+    struct fake_host *fake = *state;
+
+    vst_block_limits_changed(&fake->disk.device); /* as it is at first */
+    assert_string_equal(succeed(fake, "events"), "no events\n");
+    assert_string_equal(succeed(fake, "events json=1"), "");
+    fake->now_ns = 12345000000;
+    fake->disk.device.limits.n_sectors = 4096;
+    fake->disk.device.write_cache = false;
+    fake->disk.device.broken_why = "used id out of range";
+    vst_block_limits_changed(&fake->disk.device);
+    vst_block_note(&fake->disk.device, VST_BLOCK_EVENT_SERVICE, 0);
+    assert_string_equal(succeed(fake, "events"),
+                        "  TIME NAME EVENT   OLD        NEW                                  TIMES\n"
+                        "12.345 vda  resize  1M         2M                                       1\n"
+                        "12.345 vda  cache   writeback  writethrough                             1\n"
+                        "12.345 vda  service in_service out_of_service: used id out of range     1\n");
+    assert_string_equal(succeed(fake, "events"), "no events\n");
+}
+
+static void events_speak_json(void **state)
+{
+    struct fake_host *fake = *state;
+
+    vst_block_limits_changed(&fake->disk.device); /* as it is at first */
+    fake->step_ns = 0;
+    fake->disk.device.limits.n_sectors = 4096;
+    fake->disk.device.read_only = true;
+    vst_block_limits_changed(&fake->disk.device);
+    vst_block_note(&fake->disk.device, VST_BLOCK_EVENT_RECOVERED, 1);
+    vst_block_note(&fake->disk.device, VST_BLOCK_EVENT_RECOVERED, 2);
+    assert_string_equal(
+        succeed(fake, "events json=1"),
+        "{\"cmd\":\"events\",\"dev\":\"vda\",\"event\":\"resize\",\"old\":1048576,\"new\":2097152,"
+        "\"times\":1,\"ns\":0}\n"
+        "{\"cmd\":\"events\",\"dev\":\"vda\",\"event\":\"read_only\",\"old\":\"rw\",\"new\":\"ro\","
+        "\"times\":1,\"ns\":0}\n"
+        "{\"cmd\":\"events\",\"dev\":\"vda\",\"event\":\"recovered\",\"old\":0,\"new\":2,"
+        "\"times\":2,\"ns\":0}\n");
+    fake->step_ns = 1000;
+}
+
+static void events_wait(void **state)
+{
+    struct fake_host *fake = *state;
+
+    vst_block_limits_changed(&fake->disk.device); /* as it is at first */
+    fake->disk.refreshes_until_resize = 5;
+    assert_string_equal(succeed(fake, "events"), "no events\n");
+    assert_holds(succeed(fake, "events wait=60000"), "resize 1M  512k");
+    uint64_t before = fake->now_ns;
+    assert_string_equal(succeed(fake, "events wait=500"), "no events\n");
+    assert_true(fake->now_ns - before >= 500000000);
+    fake->input = "\x03";
+    fake->silent_reads = 2;
+    assert_string_equal(fail_with(fake, "events wait=500"), "events wait=500: interrupted\n");
+    assert_holds(fail_with(fake, "events wait=x"), "wait=x is not a number");
+}
+
+static void cache_is_shown_and_switched(void **state)
+{
+    struct fake_host *fake = *state;
+
+    vst_block_limits_changed(&fake->disk.device); /* as it is at first */
+    assert_string_equal(succeed(fake, "cache vda"), "vda: writeback\n");
+    assert_string_equal(fail_with(fake, "cache vda writethrough"),
+                        "cache vda writethrough: the device's cache can't be switched\n");
+    fake->disk.device.write_cache_settable = true;
+    assert_string_equal(succeed(fake, "cache vda writethrough"),
+                        "vda: writethrough, can be switched\n");
+    assert_int_equal(fake->disk.queue.stats.commands[VST_BLOCK_FLUSH], 1);
+    assert_holds(succeed(fake, "lsblk vda"), "writethrough, can be switched\n");
+    assert_string_equal(
+        succeed(fake, "cache vda writeback json=1"),
+        "{\"cmd\":\"cache\",\"dev\":\"vda\",\"cache\":\"writeback\",\"cache_settable\":true}\n");
+    assert_holds(fail_with(fake, "cache vda back"), "'back' is neither writeback nor writethrough");
+    fake->disk.flush_status = VST_ERR_IO;
+    assert_holds(fail_with(fake, "cache vda writethrough json=1"), "\"error\":\"io\"");
+}
+
 /* ---------------------------------------------------------------- lines and statuses */
 
 static void exit_status_is_that_of_exit(void **state)
@@ -659,6 +742,10 @@ int main(void)
         TEST(write_changes_these_bytes_only),
         TEST(read_only_devices_are_left_alone),
         TEST(flush_says_what_the_device_says),
+        TEST(events_tell_what_has_happened),
+        TEST(events_speak_json),
+        TEST(events_wait),
+        TEST(cache_is_shown_and_switched),
         TEST(sums_are_those_of_sha256sum),
         TEST(long_work_keeps_the_queue_busy),
         TEST(slots_are_used_again_in_order),
