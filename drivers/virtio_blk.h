@@ -107,7 +107,8 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
 
 /**
  * Reads the configuration and takes over what may change under a live device, with events; from
- * FEATURES_OK on, so also of a device that was just started again. Errors: see vst_block_refresh.
+ * FEATURES_OK on, so also of a device that was just started again, and from any CPU. Errors: see
+ * vst_block_refresh.
  */
 enum vst_status vst_virtio_blk_refresh(struct blk_device *blk) VST_MUST_USE;
 

@@ -5,6 +5,7 @@
  */
 #include "drivers/virtio_blk.h"
 
+#include <vstor/trace.h>
 #include <vstor/virtio.h>
 
 static struct blk_device *blk_of(struct vst_block_device *device)
@@ -139,6 +140,10 @@ enum vst_status vst_virtio_blk_refresh_if_changed(struct vst_block_device *devic
     if (!vst_virtio_blk_config_changed(device))
         return VST_OK;
     enum vst_status status = vst_virtio_blk_refresh(blk_of(device));
+    if (status == VST_OK)
+        vst_trace_add(
+            device->queues[0],
+            (struct vst_trace_event){.kind = VST_TRACE_CONFIG, .sector = device->limits.n_sectors});
     if (status == VST_ERR_FULL)
         vst_block_config_interrupted(device); /* who is at it may have looked too early for this */
     return status;

@@ -374,14 +374,13 @@ static inline void vst_block_config_interrupted(struct vst_block_device *device)
  * Looks whether the device has changed, and takes it over: the new capacity is in `limits`, and
  * requests beyond it get VST_ERR_RANGE from now on; those in flight are the device's business.
  * Cheap if nothing has happened: one look at memory where interrupts tell of changes, else some
- * register reads (VIRTIO 1.2, 2.5). Does not block. Not from interrupt handlers, and on one CPU at
- * a time, which with transport_name "virtio-pci-cfg" is the queue's; other CPUs may use their queues
- * meanwhile.
+ * register reads (VIRTIO 1.2, 2.5). Does not block. On the CPU of the device's first queue, not from
+ * interrupt handlers; other CPUs may use their queues meanwhile.
  *
  * VST_ERR_MALFORMED    the new configuration makes no sense, or never settles
  * VST_ERR_UNSUPPORTED  something has changed that can't under a device in use (logical block, most
  *                      segments): detach and attach again     VST_ERR_BROKEN  out of service
- * VST_ERR_FULL         another CPU is at it
+ * VST_ERR_FULL         another CPU is at it, after a reset
  *
  * After an error all stays as it was.
  */

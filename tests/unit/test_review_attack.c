@@ -163,7 +163,7 @@ static void test_segments_fit_the_shape_of_a_slot(void **state)
     blk.base.platform = &fake.platform;
     blk.virtio.features = VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC);
     blk.config.max_segments = UINT16_MAX;
-    assert_int_equal(vst_virtio_blk_limits(&blk, &read, 32768), VST_OK);
+    assert_int_equal(vst_virtio_blk_limits(&blk, &read, 32768, &blk.base.limits), VST_OK);
     assert_true(blk.base.limits.max_segments < 1u << 14);
 }
 

@@ -5,6 +5,8 @@ int test_virtio_blk_main(void);
 #include "tests/unit/test_virtio_blk.c"
 #undef main
 
+#include <vstor/trace.h>
+
 static struct vst_block_registry registry;
 
 static void attach_and_register(struct fixture *f)
@@ -63,6 +65,10 @@ static void test_growth_and_shrinking(void **state)
     assert_int_equal(vst_block_refresh(f->device), VST_OK);
     expect_event(f, VST_BLOCK_EVENT_RESIZED, DISK_SECTORS, 2 * DISK_SECTORS);
     expect_no_event();
+    struct vst_trace_event traced;
+    assert_int_equal(vst_trace_read(f->queue, &traced, 1), 1);
+    assert_int_equal(traced.kind, VST_TRACE_CONFIG);
+    assert_int_equal(traced.sector, 2 * DISK_SECTORS);
     memset(buffer, 0x5a, sizeof(buffer));
     assert_int_equal(transfer(f, VST_BLOCK_WRITE, buffer, 2 * DISK_SECTORS - 1, 1), VST_OK);
     assert_int_equal(transfer(f, VST_BLOCK_READ, back, 2 * DISK_SECTORS - 1, 1), VST_OK);
