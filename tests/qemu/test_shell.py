@@ -148,7 +148,9 @@ COMMANDS_WITH_JSON = {
     "read": ("read vda 0 9000", True), "write": ("write vda 1 00", True), "sum": ("sum vda", True),
     "fill": ("fill vda 0 64k seed=1", True), "verify": ("verify vda 0 0", True), "flush": ("flush vda", True),
     "bench": ("bench vda number_ios=50", True), "stats": ("stats", True), "trace": ("trace on", True),
+    "cache": ("cache vda", True), "events": ("events", True),
 }
+BEFORE = {"events": "cache vda writethrough"}  # so that there is something to tell
 
 
 @pytest.mark.parametrize("name", COMMANDS_WITH_JSON)
@@ -156,6 +158,8 @@ def test_json_of_every_command(prompt, writable, name):
     """json=1 prints nothing but JSON Lines, each an object that begins with "cmd" and, of a device, "dev"."""
     command, of_device = COMMANDS_WITH_JSON[name]
     machine = prompt(disks=[writable()])
+    if name in BEFORE:
+        machine.command(BEFORE[name])
     result = machine.command(f"{command} json=1")
     lines = [line for line in result.lines if line.strip()]
     assert lines and len(result.records) == len(lines), f"not only JSON Lines: {lines}"
