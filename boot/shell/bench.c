@@ -53,7 +53,7 @@ struct job {
 
 /* What the measured part did, and when. */
 struct result {
-    uint64_t n_ios, n_errors, kicks, interrupts;
+    uint64_t n_ios, n_errors, kicks, interrupts, interrupts_elsewhere;
     uint64_t start_ns, end_ns, start_ticks, end_ticks;
     uint64_t ns, ticks; /* from the start of the first job to the end of the last */
 };
@@ -344,6 +344,7 @@ static void measure(void *argument)
     result.end_ns = platform->time_ns(platform->ctx);
     result.kicks = queue->stats.kicks - before.kicks;
     result.interrupts = queue->stats.interrupts - before.interrupts;
+    result.interrupts_elsewhere = queue->stats.interrupts_elsewhere - before.interrupts_elsewhere;
     result.n_errors = bench->n_errors - n_errors_before;
     bench->result = result;
 }
@@ -458,7 +459,8 @@ static bool parse_jobs(const struct shell_context *context, struct job *job)
         return shell_fail_usage(context, "numjobs=0 leaves nothing to do");
     if (job->n_jobs > context->device->n_queues)
         return shell_fail_usage(context,
-                                "numjobs=%" PRIu64 ", but %s has %u queue%s, and each job needs its "
+                                "numjobs=%" PRIu64
+                                ", but %s has %u queue%s, and each job needs its "
                                 "own (vstor.queues=)",
                                 job->n_jobs, context->device->name, context->device->n_queues,
                                 context->device->n_queues == 1 ? "" : "s");
@@ -565,6 +567,29 @@ static void print_latencies(const struct bench *bench)
     putchar('\n');
 }
 
+/* What each queue had of it. Times are those since the first job began: jobs ran at once if the last
+ * began before the first ended. */
+static void print_json_queues(struct json *json, const struct bench *benches,
+                              const struct result *sum)
+{
+    json_array_open(json, "per_queue");
+    for (unsigned k = 0; k < benches[0].job.n_jobs; k++) {
+        const struct result *one = &benches[k].result;
+        json_object_open(json, NULL);
+        json_u64(json, "queue", benches[k].queue->index);
+        json_u64(json, "ios", one->n_ios);
+        json_u64(json, "errors", one->n_errors);
+        json_u64(json, "kicks", one->kicks);
+        json_u64(json, "interrupts", one->interrupts);
+        json_u64(json, "interrupts_elsewhere", one->interrupts_elsewhere);
+        json_u64(json, "start_ns", one->start_ns - sum->start_ns);
+        json_u64(json, "end_ns", one->end_ns - sum->start_ns);
+        json_object_close(json);
+    }
+    json_array_close(json);
+}
+
+/* `bench` is the first of all. */
 static void print_json(const struct bench *bench, const struct result *result)
 {
     const struct job *job = &bench->job;
@@ -592,6 +617,7 @@ static void print_json(const struct bench *bench, const struct result *result)
     json_u64(&json, "interrupts", result->interrupts);
     json_u64(&json, "tsc", result->ticks);
     json_u64(&json, "numjobs", job->n_jobs);
+    print_json_queues(&json, bench, result);
     json_close(&json);
 }
 
@@ -713,8 +739,8 @@ static void make_job(struct bench *bench, unsigned number, const struct shell_co
         .context = context,
         .queue = number == 0 ? context->queue : device->queues[number],
         .number = number,
-        .sleeps = irq_mode != NULL && strcmp(irq_mode, "poll") != 0 &&
-                  context->host->idle_unless != NULL,
+        .sleeps =
+            irq_mode != NULL && strcmp(irq_mode, "poll") != 0 && context->host->idle_unless != NULL,
         .stop = stop,
         .job = *job,
     };

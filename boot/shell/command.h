@@ -32,7 +32,7 @@ struct shell_context {
     char **options;
     size_t n_options;
     struct vst_block_device *device; /* NULL where no word names one */
-    struct vst_block_queue *queue;   /* the device's first */
+    struct vst_block_queue *queue;   /* the device's first, or that of queue= */
     bool json;
 };
 

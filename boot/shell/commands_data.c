@@ -45,22 +45,26 @@ static bool run_sum(struct shell_context *context)
     return true;
 }
 
+static const char *const options_sum[] = {"queue=", NULL};
+
 const struct shell_command command_sum = {
     .name = "sum",
-    .usage = "DEV [OFF [LEN]]",
+    .usage = "DEV [OFF [LEN]] [queue=N]",
     .summary = "Prints the SHA-256 of a device or of a part of it",
     .help = "Like sha256sum on the same bytes. Without LEN up to the end of the device.\n"
+            "queue=N reads by another than the first, 0.\n"
             "    sum vda\n"
             "    sum vda 1M 16M\n",
     .min_words = 1,
     .max_words = 3,
     .device = DEVICE_REQUIRED,
+    .options = options_sum,
     .run = run_sum,
 };
 
 /* ---------------------------------------------------------------- fill and verify */
 
-static const char *const options_seed[] = {"seed=", NULL};
+static const char *const options_pattern[] = {"seed=", "queue=", NULL};
 
 struct pattern_job {
     uint64_t offset, bytes, seed;
@@ -115,16 +119,17 @@ static bool run_fill(struct shell_context *context)
 
 const struct shell_command command_fill = {
     .name = "fill",
-    .usage = "DEV OFF LEN [seed=N]",
+    .usage = "DEV OFF LEN [seed=N] [queue=N]",
     .summary = "Writes a pattern that tells of each byte where it belongs, and flushes",
     .help = "DESTROYS what was there. The unit at byte offset o (a multiple of 16) holds two\n"
             "little-endian 64-bit numbers: o, and the finaliser of splitmix64 over\n"
             "seed + o * 0x9E3779B97F4A7C15. Without seed=N the seed is 1.\n"
+            "queue=N writes by another than the first, 0.\n"
             "    fill vda 1M 64M seed=7\n",
     .min_words = 3,
     .max_words = 3,
     .device = DEVICE_REQUIRED,
-    .options = options_seed,
+    .options = options_pattern,
     .run = run_fill,
 };
 
@@ -183,14 +188,15 @@ static bool run_verify(struct shell_context *context)
 
 const struct shell_command command_verify = {
     .name = "verify",
-    .usage = "DEV OFF LEN [seed=N]",
+    .usage = "DEV OFF LEN [seed=N] [queue=N]",
     .summary = "Checks the pattern that fill wrote, and names the first wrong byte",
     .help = "Says nothing if all is well. If the wrong bytes are the pattern of another\n"
             "offset or seed, or zeros, it says so. Without seed=N the seed is 1. See fill.\n"
+            "queue=N reads by another than the first, 0.\n"
             "    verify vda 1M 64M seed=7\n",
     .min_words = 3,
     .max_words = 3,
     .device = DEVICE_REQUIRED,
-    .options = options_seed,
+    .options = options_pattern,
     .run = run_verify,
 };

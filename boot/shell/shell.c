@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "shell.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #define PROMPT            "vstor> "
 #define ESCAPE_TIMEOUT_NS 50000000u
 #define JSON_OPTION       "json="
+#define QUEUE_OPTION      "queue="
 
 /* ---------------------------------------------------------------- one command */
 
@@ -43,6 +45,23 @@ static void sort_words(struct shell_context *context)
     }
 }
 
+/* The first, or that of queue=N where the command knows it. */
+static bool find_queue(struct shell_context *context)
+{
+    const struct vst_block_device *device = context->device;
+    uint64_t number;
+
+    if (device->n_queues == 0)
+        return shell_fail(context, VST_ERR_UNSUPPORTED, "the device has no queue");
+    if (!shell_option_number(context, QUEUE_OPTION, 0, &number))
+        return false;
+    if (number >= device->n_queues)
+        return shell_fail_usage(context, "queue=%" PRIu64 ", but %s has %u (vstor.queues=)", number,
+                                device->name, device->n_queues);
+    context->queue = device->queues[number];
+    return true;
+}
+
 static bool find_device(struct shell_context *context)
 {
     if (context->command->device == DEVICE_NONE || context->n_words == 0)
@@ -50,10 +69,7 @@ static bool find_device(struct shell_context *context)
     context->device = vst_block_find(context->host->registry, context->words[0]);
     if (context->device == NULL)
         return shell_fail(context, VST_ERR_NOT_FOUND, "no such device (lsblk lists them)");
-    if (context->device->n_queues == 0)
-        return shell_fail(context, VST_ERR_UNSUPPORTED, "the device has no queue");
-    context->queue = context->device->queues[0];
-    return true;
+    return find_queue(context);
 }
 
 static bool wants_help(const struct shell_context *context)

@@ -138,6 +138,8 @@ static void json_has_the_agreed_keys(void **state)
         number_of(fake, keys[i]);
     assert_holds(fake->output, ",\"iops\":");
     assert_holds(fake->output, ",\"lat_ns\":{\"min\":");
+    assert_holds(fake->output, ",\"per_queue\":[{\"queue\":0,\"ios\":100,\"errors\":0,\"kicks\":");
+    assert_holds(fake->output, ",\"interrupts_elsewhere\":0,\"start_ns\":0,\"end_ns\":");
 }
 
 static void one_kick_serves_a_batch(void **state)

@@ -256,6 +256,9 @@ static void wrong_words_show_the_usage(void **state)
     assert_holds(fail_with(fake, "read vda 1q 4"), "'1q' is not an offset");
     assert_holds(fail_with(fake, "read vda 1 99999999T"), "'99999999T' is not a length");
     assert_holds(fail_with(fake, "fill vda 0 4k seed=x"), "seed=x is not a number");
+    assert_holds(fail_with(fake, "verify vda 0 4k queue=1"), "queue=1, but vda has 1");
+    assert_holds(fail_with(fake, "sum vda queue=x"), "queue=x is not a number");
+    assert_holds(fail_with(fake, "flush vda queue=0"), "'queue=0' is one word too many");
     assert_holds(fail_with(fake, "sum vdq"), "sum vdq: no such device");
     assert_string_equal(
         fail_with(fake, "sum vdq json=1"),
