@@ -46,6 +46,10 @@ test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit model fuzz-repla
 qemu-test: all $(ICNT) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qemu $(ARGS)
 
+.PHONY: matrix
+matrix: all | deps ## every combination of tests/qemu/matrix.txt on a guest, or ARGS='transport=window irq=msix*'
+	$(Q)$(PYTHON) -B tests/qemu/matrix.py $(ARGS)
+
 .PHONY: bench
 bench: all $(ICNT) | deps ## instructions, kicks and interrupts per read; instructions to boot; sizes
 	$(Q)$(PYTHON) -B tests/bench/bench.py $(ARGS)
