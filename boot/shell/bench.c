@@ -793,7 +793,8 @@ const struct shell_command command_bench = {
             "    offset=, size=  the area, default the whole device\n"
             "    seed=N          of the random offsets and of the data written, default 1\n"
             "    numjobs=N       jobs at once, each on its own CPU and queue, default 1;\n"
-            "                    iodepth and number_ios are for each, the result is the sum\n"
+            "                    iodepth and number_ios are for each, the result is the sum;\n"
+            "                    with json=1 also what each queue had\n"
             "A warm-up comes first and does not count. Nothing is flushed.\n"
             "Percentiles are exact to 3 %. Ticks are those of the processor's counter.\n"
             "    bench vda rw=randread bs=4k iodepth=32 number_ios=100000\n",
