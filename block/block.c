@@ -7,6 +7,7 @@
  * how much of it has been issued, and counts the parts in flight. Poll issues further parts as room
  * comes up.
  */
+#include "block/ranges.h"
 #include "block/request_list.h"
 
 void vst_block_finish(struct vst_block_queue *queue, struct vst_block_request *request,
@@ -22,7 +23,7 @@ void vst_block_finish(struct vst_block_queue *queue, struct vst_block_request *r
 struct cursor {
     uint64_t sectors; /* behind us */
     uint32_t segment_index;
-    size_t skip_bytes; /* of that segment, behind us */
+    uint64_t skip_bytes; /* of that segment, behind us */
 };
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -38,7 +39,7 @@ static uint64_t reach(const struct vst_block_request *request, const struct curs
                       uint64_t want, const struct vst_block_limits *limits, uint32_t *n_pieces)
 {
     uint64_t bytes = 0;
-    size_t skip = from->skip_bytes;
+    uint64_t skip = from->skip_bytes;
 
     *n_pieces = 0;
     for (uint32_t i = from->segment_index; i < request->n_segments && bytes < want; skip = 0) {
@@ -55,6 +56,11 @@ static uint64_t reach(const struct vst_block_request *request, const struct curs
     return bytes;
 }
 
+static enum vst_block_op part_op(const struct vst_block_request *request)
+{
+    return request->op == VST_BLOCK_WRITE_DURABLE ? VST_BLOCK_WRITE : request->op;
+}
+
 /** The part at the cursor; its length is 0 if not even one logical block fits a command. */
 static struct vst_block_part next_part(const struct vst_block_request *request,
                                        const struct cursor *at,
@@ -63,6 +69,7 @@ static struct vst_block_part next_part(const struct vst_block_request *request,
     uint64_t want = min_u64(request->n_sectors - at->sectors, limits->max_sectors)
                     << VST_SECTOR_SHIFT;
     struct vst_block_part part = {
+        .op = part_op(request),
         .start_sector = request->start_sector + at->sectors,
         .segments = request->segments + at->segment_index,
         .skip_bytes = at->skip_bytes,
@@ -75,6 +82,7 @@ static struct vst_block_part next_part(const struct vst_block_request *request,
     if (whole_blocks != bytes)
         reach(request, at, whole_blocks, limits, &part.n_pieces);
     part.bytes = (uint32_t)whole_blocks;
+    part.n_sectors = whole_blocks >> VST_SECTOR_SHIFT;
     return part;
 }
 
@@ -117,14 +125,36 @@ static void note_error(struct vst_block_request *request, uint64_t sector, enum 
     request->error_sector = sector;
 }
 
+/** A durable write is on the device: what makes it durable is a flush, if there is a write cache. */
+static bool flush_behind(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    const struct vst_block_part flush = {.op = VST_BLOCK_FLUSH,
+                                         .start_sector = request->start_sector};
+
+    if (request->op != VST_BLOCK_WRITE_DURABLE || request->priv.flushing ||
+        request->status != VST_OK || !queue->device->flush_needed)
+        return false;
+    request->priv.flushing = true;
+    /* There is room: the last part has just left its own. */
+    enum vst_status status = queue->driver->submit_part(queue, request, &flush);
+    if (status != VST_OK) {
+        note_error(request, request->start_sector, status);
+        return false;
+    }
+    request->priv.n_parts_in_flight = 1;
+    queue->driver->kick(queue);
+    return true;
+}
+
 bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request *request,
                          uint64_t start_sector, enum vst_status status)
 {
-    (void)queue;
     if (status != VST_OK)
         note_error(request, start_sector, status);
     request->priv.n_parts_in_flight--;
-    return request->priv.n_parts_in_flight == 0 && wholly_issued(request);
+    if (request->priv.n_parts_in_flight > 0 || !wholly_issued(request))
+        return false;
+    return !flush_behind(queue, request);
 }
 
 /** Issues the next part of a split request. */
@@ -132,11 +162,20 @@ static enum vst_status issue_part(struct vst_block_queue *queue, struct vst_bloc
 {
     struct cursor at = {request->priv.issued_sectors, request->priv.segment_index,
                         request->priv.segment_skip_bytes};
-    struct vst_block_part part = next_part(request, &at, &queue->device->limits);
-    enum vst_status status = queue->driver->submit_part(queue, request, &part);
+    bool ranges = vst_block_op_has_ranges(request->op);
+    struct vst_block_part part = ranges ? vst_block_next_range_part(request, &queue->device->limits)
+                                        : next_part(request, &at, &queue->device->limits);
+    /* The device's limits may have changed since the request was taken. */
+    enum vst_status status = ranges && part.n_pieces == 0
+                                 ? VST_ERR_UNSUPPORTED
+                                 : queue->driver->submit_part(queue, request, &part);
 
     if (status != VST_OK)
         return status;
+    if (ranges) {
+        vst_block_advance_ranges(request, &part, &queue->device->limits);
+        return VST_OK;
+    }
     advance(request, &at, part.bytes);
     request->priv.issued_sectors = at.sectors;
     request->priv.segment_index = at.segment_index;
@@ -149,7 +188,11 @@ static enum vst_status issue_part(struct vst_block_queue *queue, struct vst_bloc
 static void give_up(struct vst_block_queue *queue, struct vst_block_request *request,
                     enum vst_status status)
 {
-    note_error(request, request->start_sector + request->priv.issued_sectors, status);
+    note_error(request,
+               vst_block_op_has_ranges(request->op)
+                   ? vst_block_next_range_sector(request)
+                   : request->start_sector + request->priv.issued_sectors,
+               status);
     request->priv.issued_sectors = request->n_sectors;
     if (request->priv.n_parts_in_flight == 0)
         vst_block_finish(queue, request, request->status);
@@ -181,7 +224,7 @@ static bool issue_parts(struct vst_block_queue *queue)
 static __attribute__((noinline, cold)) enum vst_status
 submit_split(struct vst_block_queue *queue, struct vst_block_request *request)
 {
-    if (!splittable(request, &queue->device->limits))
+    if (!vst_block_op_has_ranges(request->op) && !splittable(request, &queue->device->limits))
         return VST_ERR_TOO_LARGE;
     request->status = VST_OK;
     request->priv = (struct vst_block_request_private){.split = true};
@@ -241,6 +284,26 @@ static enum vst_status submit_flush(struct vst_block_queue *queue,
     return VST_OK;
 }
 
+/** One segment that takes what the device tells; no sectors. */
+static enum vst_status submit_lifetime(struct vst_block_queue *queue,
+                                       struct vst_block_request *request)
+{
+    if (request->n_segments != 1 || request->n_sectors != 0 || request->start_sector != 0 ||
+        request->segments->bytes == 0 ||
+        request->segments->bytes > queue->device->limits.max_segment_bytes)
+        return VST_ERR_INVALID;
+    if (!queue->device->tells_lifetime)
+        return VST_ERR_UNSUPPORTED;
+    if (queue->split.first != NULL)
+        return VST_ERR_FULL;
+    const struct vst_block_part part = {.op = VST_BLOCK_LIFETIME,
+                                        .bytes = (uint32_t)request->segments->bytes,
+                                        .n_pieces = 1,
+                                        .segments = request->segments};
+    request->priv = (struct vst_block_request_private){0};
+    return queue->driver->submit_part(queue, request, &part);
+}
+
 /**
  * All the checks, for what is not plain: flushes, scatter lists, what has to be split, and what is
  * wrong.
@@ -258,9 +321,18 @@ static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_q
         return VST_ERR_BROKEN;
     if (request->op == VST_BLOCK_FLUSH)
         return submit_flush(queue, request);
-    if (request->op > VST_BLOCK_WRITE)
+    if (vst_block_op_has_ranges(request->op)) {
+        enum vst_status status = vst_block_check_ranges(device, request);
+        if (status != VST_OK)
+            return status;
+        return queue->split.first != NULL ? VST_ERR_FULL : submit_split(queue, request);
+    }
+    if (request->op == VST_BLOCK_LIFETIME)
+        return submit_lifetime(queue, request);
+    bool durable = request->op == VST_BLOCK_WRITE_DURABLE;
+    if (request->op > VST_BLOCK_WRITE && !durable)
         return VST_ERR_UNSUPPORTED;
-    if (request->op == VST_BLOCK_WRITE && device->read_only)
+    if (request->op != VST_BLOCK_READ && device->read_only)
         return VST_ERR_READ_ONLY;
     if (((request->start_sector | request->n_sectors) & block_mask) != 0 || request->n_sectors == 0)
         return VST_ERR_INVALID;
@@ -271,7 +343,7 @@ static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_q
         return VST_ERR_INVALID;
     if (queue->split.first != NULL)
         return VST_ERR_FULL;
-    return fits ? queue->driver->submit(queue, request) : submit_split(queue, request);
+    return fits && !durable ? queue->driver->submit(queue, request) : submit_split(queue, request);
 }
 
 enum vst_status vst_block_submit(struct vst_block_queue *queue, struct vst_block_request *request)

@@ -8,6 +8,12 @@ const char *vst_block_op_name(unsigned op)
         [VST_BLOCK_READ] = "read",
         [VST_BLOCK_WRITE] = "write",
         [VST_BLOCK_FLUSH] = "flush",
+        [VST_BLOCK_WRITE_DURABLE] = "durable write",
+        [VST_BLOCK_DISCARD] = "discard",
+        [VST_BLOCK_WRITE_ZEROES] = "write zeroes",
+        [VST_BLOCK_WRITE_ZEROES_KEEP] = "write zeroes (kept)",
+        [VST_BLOCK_SECURE_ERASE] = "secure erase",
+        [VST_BLOCK_LIFETIME] = "lifetime",
     };
 
     return op < VST_BLOCK_N_OPS ? names[op] : "unknown";

@@ -54,6 +54,18 @@ enum vst_status vst_block_flush(struct vst_block_queue *queue)
     return vst_block_execute(queue, &request);
 }
 
+enum vst_status vst_block_on_range(struct vst_block_queue *queue, enum vst_block_op op,
+                                   struct vst_block_range range, uint64_t *error_sector)
+{
+    struct vst_block_request request = {
+        .op = op, .n_segments = 1, .ranges = &range, .n_sectors = range.n_sectors};
+    enum vst_status status = vst_block_execute(queue, &request);
+
+    if (status != VST_OK && error_sector != NULL)
+        *error_sector = request.error_sector;
+    return status;
+}
+
 /* ------------------------------------------------------------------ byte ranges */
 
 /** One walk over a byte range. */

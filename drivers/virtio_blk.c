@@ -20,6 +20,8 @@
     (VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |                        \
      VIRTIO_BIT(VIRTIO_BLK_F_RO) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |                             \
      VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |                          \
+     VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES) |                    \
+     VIRTIO_BIT(VIRTIO_BLK_F_SECURE_ERASE) | VIRTIO_BIT(VIRTIO_BLK_F_LIFETIME) |                   \
      VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) |                    \
      VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |                             \
      VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) | VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) |                      \
@@ -65,6 +67,7 @@ void vst_virtio_blk_read_fields(struct virtio_device *device, void *into)
     if (virtio_has(device, VIRTIO_BLK_F_CONFIG_WCE))
         read->writeback =
             vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_WRITEBACK, 1, read->writeback) != 0;
+    vst_virtio_blk_read_ranges(device, read);
 }
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
@@ -115,6 +118,7 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
         return malformed(blk, "largest segment (bytes)", read->size_max);
     limits->max_sectors = MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT;
     limits->depth = indirect ? queue_size : (uint16_t)(queue_size / 3);
+    vst_virtio_blk_range_limits(blk, read);
     return VST_OK;
 }
 
@@ -205,13 +209,21 @@ static bool create_trace(struct blk_queue *q)
 {
     const struct vst_platform *platform = q->base.device->platform;
     uint16_t n_slots = q->blk->config.n_trace_events;
-    struct vst_trace *trace = platform->alloc(platform->ctx, vst_trace_bytes(n_slots), 64,
-                                              VST_MEMORY_PRIVATE, NULL);
+    struct vst_trace *trace =
+        platform->alloc(platform->ctx, vst_trace_bytes(n_slots), 64, VST_MEMORY_PRIVATE, NULL);
 
     if (trace != NULL)
         trace->n_slots = n_slots;
     q->base.trace = trace;
     return trace != NULL;
+}
+
+/** Head, data, status; and room for a range where commands on ranges are to be had. */
+uint16_t vst_virtio_blk_table_entries(const struct blk_device *blk)
+{
+    uint32_t n = blk->base.limits.max_segments + 2;
+
+    return (uint16_t)(n > BLK_RANGE_CHAIN_ENTRIES ? n : BLK_RANGE_CHAIN_ENTRIES + 1);
 }
 
 static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint16_t queue_size)
@@ -223,9 +235,11 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint
         .size = queue_size,
         .vector = vst_virtio_blk_irq_vector(blk, index),
         .header_bytes = sizeof(struct blk_header),
-        .table_entries = (uint16_t)(blk->base.limits.max_segments + 2),
+        .table_entries = vst_virtio_blk_table_entries(blk),
     };
 
+    if (!virtio_has(&blk->virtio, VIRTIO_F_INDIRECT_DESC))
+        layout.header_bytes += BLK_DIRECT_RANGES * (uint32_t)sizeof(struct blk_range);
     q->base.device = &blk->base;
     q->base.driver = &vst_virtio_blk_driver;
     q->base.index = index;

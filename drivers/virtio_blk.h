@@ -22,6 +22,19 @@ _Static_assert(sizeof(struct blk_header) == 32,
                "the table is aligned to 16 bytes (VIRTIO 1.2, 2.7)");
 #define BLK_REQUEST_HEAD_BYTES 16u
 
+/** 5.2.6: what discard, write zeroes and secure erase carry, one per range. */
+struct blk_range {
+    drv_le64 sector;
+    drv_le32 n_sectors;
+    drv_le32 flags;
+};
+_Static_assert(sizeof(struct blk_range) == sizeof(struct virtq_desc), "ranges stand in the table");
+
+/* Ranges stand in the slot's table behind the entries of their own chain; without indirect
+ * descriptors, where a table would be. */
+#define BLK_RANGE_CHAIN_ENTRIES 3u
+#define BLK_DIRECT_RANGES       1u
+
 /**
  * Not one of the values that a device may write (5.2.6): what still holds it has not been
  * answered.
@@ -56,7 +69,13 @@ struct blk_queue {
 struct blk_limits_read {
     uint64_t capacity_sectors;
     uint32_t size_max, seg_max, blk_size;
-    uint8_t physical_exponent, writeback;
+    uint8_t physical_exponent, writeback, alignment_offset, zeroes_may_unmap;
+    uint16_t min_io_blocks;
+    uint32_t opt_io_blocks;
+    struct blk_ranges_read {
+        bool offered;
+        uint32_t max_sectors, max_ranges, alignment_sectors;
+    } discard, zeroes, erase;
     uint16_t num_queues; /**< 1 without MQ; as the device says it, else */
 };
 
@@ -118,6 +137,18 @@ enum vst_status vst_virtio_blk_set_write_cache(struct vst_block_device *device,
                                                bool on) VST_MUST_USE;
 
 /** The second records every request (virtio_blk_traced.c). */
+/* virtio_blk_ranges.c */
+/** Reads what bounds discard, write zeroes and secure erase, and the topology's hints. */
+void vst_virtio_blk_read_ranges(struct virtio_device *device, struct blk_limits_read *read);
+/** Checks that and fills the device's limits; logical_block_bytes is known already. */
+void vst_virtio_blk_range_limits(struct blk_device *blk, const struct blk_limits_read *read);
+uint16_t vst_virtio_blk_table_entries(const struct blk_device *blk);
+/** Room for ranges in one slot. */
+uint16_t vst_virtio_blk_range_room(const struct blk_device *blk);
+/** Writes the ranges of a part into the slot's shared memory; returns their bus address. */
+uint64_t vst_virtio_blk_put_ranges(struct blk_queue *q, uint16_t id,
+                                   const struct vst_block_part *part);
+
 extern const struct vst_block_driver vst_virtio_blk_driver, vst_virtio_blk_traced_driver;
 
 /**

@@ -24,10 +24,11 @@ static void dump_ring(const struct blk_queue *q)
                 name_of(q), q->base.index, vq->size, vq->n_put, vq->n_published, vq->n_used,
                 vq->avail_off_wrap, vq->used_off_wrap);
     else
-        vst_log(platform, VST_LOG_WARNING,
-                "%s queue %u: split, %u descriptors; %u put, %u shown, %u taken back; used index %x",
-                name_of(q), q->base.index, vq->size, vq->n_put, vq->n_published, vq->n_used,
-                dev_le16_get(&vq->used->idx));
+        vst_log(
+            platform, VST_LOG_WARNING,
+            "%s queue %u: split, %u descriptors; %u put, %u shown, %u taken back; used index %x",
+            name_of(q), q->base.index, vq->size, vq->n_put, vq->n_published, vq->n_used,
+            dev_le16_get(&vq->used->idx));
 }
 
 static void dump_command(const struct blk_queue *q, uint32_t id)

@@ -20,6 +20,12 @@ static const uint32_t type_of_op[VST_BLOCK_N_OPS] = {
     [VST_BLOCK_READ] = VIRTIO_BLK_T_IN,
     [VST_BLOCK_WRITE] = VIRTIO_BLK_T_OUT,
     [VST_BLOCK_FLUSH] = VIRTIO_BLK_T_FLUSH,
+    [VST_BLOCK_WRITE_DURABLE] = VIRTIO_BLK_T_OUT,
+    [VST_BLOCK_DISCARD] = VIRTIO_BLK_T_DISCARD,
+    [VST_BLOCK_WRITE_ZEROES] = VIRTIO_BLK_T_WRITE_ZEROES,
+    [VST_BLOCK_WRITE_ZEROES_KEEP] = VIRTIO_BLK_T_WRITE_ZEROES,
+    [VST_BLOCK_SECURE_ERASE] = VIRTIO_BLK_T_SECURE_ERASE,
+    [VST_BLOCK_LIFETIME] = VIRTIO_BLK_T_GET_LIFETIME,
 };
 
 static bool device_writes(uint32_t type)
@@ -33,9 +39,9 @@ static bool device_writes(uint32_t type)
  */
 static inline uint16_t shape_of(uint32_t n_segments, enum vst_block_op op)
 {
-    return (uint16_t)(n_segments << 2 | (op + 1u));
+    return (uint16_t)(n_segments << 4 | (op + 1u));
 }
-_Static_assert(VST_BLOCK_N_OPS <= 3, "shape_of has two bits for the operation");
+_Static_assert(VST_BLOCK_N_OPS <= 15, "shape_of has four bits for the operation");
 
 /**
  * Writes all of a slot's header and table that stays the same from one request of this shape to the
@@ -130,7 +136,9 @@ submit_uncommon(struct vst_block_queue *queue, struct vst_block_request *request
         return blk_submit(queue, request);
     }
     struct vst_block_part whole = {
+        .op = request->op,
         .start_sector = request->start_sector,
+        .n_sectors = request->n_sectors,
         .bytes = (uint32_t)(request->n_sectors << VST_SECTOR_SHIFT),
         .n_pieces = request->n_segments,
         .segments = request->segments,
@@ -219,6 +227,12 @@ static enum vst_status map_piece(struct blk_queue *q, uint16_t id, struct vst_bl
     return status;
 }
 
+/** How many pieces of the caller's memory a part carries. */
+static uint32_t n_data_pieces(const struct vst_block_part *part)
+{
+    return vst_block_op_has_ranges(part->op) ? 0 : part->n_pieces;
+}
+
 /** Head, data, status: 2.7.13 step 1 for any kind of queue. */
 static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain, uint32_t type,
                                   const struct vst_block_part *part)
@@ -231,7 +245,13 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
 
     q->vq.slots[chain->id].n_pieces = 0;
     vst_virtq_chain_add(chain, header_bus_addr, BLK_REQUEST_HEAD_BYTES, false);
-    for (uint32_t i = 0; i < part->n_pieces; i++) {
+    if (vst_block_op_has_ranges(part->op)) {
+        uint64_t bus_addr = vst_virtio_blk_put_ranges(q, chain->id, part);
+        vst_virtq_chain_add(chain, bus_addr, part->n_pieces * (uint32_t)sizeof(struct blk_range),
+                            false);
+        q->vq.slots[chain->id].n_pieces = 1; /* of our own memory: nothing to map */
+    }
+    for (uint32_t i = 0; i < n_data_pieces(part); i++) {
         struct vst_block_segment piece = next_piece(&walk);
         uint64_t bus_addr;
         enum vst_status status = map_piece(q, chain->id, piece, direction, &bus_addr);
@@ -253,7 +273,8 @@ static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *
 
     if (q->blk->base.broken)
         return VST_ERR_BROKEN;
-    if (!vst_virtq_chain_begin(&chain, &q->vq, part->n_pieces + 2))
+    uint32_t n_between = vst_block_op_has_ranges(part->op) ? 1 : part->n_pieces;
+    if (!vst_virtq_chain_begin(&chain, &q->vq, n_between + 2))
         return VST_ERR_FULL;
     struct virtq_slot *slot = &q->vq.slots[chain.id];
     slot->shape = 0; /* whatever comes of it, the table is not what it was */
@@ -266,11 +287,11 @@ static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *
     vst_virtq_chain_put(&chain, request);
     if (traced(q))
         vst_trace_add(&q->base, (struct vst_trace_event){.kind = VST_TRACE_SUBMIT,
-                                                         .detail = (uint8_t)request->op,
+                                                         .detail = (uint8_t)part->op,
                                                          .id = chain.id,
                                                          .sector = part->start_sector,
-                                                         .count = part->bytes >> VST_SECTOR_SHIFT});
-    count(q, request->op, part->bytes >> VST_SECTOR_SHIFT);
+                                                         .count = (uint32_t)part->n_sectors});
+    count(q, part->op, part->n_sectors);
     return VST_OK;
 }
 
@@ -284,7 +305,7 @@ static enum vst_status blk_submit_part(struct vst_block_queue *queue,
                                        struct vst_block_request *request,
                                        const struct vst_block_part *part)
 {
-    return issue_any(queue_of(queue), request, type_of_op[request->op], part);
+    return issue_any(queue_of(queue), request, type_of_op[part->op], part);
 }
 
 static void blk_kick(struct vst_block_queue *queue)
@@ -309,6 +330,12 @@ static enum vst_status status_of_answer(uint8_t answer)
     }
 }
 
+static enum vst_dma_direction direction_of(enum vst_block_op op)
+{
+    return op == VST_BLOCK_WRITE || op == VST_BLOCK_WRITE_DURABLE ? VST_DMA_TO_DEVICE
+                                                                  : VST_DMA_FROM_DEVICE;
+}
+
 /** Ends one command: the request it belongs to may have ended with it (true). */
 static bool end_command(struct blk_queue *q, uint16_t id, struct vst_block_request *request,
                         enum vst_status status)
@@ -316,8 +343,8 @@ static bool end_command(struct blk_queue *q, uint16_t id, struct vst_block_reque
     const struct virtq_slot *slot = &q->vq.slots[id];
     bool by_hand = slot->shape == 0;
 
-    if (by_hand && q->maps)
-        unmap_slot(q, id, request->op == VST_BLOCK_WRITE ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE);
+    if (by_hand && q->maps && !vst_block_op_has_ranges(request->op))
+        unmap_slot(q, id, direction_of(request->op));
     if (status != VST_OK)
         q->base.stats.errors++;
     if (by_hand && request->priv.split)

@@ -74,23 +74,40 @@
 #define VIRTQ_MAX_SIZE 32768u
 
 /* 5.2.6 Requests of the block device */
-#define VIRTIO_BLK_T_IN     0u
-#define VIRTIO_BLK_T_OUT    1u
-#define VIRTIO_BLK_T_FLUSH  4u
-#define VIRTIO_BLK_T_GET_ID 8u
-#define VIRTIO_BLK_S_OK     0u
-#define VIRTIO_BLK_S_IOERR  1u
-#define VIRTIO_BLK_S_UNSUPP 2u
-#define VIRTIO_BLK_ID_BYTES 20u
+#define VIRTIO_BLK_T_IN           0u
+#define VIRTIO_BLK_T_OUT          1u
+#define VIRTIO_BLK_T_FLUSH        4u
+#define VIRTIO_BLK_T_GET_ID       8u
+#define VIRTIO_BLK_T_GET_LIFETIME 10u
+#define VIRTIO_BLK_T_DISCARD      11u
+#define VIRTIO_BLK_T_WRITE_ZEROES 13u
+#define VIRTIO_BLK_T_SECURE_ERASE 14u
+#define VIRTIO_BLK_RANGE_F_UNMAP  1u /* write zeroes only */
+#define VIRTIO_BLK_S_OK           0u
+#define VIRTIO_BLK_S_IOERR        1u
+#define VIRTIO_BLK_S_UNSUPP       2u
+#define VIRTIO_BLK_ID_BYTES       20u
 
 /* 5.2.4 Offsets in the configuration of the block device */
-#define VIRTIO_BLK_CONFIG_MIN_BYTES  8u  /* the capacity; all else stands behind features */
-#define VIRTIO_BLK_CONFIG_CAPACITY   0u  /* le64, 512-byte sectors */
-#define VIRTIO_BLK_CONFIG_SIZE_MAX   8u  /* le32, bytes */
-#define VIRTIO_BLK_CONFIG_SEG_MAX    12u /* le32 */
-#define VIRTIO_BLK_CONFIG_BLK_SIZE   20u /* le32, bytes */
-#define VIRTIO_BLK_CONFIG_PHYSICAL   24u /* u8, log2 of logical blocks per physical block */
-#define VIRTIO_BLK_CONFIG_WRITEBACK  32u /* u8 */
-#define VIRTIO_BLK_CONFIG_NUM_QUEUES 34u /* le16 */
+#define VIRTIO_BLK_CONFIG_MIN_BYTES           8u /* the capacity; all else stands behind features */
+#define VIRTIO_BLK_CONFIG_CAPACITY            0u /* le64, 512-byte sectors */
+#define VIRTIO_BLK_CONFIG_SIZE_MAX            8u /* le32, bytes */
+#define VIRTIO_BLK_CONFIG_SEG_MAX             12u /* le32 */
+#define VIRTIO_BLK_CONFIG_BLK_SIZE            20u /* le32, bytes */
+#define VIRTIO_BLK_CONFIG_PHYSICAL            24u /* u8, log2 of logical blocks per physical block */
+#define VIRTIO_BLK_CONFIG_ALIGNMENT           25u /* u8, logical blocks before the first physical one */
+#define VIRTIO_BLK_CONFIG_MIN_IO              26u /* le16, logical blocks */
+#define VIRTIO_BLK_CONFIG_OPT_IO              28u /* le32, logical blocks */
+#define VIRTIO_BLK_CONFIG_WRITEBACK           32u /* u8 */
+#define VIRTIO_BLK_CONFIG_NUM_QUEUES          34u /* le16 */
+#define VIRTIO_BLK_CONFIG_MAX_DISCARD_SECTORS 36u /* le32, per range */
+#define VIRTIO_BLK_CONFIG_MAX_DISCARD_SEG     40u /* le32, ranges per command */
+#define VIRTIO_BLK_CONFIG_DISCARD_ALIGNMENT   44u /* le32, sectors */
+#define VIRTIO_BLK_CONFIG_MAX_ZEROES_SECTORS  48u /* le32 */
+#define VIRTIO_BLK_CONFIG_MAX_ZEROES_SEG      52u /* le32 */
+#define VIRTIO_BLK_CONFIG_ZEROES_MAY_UNMAP    56u /* u8 */
+#define VIRTIO_BLK_CONFIG_MAX_ERASE_SECTORS   60u /* le32 */
+#define VIRTIO_BLK_CONFIG_MAX_ERASE_SEG       64u /* le32 */
+#define VIRTIO_BLK_CONFIG_ERASE_ALIGNMENT     68u /* le32, sectors */
 
 #endif

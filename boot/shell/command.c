@@ -178,6 +178,10 @@ void shell_json_stats(struct json *json, const struct vst_block_stats *stats)
     json_u64(json, "reads", stats->commands[VST_BLOCK_READ]);
     json_u64(json, "writes", stats->commands[VST_BLOCK_WRITE]);
     json_u64(json, "flushes", stats->commands[VST_BLOCK_FLUSH]);
+    json_u64(json, "discards", stats->commands[VST_BLOCK_DISCARD]);
+    json_u64(json, "zeroes", stats->commands[VST_BLOCK_WRITE_ZEROES] +
+                                 stats->commands[VST_BLOCK_WRITE_ZEROES_KEEP]);
+    json_u64(json, "erases", stats->commands[VST_BLOCK_SECURE_ERASE]);
     json_u64(json, "read_bytes", stats->sectors[VST_BLOCK_READ] * VST_SECTOR_BYTES);
     json_u64(json, "written_bytes", stats->sectors[VST_BLOCK_WRITE] * VST_SECTOR_BYTES);
     json_u64(json, "errors", stats->errors);

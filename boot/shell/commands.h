@@ -12,6 +12,12 @@ extern const struct shell_command command_lsblk;
 extern const struct shell_command command_read;
 extern const struct shell_command command_write;
 extern const struct shell_command command_flush;
+/* commands_ranges.c */
+extern const struct shell_command command_discard;
+extern const struct shell_command command_zero;
+extern const struct shell_command command_erase;
+/* copy.c */
+extern const struct shell_command command_copy;
 /* commands_watch.c */
 extern const struct shell_command command_stats;
 extern const struct shell_command command_trace;

@@ -21,9 +21,30 @@
 enum vst_block_op {
     VST_BLOCK_READ,
     VST_BLOCK_WRITE,
-    VST_BLOCK_FLUSH, /**< all writes completed before this was submitted are durable when it
+    VST_BLOCK_FLUSH,         /**< all writes completed before this was submitted are durable when it
                         completes */
+    VST_BLOCK_WRITE_DURABLE, /**< a write that is durable when it completes (FUA): where the device
+                                has a write cache, the write and then a flush */
+    VST_BLOCK_DISCARD,       /**< the ranges' data are of no use any more: reading them gives
+                                anything until they are written again */
+    VST_BLOCK_WRITE_ZEROES,  /**< the ranges read as zeroes; their place may be given back to the
+                                host where limits.zeroes_may_unmap */
+    VST_BLOCK_WRITE_ZEROES_KEEP, /**< the same, and the place stays allocated */
+    VST_BLOCK_SECURE_ERASE,      /**< the ranges' data can't be brought back by any means */
+    VST_BLOCK_LIFETIME, /**< how worn the device is: one segment, see vst_virtio_blk_lifetime */
     VST_BLOCK_N_OPS
+};
+
+/** Operations on ranges of sectors, without data. */
+static inline bool vst_block_op_has_ranges(enum vst_block_op op)
+{
+    return op >= VST_BLOCK_DISCARD && op <= VST_BLOCK_SECURE_ERASE;
+}
+
+/** Sectors that a discard, write zeroes or secure erase names: both a multiple of the logical block. */
+struct vst_block_range {
+    uint64_t start_sector;
+    uint64_t n_sectors; /**< at least 1 */
 };
 
 /**
@@ -42,11 +63,15 @@ struct vst_block_segment {
  */
 struct vst_block_request {
     enum vst_block_op op;
-    uint32_t n_segments;                      /**< 0 for a flush */
-    const struct vst_block_segment *segments; /**< their bytes sum up to n_sectors * 512 */
-    uint64_t start_sector;                    /**< 512-byte units, multiple of the logical block */
-    uint64_t n_sectors; /**< 512-byte units, multiple of the logical block; 0 for a flush */
-    void *user;         /**< the caller's own */
+    uint32_t n_segments; /**< of segments or ranges; 0 for a flush */
+    union {
+        const struct vst_block_segment *segments; /**< their bytes sum up to n_sectors * 512 */
+        const struct vst_block_range *ranges;     /**< vst_block_op_has_ranges: their sectors sum up
+                                                     to n_sectors */
+    };
+    uint64_t start_sector; /**< 512-byte units, multiple of the logical block; 0 with ranges */
+    uint64_t n_sectors;    /**< 512-byte units, multiple of the logical block; 0 for a flush */
+    void *user;            /**< the caller's own */
 
     enum vst_status status; /**< outcome */
     uint64_t error_sector;  /**< first sector of the lowest part that failed; valid if status is not
@@ -56,16 +81,27 @@ struct vst_block_request {
     struct vst_block_request_private {
         struct vst_block_request *next;
         uint64_t issued_sectors;
-        size_t segment_skip_bytes;
+        uint64_t segment_skip_bytes; /**< with ranges: sectors */
         uint32_t segment_index;
         uint32_t n_parts_in_flight;
         bool split;
+        bool flushing; /**< VST_BLOCK_WRITE_DURABLE: written, and now being flushed */
     } priv;
 };
 
 /** Requests in order, linked through priv.next. All zero is an empty list. */
 struct vst_block_request_list {
     struct vst_block_request *first, *last;
+};
+
+/**
+ * What one device command of a kind takes; all 0 where the device has no such command. Longer
+ * requests are split.
+ */
+struct vst_block_range_limits {
+    uint32_t max_sectors;       /**< per range, a multiple of the logical block */
+    uint16_t max_ranges;        /**< per command */
+    uint32_t alignment_sectors; /**< where to cut best: ranges are split at its multiples */
 };
 
 /**
@@ -81,6 +117,11 @@ struct vst_block_limits {
     uint32_t max_segment_bytes;    /**< per segment, at least 512 */
     uint32_t max_sectors;          /**< per device command, at least one logical block */
     uint16_t depth;                /**< one-segment commands that a queue takes at once */
+    struct vst_block_range_limits discard, zeroes, erase;
+    bool zeroes_may_unmap;
+    uint32_t min_io_bytes; /**< smallest transfer that is not slow, 0 if not told: a hint */
+    uint32_t opt_io_bytes; /**< best length of a long transfer, 0 if not told: a hint */
+    uint32_t first_physical_sector; /**< where the first physical block begins: a hint */
 };
 
 /** Counters of one queue since attach. */
@@ -179,6 +220,7 @@ struct vst_block_device {
     bool write_cache;          /**< writes are durable only after a flush */
     bool write_cache_settable; /**< vst_block_set_write_cache can switch it */
     bool flush_needed;         /**< a flush is worth a command: write cache and not read-only */
+    bool tells_lifetime;       /**< VST_BLOCK_LIFETIME is answered */
     bool broken;               /**< out of service; every submit answers VST_ERR_BROKEN */
     const char *broken_why;    /**< fixed text, NULL if not broken */
     uint16_t n_queues;
@@ -193,12 +235,30 @@ struct vst_block_device {
 
 /** A part of a request that one device command can carry. */
 struct vst_block_part {
+    enum vst_block_op op; /**< not always the request's: a durable write is a write, then a flush */
     uint64_t start_sector;
-    uint32_t bytes;    /**< a multiple of the logical block */
-    uint32_t n_pieces; /**< contiguous pieces of memory, each within max_segment_bytes */
-    const struct vst_block_segment *segments; /**< the first that takes part */
-    size_t skip_bytes; /**< of that first one, already carried by earlier parts */
+    uint64_t n_sectors;
+    uint32_t bytes; /**< of data: a multiple of the logical block */
+    uint32_t
+        n_pieces; /**< contiguous pieces of memory, each within max_segment_bytes; or of ranges */
+    union {
+        const struct vst_block_segment *segments; /**< the first that takes part */
+        const struct vst_block_range *ranges;
+    };
+    uint64_t
+        skip_bytes; /**< of that first one, already carried by earlier parts; ranges: sectors */
 };
+
+/**
+ * For drivers: the piece at the beginning of a range that one command can carry, cut at the limits
+ * and preferably at their alignment.
+ */
+struct vst_block_range vst_block_range_piece(const struct vst_block_range *range,
+                                             uint64_t skip_sectors,
+                                             const struct vst_block_range_limits *limits);
+/** What bounds an operation on ranges. */
+const struct vst_block_range_limits *
+vst_block_range_limits_of(const struct vst_block_limits *limits, enum vst_block_op op);
 
 /**
  * What a driver does for the block layer. Requests come checked: known operation, inside the
@@ -427,5 +487,14 @@ enum vst_status vst_block_write_bytes(struct vst_block_queue *queue, uint64_t of
                                       const void *buffer, size_t bytes, void *bounce,
                                       size_t bounce_bytes, uint64_t *error_offset) VST_MUST_USE;
 enum vst_status vst_block_flush(struct vst_block_queue *queue) VST_MUST_USE;
+
+/**
+ * Runs one operation on one range (see vst_block_op_has_ranges) to its end. VST_ERR_UNSUPPORTED
+ * where the device has no such command; on an error *error_sector, if not NULL, is the first sector
+ * of the lowest part that failed.
+ */
+enum vst_status vst_block_on_range(struct vst_block_queue *queue, enum vst_block_op op,
+                                   struct vst_block_range range,
+                                   uint64_t *error_sector) VST_MUST_USE;
 
 #endif

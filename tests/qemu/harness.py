@@ -52,6 +52,7 @@ class Disk:
     addr: str = None
     device: str = "virtio-blk-pci,disable-legacy=on"
     properties: dict = dataclasses.field(default_factory=dict)
+    drive: dict = dataclasses.field(default_factory=dict)  # more options of -drive
     blockdev: list = None  # nodes instead of a file: the last one carries the device
 
     def arguments(self, number):
@@ -65,7 +66,8 @@ class Disk:
             node = f"drive{number}"
             path = str(self.path).replace(",", ",,")
             mode = "readonly=on" if self.readonly else f"snapshot={'off' if self.writable else 'on'}"
-            words += ["-drive", f"if=none,id={node},file={path},format={self.format},{mode}"]
+            words += ["-drive", f"if=none,id={node},file={path},format={self.format},{mode}" +
+                      "".join(f",{k}={v}" for k, v in self.drive.items())]
         options = dict(drive=node, id=f"disk{number}", serial=self.serial, bus=self.bus, addr=self.addr)
         options.update(self.properties)
         words += ["-device", self.device + "".join(f",{k}={v}" for k, v in options.items() if v is not None)]

@@ -144,11 +144,12 @@ def test_bytes_that_are_no_text(prompt):
 
 COMMANDS_WITH_JSON = {
     "help": ("help", False), "help-of": ("help sum", False), "echo": (r'echo "quoted \ text" a', False),
-    "sleep": ("sleep 1", False), "lspci": ("lspci", False), "lsblk": ("lsblk", True), "lsblk-v": ("lsblk -v vda", True),
+    "sleep": ("sleep 1", False), "lspci": ("lspci", False), "lsblk": ("lsblk vda", True), "lsblk-v": ("lsblk -v vda", True),
     "read": ("read vda 0 9000", True), "write": ("write vda 1 00", True), "sum": ("sum vda", True),
     "fill": ("fill vda 0 64k seed=1", True), "verify": ("verify vda 0 0", True), "flush": ("flush vda", True),
-    "bench": ("bench vda number_ios=50", True), "stats": ("stats", True), "trace": ("trace on", True),
-    "cache": ("cache vda", True), "events": ("events", True),
+    "bench": ("bench vda number_ios=50", True), "stats": ("stats vda", True), "copy": ("copy vda vdb", True),
+    "discard": ("discard vda 0 4k", True), "zero": ("zero vda 0 4k", True), "erase": ("erase vda 0 0", True),
+    "trace": ("trace on vda", True), "cache": ("cache vda", True), "events": ("events", True),
 }
 BEFORE = {"events": "cache vda writethrough"}  # so that there is something to tell
 
@@ -157,7 +158,7 @@ BEFORE = {"events": "cache vda writethrough"}  # so that there is something to t
 def test_json_of_every_command(prompt, writable, name):
     """json=1 prints nothing but JSON Lines, each an object that begins with "cmd" and, of a device, "dev"."""
     command, of_device = COMMANDS_WITH_JSON[name]
-    machine = prompt(disks=[writable()])
+    machine = prompt(disks=[writable(), writable("random-16m.raw")])
     if name in BEFORE:
         machine.command(BEFORE[name])
     result = machine.command(f"{command} json=1")
