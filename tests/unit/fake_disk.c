@@ -2,6 +2,7 @@
 #include "tests/unit/fake_disk.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,12 +33,23 @@ static void check_limits(struct fake_disk *disk, const struct vst_block_part *pa
         disk->max_bytes_seen = part->bytes;
 }
 
+static void check_range_limits(struct fake_disk *disk, const struct vst_block_part *part)
+{
+    const struct vst_block_range_limits *limits =
+        vst_block_range_limits_of(&disk->device.limits, part->op);
+
+    rule(disk, part->n_pieces >= 1 && part->n_pieces <= limits->max_ranges, "max_ranges");
+    rule(disk, part->n_sectors > 0 && part->bytes == 0, "ranges carry sectors, no data");
+}
+
 static enum vst_status queue_command(struct fake_disk *disk, struct vst_block_request *request,
                                      const struct vst_block_part *part, bool whole)
 {
     if (disk->n_waiting == disk->device.limits.depth)
         return VST_ERR_FULL;
-    if (request->op != VST_BLOCK_FLUSH)
+    if (vst_block_op_has_ranges(part->op))
+        check_range_limits(disk, part);
+    else if (part->op != VST_BLOCK_FLUSH)
         check_limits(disk, part);
     disk->waiting[disk->n_waiting++] = (struct fake_disk_command){request, *part, whole};
     disk->n_commands++;
@@ -49,7 +61,9 @@ static enum vst_status disk_submit(struct vst_block_queue *queue, struct vst_blo
     struct fake_disk *disk = disk_of(queue);
     request->priv.split = false;
     struct vst_block_part part = {
+        .op = request->op,
         .start_sector = request->start_sector,
+        .n_sectors = request->n_sectors,
         .bytes = (uint32_t)(request->n_sectors * 512),
         .n_pieces = request->n_segments,
         .segments = request->segments,
@@ -81,7 +95,7 @@ static enum vst_status carry_out(struct fake_disk *disk, const struct fake_disk_
     for (const struct vst_block_segment *s = part->segments; left > 0; s++, skip = 0) {
         uint64_t bytes = s->bytes - skip < left ? s->bytes - skip : left;
         char *buffer = (char *)s->buffer + skip;
-        if (command->request->op == VST_BLOCK_WRITE)
+        if (part->op == VST_BLOCK_WRITE)
             memcpy(disk->data + at, buffer, bytes);
         else
             memcpy(buffer, disk->data + at, bytes);
@@ -91,6 +105,32 @@ static enum vst_status carry_out(struct fake_disk *disk, const struct fake_disk_
         left -= bytes;
     }
     rule(disk, n_pieces == part->n_pieces, "n_pieces is the number of pieces");
+    return VST_OK;
+}
+
+/** Zeroes the pieces of a part, cut as the library says; the last of them must end where it ends. */
+static enum vst_status wipe(struct fake_disk *disk, const struct vst_block_part *part)
+{
+    const struct vst_block_range_limits *limits =
+        vst_block_range_limits_of(&disk->device.limits, part->op);
+    const struct vst_block_range *range = part->ranges;
+    uint64_t skip = part->skip_bytes, n_sectors = 0;
+
+    for (uint32_t i = 0; i < part->n_pieces; i++) {
+        struct vst_block_range piece = vst_block_range_piece(range, skip, limits);
+        rule(disk, piece.n_sectors > 0 && piece.n_sectors <= limits->max_sectors,
+             "max_sectors of a range");
+        if (disk->fail_sector - piece.start_sector < piece.n_sectors)
+            return VST_ERR_IO;
+        memset(disk->data + piece.start_sector * 512, 0, piece.n_sectors * 512);
+        n_sectors += piece.n_sectors;
+        skip += piece.n_sectors;
+        if (skip == range->n_sectors) {
+            range++;
+            skip = 0;
+        }
+    }
+    rule(disk, n_sectors == part->n_sectors, "n_sectors is the sum of the pieces");
     return VST_OK;
 }
 
@@ -119,8 +159,10 @@ static size_t disk_poll(struct vst_block_queue *queue, struct vst_block_request 
         struct fake_disk_command command = take(disk);
         struct vst_block_request *request = command.request;
         enum vst_status status = VST_OK;
-        if (request->op == VST_BLOCK_FLUSH)
-            disk->n_flushes++;
+        if (command.part.op == VST_BLOCK_FLUSH)
+            status = ++disk->n_flushes > disk->good_flushes ? VST_ERR_IO : VST_OK;
+        else if (vst_block_op_has_ranges(command.part.op))
+            status = wipe(disk, &command.part);
         else
             status = carry_out(disk, &command);
         if (command.whole) {
@@ -151,7 +193,7 @@ static const struct vst_block_driver disk_driver = {
 
 void fake_disk_init(struct fake_disk *disk, uint64_t sectors)
 {
-    *disk = (struct fake_disk){.fail_sector = UINT64_MAX};
+    *disk = (struct fake_disk){.fail_sector = UINT64_MAX, .good_flushes = UINT_MAX};
     fake_platform_init(&disk->fake, false);
     disk->data = calloc(sectors, 512);
     assert(disk->data != NULL);

@@ -16,8 +16,9 @@ struct fake_disk {
     struct vst_block_queue *queue_list[1];
     struct fake_platform fake;
     uint8_t *data;
-    uint64_t fail_sector; /**< commands that touch it end with VST_ERR_IO; UINT64_MAX: none */
-    bool last_first;      /**< completes the newest command first */
+    uint64_t fail_sector;  /**< commands that touch it end with VST_ERR_IO; UINT64_MAX: none */
+    bool last_first;       /**< completes the newest command first */
+    unsigned good_flushes; /**< so many flushes end well, then none */
     unsigned n_commands, n_flushes, n_kicks;
     uint64_t max_pieces_seen, max_bytes_seen;
     const char *broken_rule; /**< a command went beyond the limits: which */
