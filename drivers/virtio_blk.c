@@ -118,7 +118,7 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
         return malformed(blk, "largest segment (bytes)", read->size_max);
     limits->max_sectors = MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT;
     limits->depth = indirect ? queue_size : (uint16_t)(queue_size / 3);
-    vst_virtio_blk_range_limits(blk, read);
+    vst_virtio_blk_range_limits(blk, read, limits);
     return VST_OK;
 }
 
@@ -129,6 +129,7 @@ static void note_modes(struct blk_device *blk, const struct blk_limits_read *rea
     blk->base.write_cache_settable = virtio_has(&blk->virtio, VIRTIO_BLK_F_CONFIG_WCE) &&
                                      blk->virtio.config_bytes > VIRTIO_BLK_CONFIG_WRITEBACK;
     blk->base.read_only = virtio_has(&blk->virtio, VIRTIO_BLK_F_RO);
+    blk->base.tells_lifetime = virtio_has(&blk->virtio, VIRTIO_BLK_F_LIFETIME);
     blk->base.flush_needed = virtio_has(&blk->virtio, VIRTIO_BLK_F_FLUSH) && !blk->base.read_only;
 }
 
@@ -219,9 +220,9 @@ static bool create_trace(struct blk_queue *q)
 }
 
 /** Head, data, status; and room for a range where commands on ranges are to be had. */
-uint16_t vst_virtio_blk_table_entries(const struct blk_device *blk)
+uint16_t vst_virtio_blk_table_entries(const struct vst_block_limits *limits)
 {
-    uint32_t n = blk->base.limits.max_segments + 2;
+    uint32_t n = limits->max_segments + 2;
 
     return (uint16_t)(n > BLK_RANGE_CHAIN_ENTRIES ? n : BLK_RANGE_CHAIN_ENTRIES + 1);
 }
@@ -235,7 +236,7 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint
         .size = queue_size,
         .vector = vst_virtio_blk_irq_vector(blk, index),
         .header_bytes = sizeof(struct blk_header),
-        .table_entries = vst_virtio_blk_table_entries(blk),
+        .table_entries = vst_virtio_blk_table_entries(&blk->base.limits),
     };
 
     if (!virtio_has(&blk->virtio, VIRTIO_F_INDIRECT_DESC))

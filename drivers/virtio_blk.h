@@ -140,11 +140,11 @@ enum vst_status vst_virtio_blk_set_write_cache(struct vst_block_device *device,
 /* virtio_blk_ranges.c */
 /** Reads what bounds discard, write zeroes and secure erase, and the topology's hints. */
 void vst_virtio_blk_read_ranges(struct virtio_device *device, struct blk_limits_read *read);
-/** Checks that and fills the device's limits; logical_block_bytes is known already. */
-void vst_virtio_blk_range_limits(struct blk_device *blk, const struct blk_limits_read *read);
-uint16_t vst_virtio_blk_table_entries(const struct blk_device *blk);
-/** Room for ranges in one slot. */
-uint16_t vst_virtio_blk_range_room(const struct blk_device *blk);
+/** Checks that and fills the limits, whose logical_block_bytes and max_segments are known already. */
+void vst_virtio_blk_range_limits(const struct blk_device *blk, const struct blk_limits_read *read,
+                                 struct vst_block_limits *limits);
+/** Entries of a slot's indirect table. */
+uint16_t vst_virtio_blk_table_entries(const struct vst_block_limits *limits);
 /** Writes the ranges of a part into the slot's shared memory; returns their bus address. */
 uint64_t vst_virtio_blk_put_ranges(struct blk_queue *q, uint16_t id,
                                    const struct vst_block_part *part);

@@ -50,17 +50,26 @@ void vst_virtio_blk_read_ranges(struct virtio_device *device, struct blk_limits_
         };
 }
 
+/** How many ranges one slot has room for. */
+static uint16_t range_room(const struct blk_device *blk, const struct vst_block_limits *limits)
+{
+    if (!virtio_has(&blk->virtio, VIRTIO_F_INDIRECT_DESC))
+        return BLK_DIRECT_RANGES;
+    return (uint16_t)(vst_virtio_blk_table_entries(limits) - BLK_RANGE_CHAIN_ENTRIES);
+}
+
 /**
  * A limit of 0 would be a command that can carry nothing, and devices say so that mean "not told"
  * (cloud-hypervisor#7852): one range per command, as long as its field can say.
  */
 static struct vst_block_range_limits checked(const struct blk_device *blk,
+                                             const struct vst_block_limits *limits,
                                              const struct blk_ranges_read *read, const char *what)
 {
-    uint32_t block_sectors = blk->base.limits.logical_block_bytes / VST_SECTOR_BYTES;
+    uint32_t block_sectors = limits->logical_block_bytes / VST_SECTOR_BYTES;
     uint32_t max_ranges = read->max_ranges == 0 ? 1 : read->max_ranges;
     uint32_t max_sectors = read->max_sectors == 0 ? UINT32_MAX : read->max_sectors;
-    uint16_t room = vst_virtio_blk_range_room(blk);
+    uint16_t room = range_room(blk, limits);
 
     if (!read->offered)
         return (struct vst_block_range_limits){0};
@@ -71,7 +80,7 @@ static struct vst_block_range_limits checked(const struct blk_device *blk,
     if (max_sectors == 0) {
         vst_log(blk->base.platform, VST_LOG_WARNING,
                 "%s: %s: not even one block of %u bytes at once; not used", blk->virtio.name, what,
-                blk->base.limits.logical_block_bytes);
+                limits->logical_block_bytes);
         return (struct vst_block_range_limits){0};
     }
     return (struct vst_block_range_limits){
@@ -90,29 +99,20 @@ static uint32_t hint_bytes(const struct vst_block_limits *limits, uint32_t block
                                                               : 0;
 }
 
-void vst_virtio_blk_range_limits(struct blk_device *blk, const struct blk_limits_read *read)
+void vst_virtio_blk_range_limits(const struct blk_device *blk, const struct blk_limits_read *read,
+                                 struct vst_block_limits *limits)
 {
-    struct vst_block_limits *limits = &blk->base.limits;
-
-    limits->discard = checked(blk, &read->discard, "discard");
-    limits->zeroes = checked(blk, &read->zeroes, "write zeroes");
-    limits->erase = checked(blk, &read->erase, "secure erase");
+    limits->discard = checked(blk, limits, &read->discard, "discard");
+    limits->zeroes = checked(blk, limits, &read->zeroes, "write zeroes");
+    limits->erase = checked(blk, limits, &read->erase, "secure erase");
     limits->zeroes_may_unmap = limits->zeroes.max_ranges > 0 && read->zeroes_may_unmap != 0;
     limits->min_io_bytes = hint_bytes(limits, read->min_io_blocks);
     limits->opt_io_bytes = hint_bytes(limits, read->opt_io_blocks);
     limits->first_physical_sector =
         (uint32_t)read->alignment_offset * (limits->logical_block_bytes / VST_SECTOR_BYTES);
-    blk->base.tells_lifetime = virtio_has(&blk->virtio, VIRTIO_BLK_F_LIFETIME);
 }
 
 /* ------------------------------------------------------------------ requests */
-
-uint16_t vst_virtio_blk_range_room(const struct blk_device *blk)
-{
-    if (!virtio_has(&blk->virtio, VIRTIO_F_INDIRECT_DESC))
-        return BLK_DIRECT_RANGES;
-    return (uint16_t)(vst_virtio_blk_table_entries(blk) - BLK_RANGE_CHAIN_ENTRIES);
-}
 
 uint64_t vst_virtio_blk_put_ranges(struct blk_queue *q, uint16_t id,
                                    const struct vst_block_part *part)

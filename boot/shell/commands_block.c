@@ -66,6 +66,19 @@ static void lsblk_json_stats(struct json *json, const struct vst_block_device *d
     json_array_close(json);
 }
 
+/* Left out where the device has no such command. */
+static void json_range_limits(struct json *json, const char *key,
+                              const struct vst_block_range_limits *limits)
+{
+    if (limits->max_ranges == 0)
+        return;
+    json_object_open(json, key);
+    json_u64(json, "max_bytes", (uint64_t)limits->max_sectors * VST_SECTOR_BYTES);
+    json_u64(json, "ranges", limits->max_ranges);
+    json_u64(json, "alignment", (uint64_t)limits->alignment_sectors * VST_SECTOR_BYTES);
+    json_object_close(json);
+}
+
 /* Keys of what is not known (rotational, wwn, vendor ...) are left out rather than invented. */
 static void lsblk_json(const struct shell_context *context, const struct vst_block_device *device)
 {
@@ -100,6 +113,13 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_u64(&json, "max_segment_bytes", limits->max_segment_bytes);
     json_u64(&json, "max_bytes", (uint64_t)limits->max_sectors * VST_SECTOR_BYTES);
     json_bool(&json, "cache_settable", device->write_cache_settable);
+    json_u64(&json, "min_io", limits->min_io_bytes);
+    json_u64(&json, "opt_io", limits->opt_io_bytes);
+    json_u64(&json, "alignment_offset", (uint64_t)limits->first_physical_sector * VST_SECTOR_BYTES);
+    json_range_limits(&json, "discard", &limits->discard);
+    json_range_limits(&json, "write_zeroes", &limits->zeroes);
+    json_bool(&json, "zeroes_may_unmap", limits->zeroes_may_unmap);
+    json_range_limits(&json, "secure_erase", &limits->erase);
     json_bool(&json, "broken", device->broken);
     json_text(&json, "irq", text_or(device->irq_mode, "poll"));
     lsblk_json_stats(&json, device);
@@ -138,6 +158,22 @@ static void print_stats(const struct vst_block_queue *queue)
            "", stats->kicks, stats->interrupts, stats->errors, stats->timeouts, stats->rescues);
 }
 
+static void print_range_limits(const char *what, const struct vst_block_range_limits *limits,
+                               const char *more)
+{
+    char most[SIZE_TEXT_BYTES], alignment[SIZE_TEXT_BYTES];
+
+    if (limits->max_ranges > 0)
+        printf("  %-16s %u range%s of at most %s%s%s%s\n", what, limits->max_ranges,
+               limits->max_ranges == 1 ? "" : "s",
+               size_text((uint64_t)limits->max_sectors * VST_SECTOR_BYTES, most),
+               limits->alignment_sectors > 1 ? ", best aligned to " : "",
+               limits->alignment_sectors > 1
+                   ? size_text((uint64_t)limits->alignment_sectors * VST_SECTOR_BYTES, alignment)
+                   : "",
+               more);
+}
+
 static void lsblk_details(const struct vst_block_device *device)
 {
     const struct vst_block_limits *limits = &device->limits;
@@ -157,11 +193,20 @@ static void lsblk_details(const struct vst_block_device *device)
            device->n_queues == 1 ? "" : "s", limits->depth, text_or(device->irq_mode, "poll"));
     printf("  %-16s logical %u, physical %u bytes\n", "blocks",
            (unsigned)limits->logical_block_bytes, (unsigned)limits->physical_block_bytes);
+    if (limits->min_io_bytes != 0 || limits->opt_io_bytes != 0 ||
+        limits->first_physical_sector != 0)
+        printf("  %-16s at least %u, best %u bytes; aligned from byte %u on\n", "transfers",
+               (unsigned)limits->min_io_bytes, (unsigned)limits->opt_io_bytes,
+               (unsigned)(limits->first_physical_sector * VST_SECTOR_BYTES));
     printf("  %-16s %s%s\n", "cache", shell_cache_name(device->write_cache),
            device->write_cache_settable ? ", can be switched" : "");
     printf("  %-16s %s in %u segments of at most %s\n", "one command",
            size_text((uint64_t)limits->max_sectors * VST_SECTOR_BYTES, size),
            (unsigned)limits->max_segments, size_text(limits->max_segment_bytes, segment));
+    print_range_limits("discard", &limits->discard, "");
+    print_range_limits("write zeroes", &limits->zeroes,
+                       limits->zeroes_may_unmap ? ", may give space back" : "");
+    print_range_limits("secure erase", &limits->erase, "");
     print_features(device);
     for (unsigned i = 0; i < device->n_queues; i++)
         print_stats(device->queues[i]);

@@ -125,3 +125,17 @@ def test_copy_that_cannot_be(run, small_disk):
     run("copy vda vdb", disks=disks).expect_status(1).expect(r"vdb holds only 1048576 bytes")
     run("copy vda vda", disks=disks).expect_status(1).expect("itself")
     run("copy vda vdz", disks=disks).expect_status(1).expect("vdz")
+
+
+def test_limits_are_shown(run, tmp_path):
+    """`lsblk` tells what QEMU says of discard, write zeroes and the topology."""
+    disk = random_disk(tmp_path, **{"max-discard-sectors": 4096, "max-write-zeroes-sectors": 1000,
+                                    "discard_granularity": 65536, "min_io_size": 4096, "opt_io_size": 65536})
+    result = run("lsblk json=1; lsblk vda; exit", disks=[disk]).expect_status(0)
+    record = result.one("lsblk")
+    assert record["discard"] == {"max_bytes": 4096 * 512, "ranges": 1, "alignment": 65536}
+    assert record["write_zeroes"]["max_bytes"] == 1000 * 512 and record["zeroes_may_unmap"] is True
+    assert (record["min_io"], record["opt_io"]) == (4096, 65536)
+    assert "secure_erase" not in record
+    result.expect(r"^  discard +1 range of at most 2 ?M.*, best aligned to 64k")
+    result.expect(r"^  write zeroes +1 range of at most .*may give space back")
