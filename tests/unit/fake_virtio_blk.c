@@ -86,11 +86,12 @@ static void add_piece(struct fake_virtio_blk *blk, struct piece *pieces, unsigne
     pieces[n] = (struct piece){get64(d), get32(d + 8), writable};
 }
 
-static unsigned collect_split(struct fake_virtio_blk *blk, uint64_t table, unsigned n_entries,
+static unsigned collect_split(struct fake_blk_queue *q, uint64_t table, unsigned n_entries,
                               uint16_t at, struct piece *pieces, bool in_indirect)
 {
+    struct fake_virtio_blk *blk = q->blk;
     for (unsigned n = 0;;) {
-        if (at >= n_entries || n >= n_entries) {
+        if (at >= n_entries || n >= n_entries || n >= MAX_PIECES) {
             misuse(blk, "chain leaves its table or loops");
             return n;
         }
@@ -101,7 +102,7 @@ static unsigned collect_split(struct fake_virtio_blk *blk, uint64_t table, unsig
                 misuse(blk, "indirect descriptor where none may be");
                 return 0;
             }
-            return collect_split(blk, get64(d), get32(d + 8) / 16, 0, pieces, true);
+            return collect_split(q, get64(d), get32(d + 8) / 16, 0, pieces, true);
         }
         add_piece(blk, pieces, n++, d, (flags & 2) != 0);
         if (!(flags & 1))
@@ -131,36 +132,37 @@ static unsigned collect_packed_table(struct fake_virtio_blk *blk, uint64_t d, st
     return n;
 }
 
-static bool packed_available(struct fake_virtio_blk *blk)
+static bool packed_available(struct fake_blk_queue *q)
 {
-    uint16_t flags = get16(blk->desc + 16ull * blk->avail_at + 14);
+    uint16_t flags = get16(q->desc + 16ull * q->avail_at + 14);
 
-    return ((flags & 0x80) != 0) == blk->avail_wrap && ((flags & 0x8000) != 0) != blk->avail_wrap;
+    return ((flags & 0x80) != 0) == q->avail_wrap && ((flags & 0x8000) != 0) != q->avail_wrap;
 }
 
-static void packed_step(struct fake_virtio_blk *blk, uint16_t *at, bool *wrap, unsigned n)
+static void packed_step(struct fake_blk_queue *q, uint16_t *at, bool *wrap, unsigned n)
 {
     *at = (uint16_t)(*at + n);
-    if (*at >= blk->queue_size) {
-        *at = (uint16_t)(*at - blk->queue_size);
+    if (*at >= q->size) {
+        *at = (uint16_t)(*at - q->size);
         *wrap = !*wrap;
     }
 }
 
 /** The chain at avail_at: its pieces, its id (that of the last descriptor), its length in the ring. */
-static unsigned collect_packed(struct fake_virtio_blk *blk, struct piece *pieces, uint16_t *id,
+static unsigned collect_packed(struct fake_blk_queue *q, struct piece *pieces, uint16_t *id,
                                uint16_t *n_ring)
 {
+    struct fake_virtio_blk *blk = q->blk;
     for (unsigned n = 0;;) {
-        uint64_t d = blk->desc + 16ull * blk->avail_at;
+        uint64_t d = q->desc + 16ull * q->avail_at;
         uint16_t flags = get16(d + 14);
-        if (!packed_available(blk) || n >= blk->queue_size) {
+        if (!packed_available(q) || n >= q->size) {
             misuse(blk, "a descriptor of the chain is not available");
             return 0;
         }
         *id = get16(d + 12);
         *n_ring = (uint16_t)(n + 1);
-        packed_step(blk, &blk->avail_at, &blk->avail_wrap, 1);
+        packed_step(q, &q->avail_at, &q->avail_wrap, 1);
         if (flags & 4) {
             if (n != 0 || (flags & 1))
                 misuse(blk, "indirect and chained");
@@ -225,66 +227,111 @@ static uint8_t serve(struct fake_virtio_blk *blk, const struct piece *pieces, un
     }
 }
 
-static void put_used_split(struct fake_virtio_blk *blk, uint32_t id, uint32_t length,
+static void put_used_split(struct fake_blk_queue *q, uint32_t id, uint32_t length,
                            unsigned n_chains)
 {
-    uint64_t elem = blk->used + 4 + 8ull * (blk->used_idx % blk->queue_size);
+    uint64_t elem = q->used + 4 + 8ull * (q->used_idx % q->size);
 
     put32(elem, id);
     put32(elem + 4, length);
-    blk->used_idx = (uint16_t)(blk->used_idx + n_chains);
-    put16(blk->used + 2, blk->used_idx);
+    q->used_idx = (uint16_t)(q->used_idx + n_chains);
+    put16(q->used + 2, q->used_idx);
 }
 
-static void put_used_packed(struct fake_virtio_blk *blk, uint32_t id, uint32_t length,
-                            unsigned n_ring)
+static void put_used_packed(struct fake_blk_queue *q, uint32_t id, uint32_t length, unsigned n_ring)
 {
-    uint64_t d = blk->desc + 16ull * blk->used_at;
-    uint16_t flags = blk->used_wrap ? 0x8080 : 0;
+    uint64_t d = q->desc + 16ull * q->used_at;
+    uint16_t flags = q->used_wrap ? 0x8080 : 0;
 
     put16(d + 12, (uint16_t)id);
     put32(d + 8, length);
     put16(d + 14, flags);
-    packed_step(blk, &blk->used_at, &blk->used_wrap, n_ring);
-    blk->used_idx++;
+    packed_step(q, &q->used_at, &q->used_wrap, n_ring);
+    q->used_idx++;
 }
 
 /** 2.8.10: whether the places used since then hold the one that the driver named. */
-static bool packed_event_reached(struct fake_virtio_blk *blk)
+static bool packed_event_reached(struct fake_blk_queue *q)
 {
-    uint16_t event = get16(blk->avail), at = blk->signalled_at;
-    bool wrap = blk->signalled_wrap, reached = false;
+    uint16_t event = get16(q->avail), at = q->signalled_at;
+    bool wrap = q->signalled_wrap, reached = false;
 
-    while (at != blk->used_at || wrap != blk->used_wrap) {
+    while (at != q->used_at || wrap != q->used_wrap) {
         reached |= at == (event & 0x7fff) && wrap == ((event & 0x8000) != 0);
-        packed_step(blk, &at, &wrap, 1);
+        packed_step(q, &at, &wrap, 1);
     }
     return reached;
 }
 
-/** Whether the driver asked for an interrupt (2.7.7.2, 2.7.10.1), in the reference's own words. */
-static void maybe_interrupt(struct fake_virtio_blk *blk)
+static uint16_t command_of(const struct fake_virtio_blk *blk)
 {
+    return (uint16_t)(blk->pci_config[4] | blk->pci_config[5] << 8);
+}
+
+bool fake_virtio_blk_line(const struct fake_virtio_blk *blk)
+{
+    return blk->isr != 0 && (command_of(blk) & 0x400) == 0 && !fake_msix_enabled(&blk->msix);
+}
+
+/** 4.1.4.5.1: with MSI-X there are messages only, without it ISR status and the line. */
+static void interrupt(struct fake_virtio_blk *blk, uint8_t isr_bit, uint16_t vector)
+{
+    bool was_up = fake_virtio_blk_line(blk);
+
+    if (fake_msix_enabled(&blk->msix)) {
+        fake_msix_raise(&blk->msix, vector);
+        return;
+    }
+    blk->isr |= isr_bit;
+    blk->n_line_rises += !was_up && fake_virtio_blk_line(blk);
+}
+
+void fake_virtio_blk_raise(struct fake_blk_queue *q)
+{
+    interrupt(q->blk, 1, q->vector);
+}
+
+void fake_virtio_blk_change_config(struct fake_virtio_blk *blk)
+{
+    blk->generation++;
+    interrupt(blk, 2, blk->config_vector);
+}
+
+uint8_t fake_virtio_blk_read_isr(struct fake_virtio_blk *blk)
+{
+    uint8_t isr = blk->isr;
+
+    blk->isr = 0;
+    return isr;
+}
+
+/** Whether the driver asked for an interrupt (2.7.7.2, 2.7.10.1), in the reference's own words. */
+static void maybe_interrupt(struct fake_blk_queue *q)
+{
+    struct fake_virtio_blk *blk = q->blk;
     bool wanted;
 
     if (has(blk, 34)) {
-        uint16_t flags = get16(blk->avail + 2);
-        wanted = flags == 0 && blk->signalled_used != blk->used_idx;
+        uint16_t flags = get16(q->avail + 2);
+        wanted = flags == 0 && q->signalled_used != q->used_idx;
         if (flags > 2 || (flags == 2 && !has(blk, 29)))
             misuse(blk, "driver event flags");
-        wanted |= flags == 2 && packed_event_reached(blk);
-        blk->signalled_at = blk->used_at;
-        blk->signalled_wrap = blk->used_wrap;
+        wanted |= flags == 2 && packed_event_reached(q);
+        q->signalled_at = q->used_at;
+        q->signalled_wrap = q->used_wrap;
     } else if (has(blk, 29)) {
-        uint16_t event = get16(blk->avail + 4 + 2ull * blk->queue_size);
+        uint16_t event = get16(q->avail + 4 + 2ull * q->size);
         wanted = false;
-        for (uint16_t i = blk->signalled_used; i != blk->used_idx; i++)
+        for (uint16_t i = q->signalled_used; i != q->used_idx; i++)
             wanted |= i == event;
     } else {
-        wanted = (get16(blk->avail) & 1) == 0 && blk->signalled_used != blk->used_idx;
+        wanted = (get16(q->avail) & 1) == 0 && q->signalled_used != q->used_idx;
     }
-    blk->signalled_used = blk->used_idx;
+    q->signalled_used = q->used_idx;
     blk->n_interrupts += wanted;
+    q->n_interrupts += wanted;
+    if (wanted)
+        fake_virtio_blk_raise(q);
 }
 
 static bool batches(const struct fake_virtio_blk *blk)
@@ -293,42 +340,44 @@ static bool batches(const struct fake_virtio_blk *blk)
 }
 
 /** Answers one chain; the used entry is written unless a later one will speak for it (IN_ORDER). */
-static void answer(struct fake_virtio_blk *blk, unsigned i, bool silent, unsigned n_chains,
+static void answer(struct fake_blk_queue *q, unsigned i, bool silent, unsigned n_chains,
                    unsigned n_ring)
 {
+    struct fake_virtio_blk *blk = q->blk;
     bool lies = blk->lie != LIE_NONE && blk->n_requests > blk->lie_after;
-    uint16_t head = blk->held[i].head;
-    uint32_t id = head, length = blk->held[i].length;
+    uint16_t head = q->held[i].head;
+    uint32_t id = head, length = q->held[i].length;
 
     if (lies && blk->lie == LIE_SILENCE)
         return;
     if (!(lies && blk->lie == LIE_STATUS_NOT_WRITTEN))
-        *(uint8_t *)(uintptr_t)blk->held[i].status_address =
-            lies && blk->lie == LIE_STATUS_UNKNOWN ? 77 : blk->held[i].answer;
+        *(uint8_t *)(uintptr_t)q->held[i].status_address =
+            lies && blk->lie == LIE_STATUS_UNKNOWN ? 77 : q->held[i].answer;
     if (silent)
         return;
     if (lies && blk->lie == LIE_USED_ID_TOO_LARGE)
-        id = blk->queue_size;
+        id = q->size;
     if (lies && blk->lie == LIE_USED_ID_NOT_IN_FLIGHT)
-        id = (head + blk->queue_size / 2u) % blk->queue_size;
+        id = (head + q->size / 2u) % q->size;
     if (lies && blk->lie == LIE_USED_ID_NOT_A_HEAD)
-        id = get16(blk->desc + 16ull * head + 14);
+        id = get16(q->desc + 16ull * head + 14);
     if (lies && blk->lie == LIE_USED_ID_TWICE)
-        id = blk->last_id;
+        id = q->last_id;
     if (lies && blk->lie == LIE_USED_LENGTH_HUGE)
         length = UINT32_MAX;
     if (has(blk, 34))
-        put_used_packed(blk, id, length, n_ring);
+        put_used_packed(q, id, length, n_ring);
     else
-        put_used_split(blk, id, length, n_chains);
+        put_used_split(q, id, length, n_chains);
     if (lies && blk->lie == LIE_USED_INDEX_JUMPS)
-        put16(blk->used + 2, (uint16_t)(blk->used_idx + 5));
-    blk->last_id = head;
+        put16(q->used + 2, (uint16_t)(q->used_idx + 5));
+    q->last_id = head;
 }
 
-static void hold(struct fake_virtio_blk *blk, uint16_t head, uint16_t n_ring,
+static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
                  const struct piece *pieces, unsigned n)
 {
+    struct fake_virtio_blk *blk = q->blk;
     uint32_t length = 1;
 
     if (n < 2 || pieces[0].bytes != 16 || pieces[0].writable || pieces[n - 1].bytes != 1 ||
@@ -338,96 +387,150 @@ static void hold(struct fake_virtio_blk *blk, uint16_t head, uint16_t n_ring,
     }
     if (n > blk->max_chain_descriptors)
         blk->max_chain_descriptors = n;
-    if (n > blk->queue_size)
+    if (n > q->size)
         misuse(blk, "chain longer than the queue");
     blk->n_requests++;
     if (*(uint8_t *)(uintptr_t)pieces[n - 1].addr == 0)
         misuse(blk, "status not preset to a failure");
     for (unsigned i = 0; i + 1 < n; i++)
         length += pieces[i].writable ? pieces[i].bytes : 0;
-    assert(blk->n_held < VST_ARRAY_LENGTH(blk->held));
-    blk->held[blk->n_held].head = head;
-    blk->held[blk->n_held].n_ring = n_ring;
-    blk->held[blk->n_held].length = length;
-    blk->held[blk->n_held].answer = serve(blk, pieces, n);
-    blk->held[blk->n_held++].status_address = pieces[n - 1].addr;
+    q->n_requests++;
+    if (q->held == NULL)
+        q->held = calloc(FAKE_BLK_MAX_HELD, sizeof(*q->held));
+    assert(q->held != NULL && q->n_held < FAKE_BLK_MAX_HELD);
+    q->held[q->n_held].head = head;
+    q->held[q->n_held].n_ring = n_ring;
+    q->held[q->n_held].length = length;
+    q->held[q->n_held].answer = serve(blk, pieces, n);
+    q->held[q->n_held++].status_address = pieces[n - 1].addr;
+}
+
+void fake_virtio_blk_answer_queue(struct fake_blk_queue *q)
+{
+    const struct fake_virtio_blk *blk = q->blk;
+    unsigned n = q->n_held, n_ring = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        unsigned k = blk->reorders && !has(blk, 35) ? n - 1 - i : i;
+        n_ring = (batches(blk) ? n_ring : 0) + q->held[k].n_ring;
+        answer(q, k, batches(blk) && i + 1 < n, batches(blk) ? n : 1, n_ring);
+    }
+    q->n_held = 0;
+    maybe_interrupt(q);
 }
 
 void fake_virtio_blk_answer_all(struct fake_virtio_blk *blk)
 {
-    unsigned n = blk->n_held, n_ring = 0;
-
-    for (unsigned i = 0; i < n; i++) {
-        unsigned k = blk->reorders && !has(blk, 35) ? n - 1 - i : i;
-        n_ring = (batches(blk) ? n_ring : 0) + blk->held[k].n_ring;
-        answer(blk, k, batches(blk) && i + 1 < n, batches(blk) ? n : 1, n_ring);
-    }
-    blk->n_held = 0;
-    maybe_interrupt(blk);
+    for (size_t i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
+        if (blk->queues[i].enabled)
+            fake_virtio_blk_answer_queue(&blk->queues[i]);
 }
 
-static bool take_one(struct fake_virtio_blk *blk)
+static bool answers(const struct fake_blk_queue *q)
 {
+    return !q->blk->answers_nothing && !q->answers_nothing;
+}
+
+static bool take_one(struct fake_blk_queue *q)
+{
+    struct fake_virtio_blk *blk = q->blk;
     static struct piece pieces[MAX_PIECES];
     uint16_t head, n_ring = 1;
     unsigned n;
 
     if (has(blk, 34)) {
-        if (!packed_available(blk))
+        if (!packed_available(q))
             return false;
-        n = collect_packed(blk, pieces, &head, &n_ring);
-        blk->last_avail++;
+        n = collect_packed(q, pieces, &head, &n_ring);
+        q->last_avail++;
     } else {
-        if (blk->last_avail == get16(blk->avail + 2))
+        if (q->last_avail == get16(q->avail + 2))
             return false;
-        head = get16(blk->avail + 4 + 2ull * (blk->last_avail++ % blk->queue_size));
-        n = collect_split(blk, blk->desc, blk->queue_size, head, pieces, false);
+        head = get16(q->avail + 4 + 2ull * (q->last_avail++ % q->size));
+        n = collect_split(q, q->desc, q->size, head, pieces, false);
     }
-    hold(blk, head, n_ring, pieces, n);
-    if (!blk->answers_nothing && !blk->reorders && !batches(blk))
-        fake_virtio_blk_answer_all(blk);
+    hold(q, head, n_ring, pieces, n);
+    if (answers(q) && !blk->reorders && !batches(blk))
+        fake_virtio_blk_answer_queue(q);
     return true;
 }
 
 /** To sleep: "tell me of the next one". */
-static void ask_for_doorbell(struct fake_virtio_blk *blk)
+static void ask_for_doorbell(struct fake_blk_queue *q)
 {
+    struct fake_virtio_blk *blk = q->blk;
     if (has(blk, 34)) {
-        put16(blk->used, (uint16_t)(blk->avail_at | (blk->avail_wrap ? 0x8000 : 0)));
-        put16(blk->used + 2, has(blk, 29) ? 2 : 0);
+        put16(q->used, (uint16_t)(q->avail_at | (q->avail_wrap ? 0x8000 : 0)));
+        put16(q->used + 2, has(blk, 29) ? 2 : 0);
     } else if (has(blk, 29)) {
-        put16(blk->used + 4 + 8ull * blk->queue_size, blk->last_avail);
+        put16(q->used + 4 + 8ull * q->size, q->last_avail);
     }
+}
+
+static void work(struct fake_blk_queue *q)
+{
+    if (!q->enabled || !(q->blk->status & 4))
+        return;
+    while (take_one(q))
+        ;
+    ask_for_doorbell(q);
+    if (answers(q))
+        fake_virtio_blk_answer_queue(q);
 }
 
 void fake_virtio_blk_work(struct fake_virtio_blk *blk)
 {
-    if (!blk->queue_enabled || !(blk->status & 4))
-        return;
-    while (take_one(blk))
-        ;
-    ask_for_doorbell(blk);
-    if (!blk->answers_nothing)
-        fake_virtio_blk_answer_all(blk);
+    for (size_t i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
+        work(&blk->queues[i]);
 }
 
 /* ---------------------------------------------------------------- registers */
 
+static void reset_queue(struct fake_blk_queue *q)
+{
+    q->blk->queue_was_live_on_reset |= q->enabled;
+    q->enabled = false;
+    q->size = q->offered_size;
+    q->vector = 0xffff;
+    q->page_number = 0;
+    q->last_avail = q->used_idx = q->signalled_used = 0;
+    q->n_held = 0;
+    q->avail_at = q->used_at = 0;
+    q->avail_wrap = q->used_wrap = true;
+    q->signalled_at = 0;
+    q->signalled_wrap = true;
+}
+
 static void reset(struct fake_virtio_blk *blk)
 {
     blk->n_resets++;
-    blk->queue_was_live_on_reset |= blk->queue_enabled;
     blk->status = 0;
-    blk->queue_enabled = false;
-    blk->queue_size = blk->offered_queue_size;
-    blk->last_avail = blk->used_idx = blk->signalled_used = 0;
-    blk->n_held = 0;
-    blk->avail_at = blk->used_at = 0;
-    blk->avail_wrap = blk->used_wrap = true;
-    blk->signalled_at = 0;
-    blk->signalled_wrap = true;
+    for (size_t i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
+        reset_queue(&blk->queues[i]);
+    blk->config_vector = 0xffff;
+    blk->isr = 0;
     blk->driver_features = 0;
     blk->resetting = blk->reset_reads;
+}
+
+struct fake_blk_queue *fake_virtio_blk_selected(struct fake_virtio_blk *blk, bool for_write)
+{
+    static struct fake_blk_queue nowhere;
+    struct fake_blk_queue *q =
+        blk->queue_select < FAKE_BLK_MAX_QUEUES ? &blk->queues[blk->queue_select] : &nowhere;
+
+    if (for_write && q->offered_size == 0)
+        misuse(blk, "write to a queue that is not there");
+    return q;
+}
+
+/** 4.1.5.1.2: what can't be mapped reads back as NO_VECTOR. */
+void fake_virtio_blk_set_vector(struct fake_virtio_blk *blk, uint16_t *vector,
+                                uint16_t n_vectors_taken, uint16_t value)
+{
+    if (value != 0xffff && !fake_msix_enabled(&blk->msix))
+        misuse(blk, "vector given while MSI-X is off");
+    *vector = value < n_vectors_taken && value < blk->msix.n_entries ? value : 0xffff;
 }
 
 void fake_virtio_blk_write_status(struct fake_virtio_blk *blk, uint8_t value)
@@ -462,7 +565,7 @@ uint8_t fake_virtio_blk_read_status(struct fake_virtio_blk *blk)
 
 static uint32_t read_common(struct fake_virtio_blk *blk, size_t at)
 {
-    bool exists = blk->queue_select < blk->n_queues;
+    const struct fake_blk_queue *q = fake_virtio_blk_selected(blk, false);
 
     switch (at) {
     case 0x00:
@@ -475,20 +578,26 @@ static uint32_t read_common(struct fake_virtio_blk *blk, size_t at)
         return blk->feature_select[1] > 1
                    ? 0
                    : (uint32_t)(blk->driver_features >> (32 * blk->feature_select[1]));
-    case 0x12:
-        return blk->n_queues;
+    case 0x10:
+        return blk->config_vector;
+    case 0x12: {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
+            n = blk->queues[i].offered_size != 0 ? i + 1 : n;
+        return n;
+    }
     case 0x14:
         return fake_virtio_blk_read_status(blk);
     case 0x15:
         return blk->generation_always_changes ? blk->generation++ : blk->generation;
     case 0x18:
-        return exists ? blk->queue_size : 0;
+        return q->offered_size != 0 ? q->size : 0;
     case 0x1a:
-        return 0xffff;
+        return q->vector;
     case 0x1c:
-        return exists && blk->queue_enabled;
+        return q->enabled;
     case 0x1e:
-        return blk->notify_off;
+        return q->notify_off;
     default:
         return 0;
     }
@@ -500,12 +609,48 @@ static void write_half(uint64_t *field, bool high, uint32_t value)
         high ? (*field & 0xffffffffull) | (uint64_t)value << 32 : (*field & ~0xffffffffull) | value;
 }
 
+/** The registers of the selected queue. */
+static void write_queue(struct fake_virtio_blk *blk, size_t at, uint32_t value)
+{
+    struct fake_blk_queue *q = fake_virtio_blk_selected(blk, true);
+
+    if (!(blk->status & 8))
+        misuse(blk, "queue touched before FEATURES_OK");
+    if (q->enabled)
+        misuse(blk, "queue changed while it is enabled");
+    switch (at) {
+    case 0x18:
+        if ((!vst_is_power_of_two(value) && !has(blk, 34)) || value == 0 || value > q->offered_size)
+            misuse(blk, "queue size not a power of two or above the offer");
+        q->size = (uint16_t)value;
+        break;
+    case 0x1a:
+        fake_virtio_blk_set_vector(blk, &q->vector, q->n_vectors_taken, (uint16_t)value);
+        break;
+    case 0x1c:
+        q->enabled = value == 1;
+        break;
+    case 0x20:
+    case 0x24:
+        write_half(&q->desc, at == 0x24, value);
+        break;
+    case 0x28:
+    case 0x2c:
+        write_half(&q->avail, at == 0x2c, value);
+        break;
+    case 0x30:
+    case 0x34:
+        write_half(&q->used, at == 0x34, value);
+        break;
+    default:
+        misuse(blk, "write to a register that is read only");
+    }
+}
+
 static void write_common(struct fake_virtio_blk *blk, size_t at, uint32_t value)
 {
     if (at != 0x14 && at != 0 && at != 8 && at != 0x16 && !(blk->status & 2))
         misuse(blk, "configured before DRIVER");
-    if (at >= 0x18 && !(blk->status & 8))
-        misuse(blk, "queue touched before FEATURES_OK");
     switch (at) {
     case 0x00:
         blk->feature_select[0] = value;
@@ -528,28 +673,12 @@ static void write_common(struct fake_virtio_blk *blk, size_t at, uint32_t value)
     case 0x16:
         blk->queue_select = (uint16_t)value;
         break;
-    case 0x18:
-        if ((!vst_is_power_of_two(value) && !has(blk, 34)) || value == 0 ||
-            value > blk->offered_queue_size)
-            misuse(blk, "queue size not a power of two or above the offer");
-        blk->queue_size = (uint16_t)value;
-        break;
-    case 0x1c:
-        blk->queue_enabled = value == 1;
-        break;
-    case 0x20:
-    case 0x24:
-        write_half(&blk->desc, at == 0x24, value);
-        break;
-    case 0x28:
-    case 0x2c:
-        write_half(&blk->avail, at == 0x2c, value);
-        break;
-    case 0x30:
-    case 0x34:
-        write_half(&blk->used, at == 0x34, value);
+    case 0x10:
+        fake_virtio_blk_set_vector(blk, &blk->config_vector, 0xffff, (uint16_t)value);
         break;
     default:
+        if (at >= 0x18)
+            write_queue(blk, at, value);
         break;
     }
 }
@@ -564,12 +693,12 @@ static uint8_t width_of_common(size_t at)
 }
 
 /** 2.9: the doorbell says how far the queue has come. */
-static void check_notification_data(struct fake_virtio_blk *blk, uint32_t data)
+static void check_notification_data(const struct fake_blk_queue *q, uint32_t data)
 {
-    if (!has(blk, 34) && data != get16(blk->avail + 2))
-        misuse(blk, "notification data is not the available index");
-    if (has(blk, 34) && (data & 0x7fff) >= blk->queue_size)
-        misuse(blk, "notification data is no place in the ring");
+    if (!has(q->blk, 34) && data != get16(q->avail + 2))
+        misuse(q->blk, "notification data is not the available index");
+    if (has(q->blk, 34) && (data & 0x7fff) >= q->size)
+        misuse(q->blk, "notification data is no place in the ring");
 }
 
 uint8_t fake_virtio_blk_doorbell_bytes(const struct fake_virtio_blk *blk)
@@ -579,14 +708,20 @@ uint8_t fake_virtio_blk_doorbell_bytes(const struct fake_virtio_blk *blk)
 
 void fake_virtio_blk_doorbell(struct fake_virtio_blk *blk, bool right_width, uint32_t value)
 {
-    if (!right_width || (value & 0xffff) != 0 || (!has(blk, 38) && value != 0))
-        misuse(blk, "doorbell rung with something else than the queue's number");
+    uint32_t number = value & 0xffff;
+
     if (!(blk->status & 4))
         misuse(blk, "doorbell rung before DRIVER_OK");
+    if (!right_width || (!has(blk, 38) && value != number) || number >= FAKE_BLK_MAX_QUEUES ||
+        !blk->queues[number].enabled) {
+        misuse(blk, "doorbell rung with something else than a queue's number");
+        return;
+    }
     if (has(blk, 38))
-        check_notification_data(blk, value >> 16);
+        check_notification_data(&blk->queues[number], value >> 16);
     blk->n_doorbells++;
-    fake_virtio_blk_work(blk);
+    blk->queues[number].n_doorbells++;
+    work(&blk->queues[number]);
 }
 
 uint32_t fake_virtio_blk_read_config(struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes)
@@ -619,6 +754,8 @@ uint32_t fake_virtio_blk_bar_read(void *ctx, uint64_t offset, uint8_t width_byte
             misuse(blk, "register read with the wrong width");
         return read_common(blk, offset);
     }
+    if (offset == ISR_AT)
+        return fake_virtio_blk_read_isr(blk);
     return offset >= DEVICE_AT ? fake_virtio_blk_read_config(blk, offset - DEVICE_AT, width_bytes)
                                : 0;
 }
@@ -632,6 +769,11 @@ void fake_virtio_blk_bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, 
             misuse(blk, "register written with the wrong width");
         write_common(blk, offset, value);
     } else if (offset >= NOTIFY_AT && offset < ISR_AT) {
+        uint32_t multiplier = get32((uintptr_t)blk->pci_config + 0x50 + 16),
+                 number = value & 0xffff;
+        if (number < FAKE_BLK_MAX_QUEUES &&
+            offset - NOTIFY_AT != (uint64_t)blk->queues[number].notify_off * multiplier)
+            misuse(blk, "another queue's doorbell rung");
         fake_virtio_blk_doorbell(blk, width_bytes == fake_virtio_blk_doorbell_bytes(blk), value);
     } else if (offset >= DEVICE_AT) {
         fake_virtio_blk_write_config(blk, offset - DEVICE_AT, width_bytes, value);
@@ -655,14 +797,30 @@ static uint32_t config_read(void *ctx, struct vst_pci_address address, uint16_t 
     return value;
 }
 
+void fake_virtio_blk_config_write(struct fake_virtio_blk *blk, uint16_t offset, uint8_t width_bytes,
+                                  uint32_t value)
+{
+    if (blk->msix.capability != NULL && offset >= FAKE_MSIX_AT && offset < FAKE_MSIX_AT + 12)
+        fake_msix_config_write(&blk->msix, offset - FAKE_MSIX_AT, width_bytes, value);
+    else if (offset + width_bytes <= (int)sizeof(blk->pci_config))
+        memcpy(blk->pci_config + offset, &value, width_bytes);
+}
+
 static void config_write(void *ctx, struct vst_pci_address address, uint16_t offset,
                          uint8_t width_bytes, uint32_t value)
 {
     struct fake_virtio_blk *blk = ((struct fake_platform *)ctx)->device;
 
     (void)address;
-    if (offset + width_bytes <= sizeof(blk->pci_config))
-        memcpy(blk->pci_config + offset, &value, width_bytes);
+    fake_virtio_blk_config_write(blk, offset, width_bytes, value);
+}
+
+void *fake_virtio_blk_map_msix(struct fake_virtio_blk *blk, uint64_t physical, uint64_t bytes)
+{
+    if (blk->msix.capability == NULL || physical < FAKE_MSIX_PHYSICAL ||
+        physical - FAKE_MSIX_PHYSICAL + bytes > FAKE_MSIX_BAR_BYTES)
+        return NULL;
+    return blk->msix.bar + (physical - FAKE_MSIX_PHYSICAL);
 }
 
 static void *map_bar(void *ctx, uint64_t physical, uint64_t bytes)
@@ -670,7 +828,7 @@ static void *map_bar(void *ctx, uint64_t physical, uint64_t bytes)
     struct fake_virtio_blk *blk = ((struct fake_platform *)ctx)->device;
 
     if (physical < BAR_PHYSICAL || physical - BAR_PHYSICAL + bytes > FAKE_BLK_BAR_BYTES)
-        return NULL;
+        return fake_virtio_blk_map_msix(blk, physical, bytes);
     return blk->bar + (physical - BAR_PHYSICAL);
 }
 
@@ -713,6 +871,46 @@ void fake_virtio_blk_set_config32(struct fake_virtio_blk *blk, unsigned offset, 
     memcpy(blk->config + offset, &value, 4);
 }
 
+void fake_virtio_blk_offer_queue(struct fake_virtio_blk *blk, unsigned queue, uint16_t size)
+{
+    assert(queue < FAKE_BLK_MAX_QUEUES);
+    blk->queues[queue].offered_size = blk->queues[queue].size = size;
+}
+
+void fake_virtio_blk_offer_queues(struct fake_virtio_blk *blk, unsigned n, uint16_t size)
+{
+    blk->offered_features |= FEATURE(12);
+    memcpy(blk->config + 34, &(uint16_t){(uint16_t)n}, 2);
+    for (unsigned i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
+        fake_virtio_blk_offer_queue(blk, i, i < n ? size : 0);
+}
+
+void fake_virtio_blk_add_msix(struct fake_virtio_blk *blk, uint16_t n_entries)
+{
+    fake_msix_init(&blk->msix, blk->pci_config + FAKE_MSIX_AT, n_entries, 1);
+    fake_msix_register(&blk->msix);
+    blk->function.bars[1] = (struct vst_pci_bar){
+        .kind = VST_PCI_BAR_MEMORY32,
+        .assigned = true,
+        .address = FAKE_MSIX_PHYSICAL,
+        .bytes = FAKE_MSIX_BAR_BYTES,
+    };
+    blk->function.capabilities[blk->function.n_capabilities++] =
+        (struct vst_pci_capability){0x11, FAKE_MSIX_AT};
+}
+
+static void make_queues(struct fake_virtio_blk *blk)
+{
+    for (unsigned i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
+        blk->queues[i] = (struct fake_blk_queue){
+            .blk = blk,
+            .notify_off = (uint16_t)i,
+            .n_vectors_taken = 0xffff,
+            .vector = 0xffff,
+        };
+    fake_virtio_blk_offer_queue(blk, 0, 256);
+}
+
 void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *platform,
                           uint64_t sectors)
 {
@@ -720,11 +918,10 @@ void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *pla
         .fake_platform = platform,
         .offered_features =
             FEATURE(2) | FEATURE(6) | FEATURE(9) | FEATURE(28) | FEATURE(29) | FEATURE(32),
-        .offered_queue_size = 256,
-        .n_queues = 1,
         .disk_sectors = sectors,
         .fail_sector = UINT64_MAX,
         .reset_reads = 3,
+        .config_vector = 0xffff,
         .id = "fake-0001",
     };
     platform->device = blk;
@@ -735,7 +932,7 @@ void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *pla
     blk->bar = malloc(FAKE_BLK_BAR_BYTES);
     assert(blk->disk != NULL && blk->bar != NULL);
     memset(blk->bar, 0xee, FAKE_BLK_BAR_BYTES);
-    blk->queue_size = blk->offered_queue_size;
+    make_queues(blk);
     fake_virtio_blk_set_config32(blk, 0, (uint32_t)sectors);
     fake_virtio_blk_set_config32(blk, 4, (uint32_t)(sectors >> 32));
     fake_virtio_blk_set_config32(blk, 12, 254);
@@ -748,6 +945,9 @@ void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *pla
 void fake_virtio_blk_destroy(struct fake_virtio_blk *blk)
 {
     fake_machine_reset();
+    for (unsigned i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
+        free(blk->queues[i].held);
+    fake_msix_destroy(&blk->msix);
     free(blk->disk);
     free(blk->bar);
 }

@@ -7,10 +7,14 @@
  * It works only when its doorbell is rung or `fake_virtio_blk_work` is called, and, being honest,
  * goes to sleep when it has seen all available chains: a driver that forgets to ring when it must
  * leaves requests unanswered.
+ *
+ * It has one queue without interrupts, unless fake_virtio_blk_offer_queues and
+ * fake_virtio_blk_add_msix give it more; both after a front was chosen (fake_virtio_fronts.h).
  */
 #ifndef VSTOR_TESTS_FAKE_VIRTIO_BLK_H
 #define VSTOR_TESTS_FAKE_VIRTIO_BLK_H
 
+#include "tests/unit/fake_msix.h"
 #include "tests/unit/fake_platform.h"
 
 enum fake_lie {
@@ -26,7 +30,48 @@ enum fake_lie {
     LIE_SILENCE, /* never answers a request */
 };
 
-#define FAKE_BLK_BAR_BYTES 0x4000u
+#define FAKE_BLK_BAR_BYTES  0x4000u
+#define FAKE_BLK_MAX_QUEUES 300u
+#define FAKE_BLK_MAX_HELD   1024u
+#define FAKE_MSIX_PHYSICAL  0xfea00000ull
+#define FAKE_MSIX_AT        0xc0u /* of the capability, in configuration space */
+
+/** One of the device's queues; its number is its place in fake_virtio_blk.queues. */
+struct fake_blk_queue {
+    struct fake_virtio_blk *blk;
+
+    /* what it offers */
+    uint16_t offered_size; /* 0: there is no such queue */
+    uint16_t notify_off;
+
+    /* knobs */
+    uint16_t n_vectors_taken; /* a vector with this number or a larger one is refused */
+    bool answers_nothing;     /* as the device's, for this queue */
+
+    /* what it saw */
+    unsigned n_requests, n_doorbells, n_interrupts;
+
+    /* state */
+    uint16_t size, vector;
+    bool enabled;
+    uint32_t page_number; /* legacy */
+    uint64_t desc, avail, used;
+    uint16_t last_avail, used_idx, signalled_used;
+    uint16_t last_id;
+    /* packed */
+    uint16_t avail_at, used_at; /* places in the ring */
+    bool avail_wrap, used_wrap;
+    uint16_t signalled_at; /* used_at when an interrupt was last considered */
+    bool signalled_wrap;
+    unsigned n_held;
+    struct fake_held {
+        uint16_t head;
+        uint16_t n_ring; /* descriptors of the ring that the chain takes */
+        uint32_t length;
+        uint64_t status_address;
+        uint8_t answer;
+    } * held; /* FAKE_BLK_MAX_HELD, from the first request on */
+};
 
 struct fake_virtio_blk {
     struct fake_platform *fake_platform;
@@ -39,8 +84,6 @@ struct fake_virtio_blk {
 
     /* what it offers */
     uint64_t offered_features;
-    uint16_t offered_queue_size;
-    uint16_t n_queues;
     uint8_t config[64];
     uint8_t *disk;
     uint64_t disk_sectors;
@@ -57,7 +100,6 @@ struct fake_virtio_blk {
     void (*before_config_read)(struct fake_virtio_blk *blk, uint64_t at);
     bool keeps_cache_mode; /* what is written to the field writeback is lost */
     bool fails_flushes;
-    uint16_t notify_off;
     bool answers_nothing;  /* all requests are kept: fake_virtio_blk_answer_all gives them back */
     uint64_t fail_sector;  /* requests that touch it end with IOERR; UINT64_MAX: none */
     bool reorders;         /* completes each batch backwards */
@@ -78,27 +120,14 @@ struct fake_virtio_blk {
     uint8_t status;
     uint32_t feature_select[2];
     uint16_t queue_select;
-    uint16_t queue_size;
-    bool queue_enabled;
-    uint64_t desc, avail, used;
-    uint16_t last_avail, used_idx, signalled_used;
-    unsigned n_interrupts; /* it would have sent: the driver polls, so 0 is wanted */
+    uint16_t config_vector;
+    uint8_t isr;           /* 1 a queue, 2 the configuration; reading takes it back */
+    unsigned n_interrupts; /* that the driver asked for: where it polls, 0 is wanted */
+    unsigned n_line_rises; /* of the interrupt line, without MSI-X */
     unsigned resetting;
     uint8_t generation;
-    uint16_t last_id;
-    /* packed */
-    uint16_t avail_at, used_at; /* places in the ring */
-    bool avail_wrap, used_wrap;
-    uint16_t signalled_at; /* used_at when an interrupt was last considered */
-    bool signalled_wrap;
-    unsigned n_held;
-    struct {
-        uint16_t head;
-        uint16_t n_ring; /* descriptors of the ring that the chain takes */
-        uint32_t length;
-        uint64_t status_address;
-        uint8_t answer;
-    } held[1024];
+    struct fake_msix msix;
+    struct fake_blk_queue queues[FAKE_BLK_MAX_QUEUES];
 };
 
 /**
@@ -111,14 +140,33 @@ void fake_virtio_blk_destroy(struct fake_virtio_blk *blk);
 
 void fake_virtio_blk_set_config32(struct fake_virtio_blk *blk, unsigned offset, uint32_t value);
 
-/** Looks at the ring without having been told: what a polling device does. */
+/** A queue of another size; 0: none. Before the driver attaches. */
+void fake_virtio_blk_offer_queue(struct fake_virtio_blk *blk, unsigned queue, uint16_t size);
+
+/** Queues 0 to n - 1 of that size, MQ, and num_queues in the configuration. */
+void fake_virtio_blk_offer_queues(struct fake_virtio_blk *blk, unsigned n, uint16_t size);
+
+/** An MSI-X capability whose table lies in BAR 1. */
+void fake_virtio_blk_add_msix(struct fake_virtio_blk *blk, uint16_t n_entries);
+
+/** Interrupts for a queue although nobody asked, and nothing has happened. */
+void fake_virtio_blk_raise(struct fake_blk_queue *q);
+
+/** Tells of a change of configuration: generation and interrupt. */
+void fake_virtio_blk_change_config(struct fake_virtio_blk *blk);
+
+/** Whether the interrupt line is up: INTx, or a virtio-mmio device's line. */
+bool fake_virtio_blk_line(const struct fake_virtio_blk *blk);
+
+/** Looks at the rings without having been told: what a polling device does. */
 void fake_virtio_blk_work(struct fake_virtio_blk *blk);
 
 /** Width of a PCI doorbell: 4 bytes with NOTIFICATION_DATA, else 2. */
 uint8_t fake_virtio_blk_doorbell_bytes(const struct fake_virtio_blk *blk);
 
-/** Gives back the requests kept so far. */
+/** Gives back the requests kept so far: of all queues, of one. */
 void fake_virtio_blk_answer_all(struct fake_virtio_blk *blk);
+void fake_virtio_blk_answer_queue(struct fake_blk_queue *q);
 
 /* What the register fronts share: see fake_virtio_fronts.h. */
 void fake_virtio_blk_misuse(struct fake_virtio_blk *blk, const char *what);
@@ -129,6 +177,16 @@ void fake_virtio_blk_doorbell(struct fake_virtio_blk *blk, bool right_width, uin
 uint32_t fake_virtio_blk_read_config(struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes);
 void fake_virtio_blk_write_config(struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes,
                                   uint32_t value);
+/** The queue that the driver has selected; a write to one that is not there is misuse. */
+struct fake_blk_queue *fake_virtio_blk_selected(struct fake_virtio_blk *blk, bool for_write);
+/** Reading acknowledges. */
+uint8_t fake_virtio_blk_read_isr(struct fake_virtio_blk *blk);
+void fake_virtio_blk_set_vector(struct fake_virtio_blk *blk, uint16_t *vector,
+                                uint16_t n_vectors_taken, uint16_t value);
+void fake_virtio_blk_config_write(struct fake_virtio_blk *blk, uint16_t offset, uint8_t width_bytes,
+                                  uint32_t value);
+/** The BAR of the MSI-X table, for a front's mmio_map; NULL if that is not what is wanted. */
+void *fake_virtio_blk_map_msix(struct fake_virtio_blk *blk, uint64_t physical, uint64_t bytes);
 /** The modern registers, at their offsets in the BAR. */
 uint32_t fake_virtio_blk_bar_read(void *ctx, uint64_t offset, uint8_t width_bytes);
 void fake_virtio_blk_bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t value);

@@ -6,7 +6,7 @@
 
 #include "tests/unit/fake_machine.h"
 
-enum { WINDOW_AT = 0xa0, NOTIFY_PIO_AT = 0x84, MSIX_AT = 0xc0 };
+enum { WINDOW_AT = 0xa0, NOTIFY_PIO_AT = 0x84 };
 #define BAR_PHYSICAL     0xc000004000ull
 #define LEGACY_PHYSICAL  0xd0000000ull
 #define LEGACY_BAR_BYTES 128u
@@ -27,14 +27,14 @@ static struct fake_virtio_front *front_of(void *platform_ctx)
 static void place_rings(struct fake_virtio_front *front, uint32_t page, uint32_t page_bytes,
                         uint32_t align)
 {
-    struct fake_virtio_blk *blk = front->blk;
+    struct fake_blk_queue *q = fake_virtio_blk_selected(front->blk, true);
 
-    front->page_number = page;
-    blk->queue_enabled = page != 0;
-    blk->desc = (uint64_t)page * page_bytes;
-    blk->avail = blk->desc + 16ull * blk->queue_size;
-    uint64_t end = blk->avail + 2ull * (3u + blk->queue_size);
-    blk->used = (end + align - 1) / align * align;
+    q->page_number = page;
+    q->enabled = page != 0;
+    q->desc = (uint64_t)page * page_bytes;
+    q->avail = q->desc + 16ull * q->size;
+    uint64_t end = q->avail + 2ull * (3u + q->size);
+    q->used = (end + align - 1) / align * align;
 }
 
 static void write_features_low(struct fake_virtio_front *front, uint32_t value)
@@ -50,8 +50,7 @@ static void write_features_low(struct fake_virtio_front *front, uint32_t value)
 static void write_status(struct fake_virtio_front *front, uint32_t value)
 {
     if (value == 0) {
-        front->page_number = front->ready = front->page_bytes = front->align_bytes = 0;
-        front->interrupt_status = 0;
+        front->page_bytes = front->align_bytes = 0;
     }
     if (value > 0xff)
         misuse(front, "status of more than eight bits");
@@ -62,7 +61,7 @@ static void write_status(struct fake_virtio_front *front, uint32_t value)
 
 static uint32_t legacy_config_at(const struct fake_virtio_front *front)
 {
-    return front->kind == FAKE_LEGACY_MSIX ? 24 : 20;
+    return front->blk->pci_config[FAKE_MSIX_AT + 3] & 0x80 ? 24 : 20;
 }
 
 static uint8_t legacy_width(uint64_t at)
@@ -79,8 +78,7 @@ static void check_legacy(struct fake_virtio_front *front, uint64_t at, uint8_t w
 static uint32_t legacy_read(struct fake_virtio_front *front, uint64_t at, uint8_t width_bytes)
 {
     struct fake_virtio_blk *blk = front->blk;
-    bool exists = blk->queue_select < blk->n_queues;
-    uint8_t status;
+    const struct fake_blk_queue *q = fake_virtio_blk_selected(blk, false);
 
     check_legacy(front, at, width_bytes);
     if (at >= legacy_config_at(front)) {
@@ -92,18 +90,31 @@ static uint32_t legacy_read(struct fake_virtio_front *front, uint64_t at, uint8_
     case 0:
         return (uint32_t)blk->offered_features;
     case 8:
-        return front->queue_in_use ? 0x1234 : front->forgets_page ? 0 : front->page_number;
+        return front->queue_in_use ? 0x1234 : front->forgets_page ? 0 : q->page_number;
     case 12:
-        return exists ? blk->queue_size : 0;
+        return q->offered_size != 0 ? q->size : 0;
     case 18:
         return fake_virtio_blk_read_status(blk);
     case 19:
-        status = front->interrupt_status;
-        front->interrupt_status = 0;
-        return status;
+        return fake_virtio_blk_read_isr(blk);
+    case 20:
+        return blk->config_vector;
+    case 22:
+        return q->vector;
     default:
-        return 0xffff; /* vectors: none */
+        return 0xffff;
     }
+}
+
+static void write_legacy_vector(struct fake_virtio_front *front, bool of_config, uint16_t value)
+{
+    struct fake_virtio_blk *blk = front->blk;
+    struct fake_blk_queue *q = of_config ? NULL : fake_virtio_blk_selected(blk, true);
+
+    if (legacy_config_at(front) != 24)
+        misuse(front, "vector written while MSI-X is off"); /* configuration stands there */
+    fake_virtio_blk_set_vector(blk, of_config ? &blk->config_vector : &q->vector,
+                               of_config ? 0xffff : q->n_vectors_taken, value);
 }
 
 static void legacy_write(struct fake_virtio_front *front, uint64_t at, uint8_t width_bytes,
@@ -129,6 +140,10 @@ static void legacy_write(struct fake_virtio_front *front, uint64_t at, uint8_t w
         break;
     case 18:
         write_status(front, value);
+        break;
+    case 20:
+    case 22:
+        write_legacy_vector(front, at == 20, (uint16_t)value);
         break;
     default:
         if (at < 20)
@@ -164,7 +179,7 @@ static uint32_t mmio_read(void *ctx, uint64_t at, uint8_t width_bytes)
 {
     struct fake_virtio_front *front = ctx;
     struct fake_virtio_blk *blk = front->blk;
-    bool exists = blk->queue_select < blk->n_queues;
+    const struct fake_blk_queue *q = fake_virtio_blk_selected(blk, false);
 
     if (at >= 0x100) {
         if (blk->generation_always_changes && blk->legacy)
@@ -186,17 +201,17 @@ static uint32_t mmio_read(void *ctx, uint64_t at, uint8_t width_bytes)
                    ? 0
                    : (uint32_t)(blk->offered_features >> (32 * blk->feature_select[0]));
     case 0x034:
-        return exists ? blk->offered_queue_size : 0;
+        return q->offered_size;
     case 0x040:
         if (!blk->legacy)
             break;
-        return front->queue_in_use ? 0x1234 : front->forgets_page ? 0 : front->page_number;
+        return front->queue_in_use ? 0x1234 : front->forgets_page ? 0 : q->page_number;
     case 0x044:
         if (blk->legacy)
             break;
-        return front->queue_in_use ? 1 : front->forgets_page ? 0 : front->ready;
+        return front->queue_in_use ? 1 : front->forgets_page ? 0 : q->enabled;
     case 0x060:
-        return front->interrupt_status | 0x80; /* an undefined bit: to be ignored */
+        return blk->isr | 0x80; /* an undefined bit: to be ignored */
     case 0x070:
         return fake_virtio_blk_read_status(blk);
     case 0x0c0:
@@ -215,15 +230,15 @@ static uint32_t mmio_read(void *ctx, uint64_t at, uint8_t width_bytes)
 static void mmio_write_2(struct fake_virtio_front *front, uint64_t at, uint32_t value)
 {
     struct fake_virtio_blk *blk = front->blk;
-    uint64_t *address = at < 0x90 ? &blk->desc : at < 0xa0 ? &blk->avail : &blk->used;
+    struct fake_blk_queue *q = fake_virtio_blk_selected(blk, true);
+    uint64_t *address = at < 0x90 ? &q->desc : at < 0xa0 ? &q->avail : &q->used;
     bool high = at % 16 == 4;
 
     if (!(blk->status & 8))
         misuse(front, "queue touched before FEATURES_OK");
     switch (at) {
     case 0x044:
-        front->ready = value;
-        blk->queue_enabled = value == 1;
+        q->enabled = value == 1;
         break;
     case 0x080:
     case 0x084:
@@ -231,15 +246,14 @@ static void mmio_write_2(struct fake_virtio_front *front, uint64_t at, uint32_t 
     case 0x094:
     case 0x0a0:
     case 0x0a4:
-        if (front->ready)
+        if (q->enabled)
             misuse(front, "queue moved while ready");
         *address = high ? (*address & UINT32_MAX) | (uint64_t)value << 32
                         : (*address & ~(uint64_t)UINT32_MAX) | value;
         break;
     case 0x0c0:
-        front->ready = 0;
         front->resetting = 2;
-        blk->queue_enabled = false;
+        q->enabled = false;
         break;
     default:
         misuse(front, "write to a register that version 2 does not have");
@@ -278,6 +292,16 @@ static void mmio_write_feature(struct fake_virtio_front *front, uint32_t value)
         misuse(front, "feature taken that was not offered");
 }
 
+static void mmio_write_size(struct fake_virtio_front *front, uint32_t value)
+{
+    struct fake_blk_queue *q = fake_virtio_blk_selected(front->blk, true);
+
+    if ((!vst_is_power_of_two(value) && !(front->blk->driver_features & 1ull << 34)) ||
+        value == 0 || value > q->offered_size)
+        misuse(front, "queue size not a power of two or above the offer");
+    q->size = (uint16_t)value;
+}
+
 static void mmio_write(void *ctx, uint64_t at, uint8_t width_bytes, uint32_t value)
 {
     struct fake_virtio_front *front = ctx;
@@ -305,10 +329,7 @@ static void mmio_write(void *ctx, uint64_t at, uint8_t width_bytes, uint32_t val
         blk->queue_select = (uint16_t)value;
         break;
     case 0x038:
-        if ((!vst_is_power_of_two(value) && !(blk->driver_features & 1ull << 34)) || value == 0 ||
-            value > blk->offered_queue_size)
-            misuse(front, "queue size not a power of two or above the offer");
-        blk->queue_size = (uint16_t)value;
+        mmio_write_size(front, value);
         break;
     case 0x050:
         fake_virtio_blk_doorbell(blk, true, value);
@@ -316,7 +337,7 @@ static void mmio_write(void *ctx, uint64_t at, uint8_t width_bytes, uint32_t val
     case 0x064:
         if (value & ~3u)
             misuse(front, "undefined interrupt acknowledged");
-        front->interrupt_status &= (uint8_t)~value;
+        blk->isr &= (uint8_t)~value;
         break;
     case 0x070:
         write_status(front, value);
@@ -336,7 +357,9 @@ static void *map_registers(void *ctx, uint64_t physical, uint64_t bytes)
     struct fake_virtio_front *front = front_of(ctx);
     uint64_t base = front->is_mmio ? FAKE_MMIO_PHYSICAL : LEGACY_PHYSICAL;
 
-    return physical == base && bytes <= FAKE_MMIO_BYTES ? front->registers : NULL;
+    return physical == base && bytes <= FAKE_MMIO_BYTES
+               ? front->registers
+               : fake_virtio_blk_map_msix(front->blk, physical, bytes);
 }
 
 static void *map_nothing(void *ctx, uint64_t physical, uint64_t bytes)
@@ -407,7 +430,7 @@ static void window_config_write(void *ctx, struct vst_pci_address address, uint1
     }
     bool in_window = offset >= WINDOW_AT && offset < WINDOW_AT + 16;
     if (!(in_window && front->window_is_dead))
-        memcpy(front->blk->pci_config + offset, &value, width_bytes);
+        fake_virtio_blk_config_write(front->blk, offset, width_bytes, value);
 }
 
 static void add_window(struct fake_virtio_front *front)
@@ -484,8 +507,8 @@ static void become_legacy(struct fake_virtio_front *front)
         blk->function.n_capabilities = 0;
     if (front->kind == FAKE_LEGACY_MSIX) {
         blk->function.capabilities[blk->function.n_capabilities++] =
-            (struct vst_pci_capability){0x11, MSIX_AT};
-        blk->pci_config[MSIX_AT + 3] = 0x80;
+            (struct vst_pci_capability){0x11, FAKE_MSIX_AT};
+        blk->pci_config[FAKE_MSIX_AT + 3] = 0x80;
     }
     blk->fake_platform->platform.mmio_map = map_registers;
     if (ports)

@@ -45,10 +45,9 @@ struct fake_virtio_front {
 
     /* what it saw */
     unsigned n_port_doorbells, n_window_doorbells, n_other_reads; /* beyond magic, version, type */
-    uint8_t interrupt_status;
 
     /* state */
-    uint32_t page_bytes, align_bytes, page_number, ready, resetting;
+    uint32_t page_bytes, align_bytes, resetting;
 };
 
 /** Sets another front before `blk`, which was just initialised; its platform is changed to suit. */

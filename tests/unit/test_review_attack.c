@@ -46,14 +46,15 @@ static struct vst_block_request read_of(const struct vst_block_segment *segments
 /** The device's own view of the ring: gives `id` back and claims that all went well. */
 static void forge_used(struct fake_virtio_blk *blk, const struct virtq *vq, uint16_t id)
 {
-    uint64_t elem = blk->used + 4 + 8ull * (blk->used_idx % blk->queue_size);
+    struct fake_blk_queue *q = &blk->queues[0];
+    uint64_t elem = q->used + 4 + 8ull * (q->used_idx % q->size);
     uint32_t words[2] = {id, 513};
     uint8_t good = 0;
 
     memcpy((char *)vq->slots[id].shared + offsetof(struct blk_header, status), &good, 1);
     memcpy((void *)(uintptr_t)elem, words, sizeof(words));
-    blk->used_idx++;
-    memcpy((void *)(uintptr_t)(blk->used + 2), &blk->used_idx, 2);
+    q->used_idx++;
+    memcpy((void *)(uintptr_t)(q->used + 2), &q->used_idx, 2);
 }
 
 /**

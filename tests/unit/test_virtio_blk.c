@@ -126,7 +126,7 @@ static void test_device_already_running_is_reset_first_Solo5_483(void **state)
 {
     WITH(f);
     f->blk.status = 15;
-    f->blk.queue_enabled = true;
+    f->blk.queues[0].enabled = true;
     assert_int_equal(attach(f), VST_OK);
     assert_true(f->blk.queue_was_live_on_reset);
     assert_int_equal(f->blk.status_history[0], 0);
@@ -216,12 +216,11 @@ static void test_no_memory_at_any_point(void **state)
 static void test_queue_absent_or_absurd(void **state)
 {
     WITH(f);
-    f->blk.n_queues = 0;
+    fake_virtio_blk_offer_queue(&f->blk, 0, 0);
     assert_int_equal(attach(f), VST_ERR_NOT_FOUND);
-    f->blk.n_queues = 1;
-    f->blk.queue_size = f->blk.offered_queue_size = 2;
+    fake_virtio_blk_offer_queue(&f->blk, 0, 2);
     assert_int_equal(attach(f), VST_ERR_MALFORMED);
-    f->blk.queue_size = f->blk.offered_queue_size = 40000;
+    fake_virtio_blk_offer_queue(&f->blk, 0, 40000);
     assert_int_equal(attach(f), VST_ERR_MALFORMED);
     tear_down(f);
 }
@@ -229,18 +228,18 @@ static void test_queue_absent_or_absurd(void **state)
 static void test_queue_size_is_clamped_to_a_power_of_two(void **state)
 {
     WITH(f);
-    f->blk.queue_size = f->blk.offered_queue_size = 100;
+    fake_virtio_blk_offer_queue(&f->blk, 0, 100);
     assert_int_equal(attach(f), VST_OK);
-    assert_int_equal(f->blk.queue_size, 64);
+    assert_int_equal(f->blk.queues[0].size, 64);
     tear_down(f);
 }
 
 static void test_doorbell_outside_its_structure(void **state)
 {
     WITH(f);
-    f->blk.notify_off = 0x400; /* times 4 is the structure's length */
+    f->blk.queues[0].notify_off = 0x400; /* times 4 is the structure's length */
     assert_int_equal(attach(f), VST_ERR_MALFORMED);
-    f->blk.notify_off = 0x3ff;
+    f->blk.queues[0].notify_off = 0x3ff;
     assert_int_equal(attach(f), VST_OK);
     tear_down(f);
 }

@@ -80,10 +80,10 @@ static void test_ring_of_the_fixed_size_and_place(void **state)
     WITH(f);
     f->config.queue_size = 16;
     assert_int_equal(attach(f), VST_OK);
-    assert_int_equal(f->blk.queue_size, is_legacy_pci() ? f->blk.offered_queue_size : 16);
+    assert_int_equal(f->blk.queues[0].size, is_legacy_pci() ? f->blk.queues[0].offered_size : 16);
     if (f->blk.legacy) {
-        assert_int_equal(f->blk.desc % 4096, 0);
-        assert_int_equal(f->blk.used % 4096, 0);
+        assert_int_equal(f->blk.queues[0].desc % 4096, 0);
+        assert_int_equal(f->blk.queues[0].used % 4096, 0);
     }
     tear_down(f);
 }
@@ -91,7 +91,7 @@ static void test_ring_of_the_fixed_size_and_place(void **state)
 static void test_queue_size_that_is_no_power_of_two(void **state)
 {
     WITH(f);
-    f->blk.queue_size = f->blk.offered_queue_size = 100;
+    fake_virtio_blk_offer_queue(&f->blk, 0, 100);
     assert_int_equal(attach(f), is_legacy_pci() ? VST_ERR_MALFORMED : VST_OK);
     tear_down(f);
 }
@@ -108,11 +108,11 @@ static void test_configuration_change_is_noticed(void **state)
     fake_virtio_blk_set_config32(&f->blk, VIRTIO_BLK_CONFIG_CAPACITY, DISK_SECTORS);
     assert_false(vst_virtio_blk_config_changed(f->device));
     if (f->blk.legacy || f->front.is_mmio) { /* by the interrupt status alone: told once */
-        f->front.interrupt_status = 2;
+        f->blk.isr = 2;
         assert_true(vst_virtio_blk_config_changed(f->device));
-        assert_int_equal(f->front.interrupt_status, 0);
+        assert_int_equal(f->blk.isr, 0);
         assert_false(vst_virtio_blk_config_changed(f->device));
-        f->front.interrupt_status = 1;
+        f->blk.isr = 1;
         assert_false(vst_virtio_blk_config_changed(f->device));
     }
     tear_down(f);
@@ -307,9 +307,9 @@ static void test_doorbell_outside_or_misaligned_behind_the_window(void **state)
     struct fixture storage, *f = &storage;
     (void)state;
     with_front(f, FAKE_WINDOW);
-    f->blk.notify_off = 0x400;
+    f->blk.queues[0].notify_off = 0x400;
     assert_int_equal(attach(f), VST_ERR_MALFORMED);
-    f->blk.notify_off = 0x3ff;
+    f->blk.queues[0].notify_off = 0x3ff;
     assert_int_equal(attach(f), VST_OK);
     tear_down(f);
 }
@@ -375,7 +375,7 @@ static void test_legacy_ring_beyond_page_numbers(void **state)
     with_front(f, FAKE_LEGACY);
     f->fake.shared_is_low = false; /* where a 64-bit host's heap lies */
     assert_int_equal(attach(f), VST_ERR_NO_MEMORY);
-    assert_false(f->blk.queue_enabled);
+    assert_false(f->blk.queues[0].enabled);
     tear_down(f);
 }
 
