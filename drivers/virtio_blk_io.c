@@ -449,10 +449,10 @@ static void end_if_stopped(struct blk_queue *q);
 /** Poll found nothing, or the queue is broken. */
 static __attribute__((noinline)) size_t poll_nothing(struct blk_queue *q)
 {
+    end_if_stopped(q); /* first: a device that was reset must not hear of its doorbells (2.1.2) */
     blk_watch(q);
     if (q->vq.broken)
         vst_virtio_blk_fail(q, q->vq.broken_why, VST_ERR_BROKEN);
-    end_if_stopped(q);
     return 0;
 }
 

@@ -70,7 +70,7 @@ struct piece {
     bool writable;
 };
 
-enum { MAX_PIECES = 1100 };
+enum { MAX_PIECES = 1100, MAX_HELD = 32768 };
 
 static bool has(const struct fake_virtio_blk *blk, unsigned bit)
 {
@@ -330,7 +330,7 @@ static void maybe_interrupt(struct fake_blk_queue *q)
     q->signalled_used = q->used_idx;
     blk->n_interrupts += wanted;
     q->n_interrupts += wanted;
-    if (wanted)
+    if (wanted || blk->interrupts_unasked)
         fake_virtio_blk_raise(q);
 }
 
@@ -344,7 +344,8 @@ static void answer(struct fake_blk_queue *q, unsigned i, bool silent, unsigned n
                    unsigned n_ring)
 {
     struct fake_virtio_blk *blk = q->blk;
-    bool lies = blk->lie != LIE_NONE && blk->n_requests > blk->lie_after;
+    bool lies = blk->lie != LIE_NONE && blk->n_requests > blk->lie_after &&
+                (blk->lie_queue < 0 || &blk->queues[blk->lie_queue] == q);
     uint16_t head = q->held[i].head;
     uint32_t id = head, length = q->held[i].length;
 
@@ -396,8 +397,8 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
         length += pieces[i].writable ? pieces[i].bytes : 0;
     q->n_requests++;
     if (q->held == NULL)
-        q->held = calloc(FAKE_BLK_MAX_HELD, sizeof(*q->held));
-    assert(q->held != NULL && q->n_held < FAKE_BLK_MAX_HELD);
+        q->held = calloc(MAX_HELD, sizeof(*q->held));
+    assert(q->held != NULL && q->n_held < MAX_HELD);
     q->held[q->n_held].head = head;
     q->held[q->n_held].n_ring = n_ring;
     q->held[q->n_held].length = length;
@@ -922,6 +923,7 @@ void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *pla
         .fail_sector = UINT64_MAX,
         .reset_reads = 3,
         .config_vector = 0xffff,
+        .lie_queue = -1,
         .id = "fake-0001",
     };
     platform->device = blk;

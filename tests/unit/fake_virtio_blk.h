@@ -32,7 +32,6 @@ enum fake_lie {
 
 #define FAKE_BLK_BAR_BYTES  0x4000u
 #define FAKE_BLK_MAX_QUEUES 300u
-#define FAKE_BLK_MAX_HELD   1024u
 #define FAKE_MSIX_PHYSICAL  0xfea00000ull
 #define FAKE_MSIX_AT        0xc0u /* of the capability, in configuration space */
 
@@ -70,7 +69,7 @@ struct fake_blk_queue {
         uint32_t length;
         uint64_t status_address;
         uint8_t answer;
-    } * held; /* FAKE_BLK_MAX_HELD, from the first request on */
+    } * held; /* from the first request on */
 };
 
 struct fake_virtio_blk {
@@ -91,7 +90,9 @@ struct fake_virtio_blk {
 
     /* knobs */
     enum fake_lie lie;
-    unsigned lie_after; /* that many requests are answered truly first */
+    unsigned lie_after;      /* that many requests are answered truly first */
+    int lie_queue;           /* the queue that lies; -1: all of them */
+    bool interrupts_unasked; /* at each completion, and whatever the driver asked for */
     bool refuses_features_ok;
     bool reset_takes_for_ever;
     unsigned reset_reads; /* status reads until a reset is confirmed */
