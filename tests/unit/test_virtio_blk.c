@@ -391,6 +391,7 @@ static void test_absurd_configuration(void **state)
     }
 }
 
+/** 5.2.5: capacity and sector, too; wrong in four unikernels. */
 static void test_4096_byte_blocks_keep_512_byte_sectors(void **state)
 {
     WITH(f);
@@ -405,6 +406,7 @@ static void test_4096_byte_blocks_keep_512_byte_sectors(void **state)
     tear_down(f);
 }
 
+/** 32 bits of sectors end there (SeaBIOS). */
 static void test_capacity_beyond_2_TiB(void **state)
 {
     WITH(f);
@@ -652,6 +654,7 @@ static void test_kick_lost_when_the_batch_count_wraps_linux_ee7cd898(void **stat
     tear_down(f);
 }
 
+/** An index is behind another modulo 65536, not by >= (virtio-drivers). */
 static void test_event_index_is_compared_modulo(void **state)
 {
     (void)state;
