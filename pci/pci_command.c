@@ -47,8 +47,7 @@ void vst_pci_enable(const struct vst_platform *platform, const struct vst_pci_fu
                    (uint16_t)(vst_pci_decodable(function) | PCI_COMMAND_INTX_OFF));
     while (above >= 0) {
         const struct vst_pci_function *bridge = &functions[above];
-        change_command(platform, bridge->address, 0,
-                       PCI_COMMAND_DECODING | PCI_COMMAND_BUS_MASTER);
+        change_command(platform, bridge->address, 0, PCI_COMMAND_DECODING | PCI_COMMAND_BUS_MASTER);
         /* A bridge stands before what is behind it; anything else would be a loop. */
         above = bridge->parent < above ? bridge->parent : -1;
     }
@@ -72,6 +71,8 @@ void vst_pci_disable(const struct vst_platform *platform, const struct vst_pci_f
 void vst_pci_intx_enable(const struct vst_platform *platform,
                          const struct vst_pci_function *function, bool enable)
 {
+    if (enable)
+        vst_pci_msix_switch_off(platform, function);
     change_command(platform, function->address, enable ? PCI_COMMAND_INTX_OFF : 0,
                    enable ? 0 : PCI_COMMAND_INTX_OFF);
 }

@@ -157,4 +157,8 @@ void vst_pci_bridge_numbers_write(const struct vst_platform *platform,
 bool vst_pci_bridge_leads_to_link(const struct vst_platform *platform,
                                   const struct vst_pci_function *bridge);
 
+/** Switches MSI-X off if the function has it and somebody has left it on. */
+void vst_pci_msix_switch_off(const struct vst_platform *platform,
+                             const struct vst_pci_function *function);
+
 #endif

@@ -97,6 +97,19 @@ static bool write_control(const struct vst_pci_msix *msix, uint16_t bits)
     return (pci_read16(msix->platform, msix->address, offset) & ours) == bits;
 }
 
+void vst_pci_msix_switch_off(const struct vst_platform *platform,
+                             const struct vst_pci_function *function)
+{
+    uint8_t capability = find_capability(function);
+    uint16_t offset = (uint16_t)(capability + PCI_MSIX_CONTROL);
+
+    if (capability == 0 || capability > PCI_CONFIG_BYTES - PCI_MSIX_CAPABILITY_BYTES)
+        return;
+    uint16_t control = pci_read16(platform, function->address, offset);
+    if ((control & PCI_MSIX_ENABLE) != 0)
+        pci_write16(platform, function->address, offset, control & (uint16_t)~PCI_MSIX_ENABLE);
+}
+
 /*
  * Some devices take writes to the table only while MSI-X is enabled, so it is for as long as the
  * table changes, with the whole function masked.
@@ -195,6 +208,8 @@ enum vst_status vst_pci_msix_unmask(struct vst_pci_msix *msix, unsigned entry)
 
 enum vst_status vst_pci_msix_enable(struct vst_pci_msix *msix, bool enable)
 {
-    msix->enabled = write_control(msix, enable ? PCI_MSIX_ENABLE : 0) && enable;
-    return msix->enabled == enable ? VST_OK : VST_ERR_BROKEN;
+    if (!write_control(msix, enable ? PCI_MSIX_ENABLE : 0))
+        return VST_ERR_BROKEN;
+    msix->enabled = enable;
+    return VST_OK;
 }

@@ -111,8 +111,8 @@ void vst_pci_bus_master_enable(const struct vst_platform *platform, const struct
 void vst_pci_disable(const struct vst_platform *platform, const struct vst_pci_function *function);
 
 /**
- * Allows (or forbids) the function its INTx line. Only for a function with an interrupt_pin, and not while its MSI-X is
- * enabled. (PCIe 4, 7.5.1.1.3)
+ * Allows (or forbids) the function its INTx line. Only for a function with an interrupt_pin. MSI-X that is found enabled,
+ * left so by somebody before, is switched off: it would keep the line silent. (PCIe 4, 7.5.1.1.3, 6.1.4.3)
  */
 void vst_pci_intx_enable(const struct vst_platform *platform, const struct vst_pci_function *function, bool enable);
 

@@ -54,15 +54,26 @@ void fake_msix_raise(struct fake_msix *msix, uint16_t vector)
         send(msix, &msix->entries[vector]);
 }
 
+static void write_control(struct fake_msix *msix, uint8_t value)
+{
+    uint8_t *control = &msix->capability[CONTROL + 1], old = *control;
+    const uint8_t enable = ENABLE >> 8, writable = (ENABLE | FUNCTION_MASK) >> 8;
+
+    *control = (uint8_t)((old & ~writable) | (value & writable));
+    if (msix->stuck_off)
+        *control &= (uint8_t)~enable;
+    if (msix->stuck_on)
+        *control |= old & enable;
+    if (msix->stuck_on_after > 0 && (old & enable) != 0 && (*control & enable) == 0)
+        msix->stuck_on = --msix->stuck_on_after == 0;
+}
+
 void fake_msix_config_write(struct fake_msix *msix, unsigned offset, uint8_t width_bytes,
                             uint32_t value)
 {
     for (unsigned i = 0; i < width_bytes; i++, value >>= 8)
-        if (offset + i == CONTROL + 1) { /* all else is read only */
-            uint8_t writable = msix->stuck_off ? FUNCTION_MASK >> 8 : (ENABLE | FUNCTION_MASK) >> 8;
-            msix->capability[CONTROL + 1] =
-                (uint8_t)((msix->capability[CONTROL + 1] & ~writable) | (value & writable));
-        }
+        if (offset + i == CONTROL + 1) /* all else is read only */
+            write_control(msix, (uint8_t)value);
     send_pending(msix);
 }
 
@@ -101,7 +112,8 @@ static void bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, uint32_t 
      * result is undefined." */
     if (word != 3 && fake_msix_enabled(msix) && !is_masked(msix, entry))
         msix->misuse = "MSI-X entry changed while it could fire";
-    entry->words[word] = value;
+    if ((msix->stuck[entry - msix->entries] & 1u << word) == 0)
+        entry->words[word] = value;
     send_pending(msix);
 }
 

@@ -19,8 +19,13 @@
 struct fake_msix {
     uint8_t *capability; /* in configuration space; NULL: none */
     uint16_t n_entries;
-    uint8_t *bar;   /* only an address range: accesses are handed to the model */
-    bool stuck_off; /* knob: the enable bit can't be set */
+    uint8_t *bar; /* only an address range: accesses are handed to the model */
+
+    /* knobs */
+    bool stuck_off, stuck_on; /* the enable bit can't be set, or not cleared */
+    unsigned stuck_on_after;  /* the latter once it was cleared so many times; 0: never */
+    /* words of each entry that keep their value, a bit each */
+    uint32_t stuck[FAKE_MSIX_MAX_ENTRIES];
 
     /* what it saw */
     unsigned n_sent, n_lost; /* messages; interrupts while it was off, or without a vector */

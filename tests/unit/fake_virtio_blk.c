@@ -623,7 +623,8 @@ static void write_queue(struct fake_virtio_blk *blk, size_t at, uint32_t value)
     case 0x18:
         if ((!vst_is_power_of_two(value) && !has(blk, 34)) || value == 0 || value > q->offered_size)
             misuse(blk, "queue size not a power of two or above the offer");
-        q->size = (uint16_t)value;
+        else
+            q->size = (uint16_t)value;
         break;
     case 0x1a:
         fake_virtio_blk_set_vector(blk, &q->vector, q->n_vectors_taken, (uint16_t)value);

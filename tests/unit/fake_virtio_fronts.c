@@ -111,8 +111,6 @@ static void write_legacy_vector(struct fake_virtio_front *front, bool of_config,
     struct fake_virtio_blk *blk = front->blk;
     struct fake_blk_queue *q = of_config ? NULL : fake_virtio_blk_selected(blk, true);
 
-    if (legacy_config_at(front) != 24)
-        misuse(front, "vector written while MSI-X is off"); /* configuration stands there */
     fake_virtio_blk_set_vector(blk, of_config ? &blk->config_vector : &q->vector,
                                of_config ? 0xffff : q->n_vectors_taken, value);
 }
@@ -123,6 +121,10 @@ static void legacy_write(struct fake_virtio_front *front, uint64_t at, uint8_t w
     struct fake_virtio_blk *blk = front->blk;
 
     check_legacy(front, at, width_bytes);
+    if (legacy_config_at(front) == 24 && (at == 20 || at == 22)) {
+        write_legacy_vector(front, at == 20, (uint16_t)value);
+        return;
+    }
     if (at != 18 && at != 14 && !(blk->status & 2))
         misuse(front, "configured before DRIVER");
     switch (at) {
@@ -140,10 +142,6 @@ static void legacy_write(struct fake_virtio_front *front, uint64_t at, uint8_t w
         break;
     case 18:
         write_status(front, value);
-        break;
-    case 20:
-    case 22:
-        write_legacy_vector(front, at == 20, (uint16_t)value);
         break;
     default:
         if (at < 20)
@@ -201,7 +199,7 @@ static uint32_t mmio_read(void *ctx, uint64_t at, uint8_t width_bytes)
                    ? 0
                    : (uint32_t)(blk->offered_features >> (32 * blk->feature_select[0]));
     case 0x034:
-        return q->offered_size;
+        return q->offered_size | front->high_bits;
     case 0x040:
         if (!blk->legacy)
             break;
@@ -213,7 +211,7 @@ static uint32_t mmio_read(void *ctx, uint64_t at, uint8_t width_bytes)
     case 0x060:
         return blk->isr | 0x80; /* an undefined bit: to be ignored */
     case 0x070:
-        return fake_virtio_blk_read_status(blk);
+        return fake_virtio_blk_read_status(blk) | front->high_bits;
     case 0x0c0:
         return front->resetting > 0 ? front->resetting-- > 0 : 0;
     case 0x0fc:
@@ -429,7 +427,8 @@ static void window_config_write(void *ctx, struct vst_pci_address address, uint1
         return;
     }
     bool in_window = offset >= WINDOW_AT && offset < WINDOW_AT + 16;
-    if (!(in_window && front->window_is_dead))
+    bool stuck = front->window_stuck_at != 0 && offset == WINDOW_AT + front->window_stuck_at;
+    if (!(in_window && (front->window_is_dead || stuck)))
         fake_virtio_blk_config_write(front->blk, offset, width_bytes, value);
 }
 

@@ -41,6 +41,8 @@ struct fake_virtio_front {
     uint32_t magic, version, type; /* virtio-mmio */
     bool queue_in_use;             /* a queue is in use although the device was reset */
     bool forgets_page;             /* the queue's address reads as 0 */
+    uint8_t window_stuck_at;       /* the same for one of them, by its place in the capability */
+    uint32_t high_bits;            /* virtio-mmio: of status and queue size, beyond their width */
     bool window_is_dead;           /* what is written to the window's registers is lost */
 
     /* what it saw */

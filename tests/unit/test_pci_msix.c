@@ -294,6 +294,22 @@ static void intx_goes_on_and_off(void **state)
     assert_int_equal(fake_pci_get16(device, 4), 0x403);
 }
 
+/* As firmware, or a driver before us, may leave it: with MSI-X on the line is silent. */
+static void intx_goes_on_where_msix_was_left_on(void **state)
+{
+    (void)state;
+    fake_pci_set16(device, CONTROL, (uint16_t)(control() | ENABLE));
+    scan();
+    vst_pci_intx_enable(&fake_pci.platform, &found, false);
+    assert_true(control() & ENABLE);
+    vst_pci_intx_enable(&fake_pci.platform, &found, true);
+    assert_int_equal(control(), N_ENTRIES - 1);
+    found.capabilities[0].offset = 0xf8; /* no room for one there */
+    unsigned n_writes = fake_pci.n_writes;
+    vst_pci_intx_enable(&fake_pci.platform, &found, true);
+    assert_int_equal(fake_pci.n_writes, n_writes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup(a_bar_without_address_is_unsupported, setup),
         cmocka_unit_test_setup(a_capability_at_the_very_end_is_malformed, setup),
         cmocka_unit_test_setup(intx_goes_on_and_off, setup),
+        cmocka_unit_test_setup(intx_goes_on_where_msix_was_left_on, setup),
     };
 
     return cmocka_run_group_tests_name("pci_msix", tests, NULL, NULL);

@@ -157,6 +157,26 @@ static void test_used_lengths_of_every_kind(void **state)
     }
 }
 
+/** 5.2.6.2: the three answers that there are, each for its own request. */
+static void test_each_answer_is_its_own_status(void **state)
+{
+    static const enum vst_status expected[] = {VST_OK, VST_ERR_IO, VST_ERR_UNSUPPORTED,
+                                               VST_ERR_MALFORMED};
+
+    for (unsigned i = 0; i < VST_ARRAY_LENGTH(ring_kinds); i++) {
+        WITH(f);
+        struct fake_blk_queue *q = start(f, ring_kinds[i], 0);
+        for (unsigned k = 0; k < DEPTH; k++)
+            q->held[k].answer = k % 4;
+        fake_virtio_blk_answer_all(&f->blk);
+        assert_int_equal(end_of_all(f), DEPTH / 4);
+        for (unsigned k = 0; k < DEPTH; k++)
+            assert_int_equal(reads[k].status, expected[k % 4]);
+        assert_int_equal(f->queue->stats.errors, DEPTH * 3 / 4);
+        tear_down(f);
+    }
+}
+
 /** Answers the third of those in flight, and no other. */
 static void answer_third(struct fake_blk_queue *q)
 {
@@ -337,6 +357,24 @@ static void test_doorbell_of_a_later_queue_outside_its_structure(void **state)
     tear_down(f);
 }
 
+static void test_no_memory_at_any_point_where_buffers_are_mapped(void **state)
+{
+    for (size_t n = 0;; n++) {
+        struct fixture storage, *f = &storage;
+        (void)state;
+        set_up(f, true);
+        f->fake.fail_alloc_after = n;
+        enum vst_status status = attach(f);
+        tear_down(f);
+        if (status == VST_OK) {
+            assert_int_equal(n,
+                             1 + 4 + 1); /* itself; a queue with its mappings; the serial number */
+            return;
+        }
+        assert_int_equal(status, VST_ERR_NO_MEMORY);
+    }
+}
+
 static void test_no_memory_at_any_point_with_queues_and_vectors(void **state)
 {
     static const struct vst_irq_message messages[4] = {{0xfee00000, 1}};
@@ -421,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_used_index_jumps_by_any_distance),
         cmocka_unit_test(test_wild_and_repeated_ids),
         cmocka_unit_test(test_used_lengths_of_every_kind),
+        cmocka_unit_test(test_each_answer_is_its_own_status),
         cmocka_unit_test(test_any_order_is_legal_without_in_order),
         cmocka_unit_test(test_order_broken_in_a_split_queue),
         cmocka_unit_test(test_order_broken_in_a_packed_queue),
@@ -431,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_flush_is_negotiated_where_offered__managarm_1561),
         cmocka_unit_test(test_configuration_that_changes_while_it_is_read),
         cmocka_unit_test(test_doorbell_of_a_later_queue_outside_its_structure),
+        cmocka_unit_test(test_no_memory_at_any_point_where_buffers_are_mapped),
         cmocka_unit_test(test_no_memory_at_any_point_with_queues_and_vectors),
         cmocka_unit_test(test_capabilities_that_overlap),
         cmocka_unit_test(test_capabilities_of_noise),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "drivers/virtio_blk.h"
+#include "tests/unit/fake_machine.h"
 #include "tests/unit/fake_virtio_fronts.h"
 
 #define DISK_SECTORS 4096u
@@ -615,6 +616,98 @@ static void test_msix_that_is_no_good_gives_way(void **state)
         }
 }
 
+/** Entries that don't keep what is written to them, or can't be unmasked; a message of no address. */
+static void test_message_that_no_entry_takes(void **state)
+{
+    static const struct vst_irq_message misaligned[N_QUEUES] = {{0xfee00000, 1}, {0xfee00002, 2}};
+
+    for (unsigned i = 0; i < 2 * 5; i++) {
+        WITH(f, FAKE_MODERN);
+        bool intx = i % 2 != 0;
+        fake_virtio_blk_add_msix(&f->blk, 5);
+        want_msix(f, N_QUEUES, intx);
+        if (i / 2 == 4)
+            f->config.irq.messages = misaligned;
+        else
+            f->blk.msix.stuck[1] = 1u << i / 2;
+        if (i / 2 == 1) /* the upper half of the address: has to differ from what it holds */
+            f->blk.msix.entries[1].words[1] = 1;
+        assert_int_equal(attach(f), VST_OK);
+        assert_string_equal(f->device->irq_mode, intx ? "intx" : "poll");
+        read_on_every_queue(f);
+        tear_down(f);
+    }
+}
+
+/** MSI-X that can't be switched off again keeps the line shut (PCIe 4, 6.1.4.3): polling. */
+static void test_msix_that_does_not_go_off(void **state)
+{
+    WITH(f, FAKE_MODERN);
+    fake_virtio_blk_add_msix(&f->blk, 5);
+    want_msix(f, N_QUEUES, true);
+    assert_int_equal(attach(f), VST_OK);
+    assert_string_equal(f->device->irq_mode, "msix");
+    f->blk.msix.stuck_on = true; /* from now on */
+    detach(f);
+    assert_non_null(strstr(f->fake.all_logs, "MSI-X stays on"));
+    f->blk.pci_config[FAKE_MSIX_AT + 3] = 0;
+    tear_down(f);
+}
+
+/** It goes on for good while the last queue refuses every vector: the line would stay silent. */
+static void test_msix_that_does_not_go_off_when_it_has_to_give_way(void **state)
+{
+    WITH(f, FAKE_MODERN);
+    fake_virtio_blk_add_msix(&f->blk, 5);
+    want_msix(f, N_QUEUES, true);
+    f->blk.queues[3].n_vectors_taken = 0;
+    f->blk.msix.stuck_on_after = 1 + 2 * N_QUEUES; /* after opening, and both steps of each entry */
+    assert_int_equal(attach(f), VST_OK);
+    assert_string_equal(f->device->irq_mode, "poll");
+    read_on_every_queue(f);
+    detach(f);
+    f->blk.pci_config[FAKE_MSIX_AT + 3] = 0;
+    tear_down(f);
+}
+
+/** As firmware, or a driver before us, may leave it: the line is asked for, MSI-X is on. */
+static void test_line_where_msix_was_found_enabled(void **state)
+{
+    static const enum fake_front fronts[] = {FAKE_MODERN, FAKE_LEGACY, FAKE_LEGACY_ASKED};
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(fronts); i++) {
+        WITH(f, fronts[i]);
+        fake_virtio_blk_add_msix(&f->blk, 5);
+        f->blk.pci_config[FAKE_MSIX_AT + 3] = 0x80;
+        f->config.irq.mode = VST_IRQ_INTX;
+        f->blk.function.interrupt_pin = 1;
+        assert_int_equal(attach(f), VST_OK);
+        assert_string_equal(f->device->irq_mode, "intx");
+        f->blk.answers_nothing = true;
+        submit(f, 1, 1);
+        assert_false(vst_block_arm(f->device->queues[1]));
+        fake_virtio_blk_answer_all(&f->blk);
+        assert_true(fake_virtio_blk_line(&f->blk));
+        assert_true(vst_virtio_blk_interrupt(f->device));
+        vst_block_disarm(f->device->queues[1]);
+        take(f, 1);
+        tear_down(f);
+    }
+}
+
+static void test_msix_where_there_is_no_pci(void **state)
+{
+    for (int intx = 0; intx < 2; intx++) {
+        WITH(f, FAKE_MMIO_2);
+        want_msix(f, N_QUEUES, intx != 0);
+        assert_int_equal(attach(f), VST_OK);
+        assert_string_equal(f->device->irq_mode, intx ? "intx" : "poll");
+        assert_non_null(strstr(f->fake.all_logs, "no MSI-X: not PCI"));
+        read_on_every_queue(f);
+        tear_down(f);
+    }
+}
+
 /** Found on, as firmware or an earlier driver may leave it: nothing fires that is not ours. */
 static void test_msix_found_enabled_is_taken_over(void **state)
 {
@@ -747,6 +840,30 @@ static void test_no_line_where_nothing_could_acknowledge(void **state)
     }
 }
 
+static uint32_t isr_port_read(void *ctx, uint16_t at, uint8_t width_bytes)
+{
+    assert_int_equal(at, 2);
+    assert_int_equal(width_bytes, 1);
+    return fake_virtio_blk_read_isr(ctx);
+}
+
+/** The interrupt status in an I/O BAR: as good as memory for a handler. */
+static void test_interrupt_status_behind_a_port(void **state)
+{
+    static const struct fake_port_ops ports = {isr_port_read, NULL};
+    WITH(f, FAKE_MODERN);
+    f->blk.function.bars[2] = (struct vst_pci_bar){
+        .kind = VST_PCI_BAR_IO, .assigned = true, .address = 0xd100, .bytes = 4};
+    static const uint8_t place[12] = {[0] = 2, [4] = 2, [8] = 1}; /* BAR 2, offset 2, one byte */
+    memcpy(f->blk.pci_config + 0x64 + 4, place, sizeof(place));
+    fake_port_register(0xd100, 4, &ports, &f->blk);
+    attach_with_line(f);
+    fake_virtio_blk_raise(&f->blk.queues[0]);
+    assert_true(vst_virtio_blk_interrupt(f->device));
+    assert_false(fake_virtio_blk_line(&f->blk));
+    tear_down(f);
+}
+
 /* ------------------------------------------------------------------ storms */
 
 /** Interrupts that nothing stands behind: they cost their own handling, and change nothing. */
@@ -827,6 +944,11 @@ int main(void)
         cmocka_unit_test(test_vector_refused_for_one_queue_is_shared_with_the_first),
         cmocka_unit_test(test_all_vectors_refused_by_any_queue),
         cmocka_unit_test(test_msix_that_is_no_good_gives_way),
+        cmocka_unit_test(test_message_that_no_entry_takes),
+        cmocka_unit_test(test_msix_that_does_not_go_off),
+        cmocka_unit_test(test_msix_that_does_not_go_off_when_it_has_to_give_way),
+        cmocka_unit_test(test_line_where_msix_was_found_enabled),
+        cmocka_unit_test(test_msix_where_there_is_no_pci),
         cmocka_unit_test(test_msix_found_enabled_is_taken_over),
         cmocka_unit_test(test_interrupt_of_a_masked_entry_is_kept),
         cmocka_unit_test(test_reading_the_interrupt_status_acknowledges),
@@ -834,6 +956,7 @@ int main(void)
         cmocka_unit_test(test_undefined_interrupt_status_is_nobody),
         cmocka_unit_test(test_line_is_open_only_while_attached),
         cmocka_unit_test(test_no_line_where_nothing_could_acknowledge),
+        cmocka_unit_test(test_interrupt_status_behind_a_port),
         cmocka_unit_test(test_storm_on_the_line),
         cmocka_unit_test(test_storm_of_messages),
     };

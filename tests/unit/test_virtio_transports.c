@@ -118,6 +118,53 @@ static void test_configuration_change_is_noticed(void **state)
     tear_down(f);
 }
 
+static struct virtio_device *virtio_of(struct fixture *f)
+{
+    return &VST_CONTAINER_OF(f->device, struct blk_device, base)->virtio;
+}
+
+static void test_configuration_is_written_with_the_width_of_its_field(void **state)
+{
+    WITH(f);
+    assert_int_equal(attach(f), VST_OK);
+    struct virtio_device *device = virtio_of(f);
+    device->transport->config_write(device, 40, 1, 0x11);
+    device->transport->config_write(device, 42, 2, 0x2233);
+    device->transport->config_write(device, 44, 4, 0x44556677);
+    device->transport->config_write(device, 64, 4, 0); /* beyond its end: lost */
+    assert_memory_equal(f->blk.config + 40, "\x11\0\x33\x22\x77\x66\x55\x44", 8);
+    assert_int_equal(device->transport->config_read(device, 44, 4), 0x44556677);
+    tear_down(f);
+}
+
+/** What a queue can't be told, or no longer fits what the device says, is refused; none is enabled. */
+static void test_queue_that_can_not_be_enabled(void **state)
+{
+    static const struct {
+        uint16_t size, vector;
+        uint64_t page;
+        bool by_page; /* refused where a page number is told */
+    } cases[] = {{64, 0xffff, 0, true}, {64, 0xffff, 1ull << 32, true}, {128, 0xffff, 5, false}, {64, 3, 5, false}};
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(cases); i++) {
+        WITH(f);
+        struct virtio_doorbell doorbell;
+        fake_virtio_blk_offer_queues(&f->blk, 2, 64);
+        assert_int_equal(attach(f), VST_OK);
+        struct virtio_device *device = virtio_of(f);
+        const struct virtio_queue_setup setup = {.index = 1,
+                                                 .size = cases[i].size,
+                                                 .vector = cases[i].vector,
+                                                 .desc_bus_addr = cases[i].page << 12};
+        if (f->blk.legacy || !cases[i].by_page) {
+            assert_int_not_equal(device->transport->queue_enable(device, &setup, &doorbell), VST_OK);
+            assert_false(f->blk.queues[1].enabled);
+        }
+        f->blk.saw_misuse = false; /* a vector with MSI-X off, a size beyond the offer */
+        tear_down(f);
+    }
+}
+
 static void test_queue_already_in_use(void **state)
 {
     WITH(f);
@@ -220,6 +267,26 @@ static void test_mmio_regions_that_are_no_good(void **state)
     tear_down(f);
 }
 
+/** Registers of 32 bits for what has 8 or 16: what stands above is no smaller value. */
+static void test_mmio_values_beyond_their_width(void **state)
+{
+    struct fixture storage, *f = &storage;
+    (void)state;
+    with_front(f, FAKE_MMIO_2);
+    f->front.high_bits = 0x100; /* never 0: the reset is not confirmed */
+    assert_int_equal(attach(f), VST_ERR_TIMEOUT);
+    f->front.high_bits = 0x10000; /* the same, and a queue of 65792 */
+    assert_int_equal(attach(f), VST_ERR_TIMEOUT);
+    f->front.high_bits = 0;
+    assert_int_equal(attach(f), VST_OK);
+    f->front.high_bits = 0x10000;
+    struct virtio_device *device = virtio_of(f);
+    assert_int_equal(device->transport->queue_size(device, 0), UINT16_MAX);
+    assert_int_equal(device->transport->status(device), UINT8_MAX);
+    f->front.high_bits = 0;
+    tear_down(f);
+}
+
 static void test_mmio_queue_reset(void **state)
 {
     struct fixture storage, *f = &storage;
@@ -255,6 +322,60 @@ static void test_window_that_does_not_answer(void **state)
     f->blk.pci_config[0xa2] = 20;
     assert_int_equal(attach(f), VST_OK);
     tear_down(f);
+}
+
+/** Each of its registers has to keep what is written, or accesses would go astray. */
+static void test_window_register_that_does_not_stick(void **state)
+{
+    static const uint8_t places[] = {4, 8, 12}; /* BAR, offset, length */
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(places); i++) {
+        struct fixture storage, *f = &storage;
+        with_front(f, FAKE_WINDOW);
+        f->front.window_stuck_at = places[i];
+        memset(f->blk.pci_config + 0xa0 + places[i], 0x40, places[i] == 4 ? 1 : 4);
+        assert_int_equal(attach(f), VST_ERR_NOT_FOUND);
+        assert_int_equal(f->blk.n_status_writes, 0);
+        tear_down(f);
+    }
+}
+
+/** The first of two windows is it; and what it can reach comes before a doorbell in an I/O BAR. */
+static void test_two_windows_and_a_port_behind_them(void **state)
+{
+    struct fixture storage, *f = &storage;
+    (void)state;
+    with_front(f, FAKE_WINDOW);
+    static const uint8_t second[20] = {9, 0, 20, 5}, notify[20] = {9, 0, 20, 2, 2, [12] = 4};
+    memcpy(f->blk.pci_config + 0xd0, second, sizeof(second));
+    memcpy(f->blk.pci_config + 0x84, notify, sizeof(notify));
+    f->blk.function.bars[2] =
+        (struct vst_pci_bar){.kind = VST_PCI_BAR_IO, .assigned = false, .bytes = 4};
+    f->blk.function.capabilities[f->blk.function.n_capabilities++] =
+        (struct vst_pci_capability){9, 0xd0};
+    f->blk.function.capabilities[f->blk.function.n_capabilities++] =
+        (struct vst_pci_capability){9, 0x84};
+    assert_int_equal(attach(f), VST_OK);
+    assert_string_equal(f->device->transport_name, "virtio-pci-cfg");
+    assert_true(f->front.n_window_doorbells > 0);
+    tear_down(f);
+}
+
+/** Ports beyond 65535 are none, wherever a BAR says it lies: the memory doorbell is taken. */
+static void test_doorbell_beyond_the_last_port(void **state)
+{
+    static const uint64_t addresses[] = {0xfffe, 0x10000, 0x12345678};
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(addresses); i++) {
+        struct fixture storage, *f = &storage;
+        with_front(f, FAKE_PIO_ASKED);
+        f->blk.function.bars[2].address = addresses[i];
+        assert_int_equal(attach(f), VST_OK);
+        assert_int_equal(f->front.n_port_doorbells, 0);
+        tear_down(f);
+    }
 }
 
 /* A BAR without an address still has a size, and what lies beyond it is refused as ever. */
@@ -370,13 +491,17 @@ static void test_legacy_is_the_last_resort_and_only_for_those_that_have_it(void 
 
 static void test_legacy_ring_beyond_page_numbers(void **state)
 {
-    struct fixture storage, *f = &storage;
+    static const enum fake_front fronts[] = {FAKE_LEGACY, FAKE_MMIO_1};
+
     (void)state;
-    with_front(f, FAKE_LEGACY);
-    f->fake.shared_is_low = false; /* where a 64-bit host's heap lies */
-    assert_int_equal(attach(f), VST_ERR_NO_MEMORY);
-    assert_false(f->blk.queues[0].enabled);
-    tear_down(f);
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(fronts); i++) {
+        struct fixture storage, *f = &storage;
+        with_front(f, fronts[i]);
+        f->fake.shared_is_low = false; /* where a 64-bit host's heap lies */
+        assert_int_equal(attach(f), VST_ERR_NO_MEMORY);
+        assert_false(f->blk.queues[0].enabled);
+        tear_down(f);
+    }
 }
 
 /* ------------------------------------------------------------------ registers */
@@ -398,6 +523,8 @@ static void test_accesses_beyond_the_end_are_not_made(void **state)
     assert_int_equal(vst_virtio_register_read(&registers, 0, 2), 0xffff);
     registers.kind = VIRTIO_REGISTERS_ABSENT;
     assert_int_equal(vst_virtio_register_read(&registers, 0, 1), 0xff);
+    vst_virtio_register_write(&registers, 0, 1, 9);
+    assert_int_equal(memory[0], 1);
 }
 
 int main(void)
@@ -409,6 +536,8 @@ int main(void)
         cmocka_unit_test(test_ring_of_the_fixed_size_and_place),
         cmocka_unit_test(test_queue_size_that_is_no_power_of_two),
         cmocka_unit_test(test_configuration_change_is_noticed),
+        cmocka_unit_test(test_configuration_is_written_with_the_width_of_its_field),
+        cmocka_unit_test(test_queue_that_can_not_be_enabled),
         cmocka_unit_test(test_queue_already_in_use),
         cmocka_unit_test(test_queue_that_is_not_taken),
         cmocka_unit_test(test_reset_not_confirmed),
@@ -437,8 +566,12 @@ int main(void)
     const struct CMUnitTest particular[] = {
         cmocka_unit_test(test_mmio_identity_that_is_wrong),
         cmocka_unit_test(test_mmio_regions_that_are_no_good),
+        cmocka_unit_test(test_mmio_values_beyond_their_width),
         cmocka_unit_test(test_mmio_queue_reset),
         cmocka_unit_test(test_window_that_does_not_answer),
+        cmocka_unit_test(test_window_register_that_does_not_stick),
+        cmocka_unit_test(test_two_windows_and_a_port_behind_them),
+        cmocka_unit_test(test_doorbell_beyond_the_last_port),
         cmocka_unit_test(test_structures_behind_the_window_are_bounded),
         cmocka_unit_test(test_structure_without_an_address_is_sound_but_not_usable),
         cmocka_unit_test(test_no_window_and_no_address),
