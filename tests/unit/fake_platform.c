@@ -13,8 +13,10 @@ static void *fake_alloc(void *ctx, size_t bytes, size_t align_bytes, enum vst_me
 
     assert(vst_is_power_of_two(align_bytes) && align_bytes <= 4096);
     assert((kind == VST_MEMORY_SHARED) == (bus_addr != NULL));
-    if (fake->fail_alloc_after == 0)
+    if (fake->fail_alloc_after == 0) {
+        fake->fail_alloc_after = fake->fail_alloc_once ? SIZE_MAX : 0;
         return NULL;
+    }
     if (fake->fail_alloc_after != SIZE_MAX)
         fake->fail_alloc_after--;
     bool low = fake->shared_is_low && kind == VST_MEMORY_SHARED;

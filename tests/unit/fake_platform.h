@@ -19,6 +19,7 @@ struct fake_platform {
     bool shared_is_low; /**< shared memory comes from below 2 GiB, where page numbers reach it */
     size_t n_maps;      /**< dma_map calls ever */
     size_t fail_alloc_after; /**< that many allocations succeed, then none; SIZE_MAX: all */
+    bool fail_alloc_once;    /**< only that one fails, and those behind succeed again */
     size_t fail_map_after;   /**< the same for dma_map */
     void *device;            /**< the one fake device behind pci_config_* and mmio_map */
     unsigned n_logged;

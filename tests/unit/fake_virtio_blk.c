@@ -505,6 +505,7 @@ static void reset_queue(struct fake_blk_queue *q)
 static void reset(struct fake_virtio_blk *blk)
 {
     blk->n_resets++;
+    blk->reset_takes_for_ever |= blk->n_resets == blk->reset_takes_for_ever_after;
     blk->status = 0;
     for (size_t i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
         reset_queue(&blk->queues[i]);

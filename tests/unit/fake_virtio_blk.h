@@ -95,7 +95,8 @@ struct fake_virtio_blk {
     bool interrupts_unasked; /* at each completion, and whatever the driver asked for */
     bool refuses_features_ok;
     bool reset_takes_for_ever;
-    unsigned reset_reads; /* status reads until a reset is confirmed */
+    unsigned reset_takes_for_ever_after; /* from this reset on; 0: never */
+    unsigned reset_reads;                /* status reads until a reset is confirmed */
     bool generation_always_changes;
     /* Called before each read of the configuration: it may change between any two. */
     void (*before_config_read)(struct fake_virtio_blk *blk, uint64_t at);

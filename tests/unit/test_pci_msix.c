@@ -305,6 +305,7 @@ static void intx_goes_on_where_msix_was_left_on(void **state)
     vst_pci_intx_enable(&fake_pci.platform, &found, true);
     assert_int_equal(control(), N_ENTRIES - 1);
     found.capabilities[0].offset = 0xf8; /* no room for one there */
+    device->config[0xf8 + 3] = 0x80;
     unsigned n_writes = fake_pci.n_writes;
     vst_pci_intx_enable(&fake_pci.platform, &found, true);
     assert_int_equal(fake_pci.n_writes, n_writes);

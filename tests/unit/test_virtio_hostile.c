@@ -285,6 +285,88 @@ static void test_late_answers_hit_no_memory_that_was_given_back__windows_965(voi
     tear_down(f);
 }
 
+/** The same before there is a device: GET_ID's buffer is leaked with the rest, and may be written. */
+static void test_late_answer_to_get_id_hits_leaked_memory__windows_965(void **state)
+{
+    WITH(f);
+    struct fake_held held;
+    f->blk.lie = LIE_SILENCE;
+    f->blk.answers_nothing = true;
+    f->blk.reset_takes_for_ever_after = 2; /* the first reset is confirmed */
+    assert_int_equal(attach(f), VST_ERR_TIMEOUT);
+    memcpy(&held, f->blk.queues[0].held, sizeof(held));
+    answer_late(&held, 1, &f->blk.queues[0]);
+    assert_int_equal(fake_platform_free_leaks(&f->fake), 4); /* the queue's three, and the buffer */
+    tear_down(f);
+}
+
+/** Nothing moves: the doorbell may have been lost, on any ring. Slowly but surely: it was not. */
+static void test_lost_doorbell_is_told_from_a_slow_device(void **state)
+{
+    for (unsigned i = 0; i < VST_ARRAY_LENGTH(ring_kinds); i++) {
+        WITH(f);
+        struct vst_block_request *done[DEPTH];
+        f->config.timeout_ns = 8000000000ull; /* the watch looks every second */
+        struct fake_blk_queue *q = start(f, ring_kinds[i], 0);
+        unsigned before = q->n_doorbells;
+        for (unsigned k = 0; k < 4; k++) {
+            f->fake.now_ns += 1000000000;
+            assert_int_equal(vst_block_poll(f->queue, done, DEPTH), 0);
+            struct fake_held rest[DEPTH];
+            memcpy(rest, q->held, sizeof(rest));
+            q->n_held = 1; /* one a second */
+            fake_virtio_blk_answer_queue(q);
+            memcpy(q->held, rest + 1, sizeof(rest) - sizeof(rest[0]));
+            q->n_held = DEPTH - 1 - k;
+            assert_int_equal(vst_block_poll(f->queue, done, DEPTH), 1);
+        }
+        assert_int_equal(q->n_doorbells, before);
+        bool seen_all_told = !(ring_kinds[i] & PACKED); /* split: avail_event says so */
+        for (unsigned k = 0; k < 3; k++) {
+            f->fake.now_ns += 1000000000;
+            assert_int_equal(vst_block_poll(f->queue, done, DEPTH), 0);
+        }
+        assert_int_equal(f->queue->stats.rescues, seen_all_told ? 0 : 2);
+        fake_virtio_blk_answer_all(&f->blk);
+        take_all(f, DEPTH - 4);
+        tear_down(f);
+    }
+}
+
+/** A queue that is broken rings no bell for what was put since. */
+static void test_broken_queue_shows_nothing_more(void **state)
+{
+    WITH(f);
+    struct fake_blk_queue *q = start(f, 0, 0);
+    struct virtq *vq = &VST_CONTAINER_OF(f->queue, struct blk_queue, base)->vq;
+    unsigned before = q->n_doorbells;
+    uint16_t idx = q->last_avail;
+    struct vst_block_request extra = reads[0];
+    fake_virtio_blk_answer_all(&f->blk);
+    (void)end_of_all(f);
+    assert_int_equal(vst_block_submit(f->queue, &extra), VST_OK);
+    vst_virtq_break(vq, "for the test");
+    vst_block_kick(f->queue);
+    assert_int_equal(q->n_doorbells, before);
+    assert_int_equal(q->last_avail, idx);
+    tear_down(f);
+}
+
+/** A platform that can't map at that moment costs the serial number, not the disk. */
+static void test_serial_number_that_can_not_be_mapped(void **state)
+{
+    struct fixture storage, *f = &storage;
+    (void)state;
+    set_up(f, true);
+    f->fake.fail_map_after = 0;
+    assert_int_equal(attach(f), VST_OK);
+    assert_string_equal(f->device->serial, "");
+    f->fake.fail_map_after = SIZE_MAX;
+    char buffer[512];
+    assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 5, 1), VST_OK);
+    tear_down(f);
+}
+
 /** A caller that was away for an hour finds what came in meanwhile, before anything is called late. */
 static void test_answers_are_taken_before_anything_is_called_late(void **state)
 {
@@ -292,6 +374,7 @@ static void test_answers_are_taken_before_anything_is_called_late(void **state)
         WITH(f);
         struct vst_block_request *done[DEPTH];
         (void)start(f, ring_kinds[i], 0);
+        f->fake.now_ns += 20000000;
         assert_int_equal(vst_block_poll(f->queue, done, DEPTH), 0);
         f->fake.now_ns += 3600000000000ull;
         fake_virtio_blk_answer_all(&f->blk);
@@ -364,6 +447,7 @@ static void test_no_memory_at_any_point_where_buffers_are_mapped(void **state)
         (void)state;
         set_up(f, true);
         f->fake.fail_alloc_after = n;
+        f->fake.fail_alloc_once = true;
         enum vst_status status = attach(f);
         tear_down(f);
         if (status == VST_OK) {
@@ -423,6 +507,17 @@ static void test_capabilities_that_overlap(void **state)
     }
 }
 
+static uint64_t bar_at;
+
+/** Maps what it is asked for: an access beyond the BAR then is one beyond memory. */
+static void *trusting_map(void *ctx, uint64_t physical, uint64_t bytes)
+{
+    const struct fake_virtio_blk *blk = ((struct fake_platform *)ctx)->device;
+
+    (void)bytes;
+    return blk->bar + (physical - bar_at);
+}
+
 /** Capabilities of noise: the worst that comes of it is an error. The sanitizers watch the BAR. */
 static void test_capabilities_of_noise(void **state)
 {
@@ -432,6 +527,8 @@ static void test_capabilities_of_noise(void **state)
 
     memcpy(sound, f->blk.pci_config, sizeof(sound));
     f->fake.ns_per_look = 10000000;
+    bar_at = f->blk.function.bars[4].address;
+    f->fake.platform.mmio_map = trusting_map;
     for (unsigned seed = 0; seed < 3000; seed++) {
         srand(seed);
         memcpy(f->blk.pci_config, sound, sizeof(sound));
@@ -465,6 +562,10 @@ int main(void)
         cmocka_unit_test(test_order_broken_in_a_packed_queue),
         cmocka_unit_test(test_event_idx_is_implemented_where_it_is_accepted__RHF_33),
         cmocka_unit_test(test_late_answers_hit_no_memory_that_was_given_back__windows_965),
+        cmocka_unit_test(test_late_answer_to_get_id_hits_leaked_memory__windows_965),
+        cmocka_unit_test(test_lost_doorbell_is_told_from_a_slow_device),
+        cmocka_unit_test(test_broken_queue_shows_nothing_more),
+        cmocka_unit_test(test_serial_number_that_can_not_be_mapped),
         cmocka_unit_test(test_answers_are_taken_before_anything_is_called_late),
         cmocka_unit_test(test_64_bit_registers_are_written_as_two_of_32__RHF),
         cmocka_unit_test(test_flush_is_negotiated_where_offered__managarm_1561),

@@ -433,6 +433,37 @@ static void test_lie_on_one_queue_ends_every_request_of_all_once(void **state)
     }
 }
 
+/** Whoever waits for an interrupt of another queue is not left asleep: none will come. */
+static void test_nobody_sleeps_over_a_device_out_of_service(void **state)
+{
+    WITH(f, FAKE_MODERN);
+    struct vst_block_request *done[4];
+    fake_virtio_blk_add_msix(&f->blk, 5);
+    want_msix(f, N_QUEUES, false);
+    assert_int_equal(attach(f), VST_OK);
+    vst_format(f->device->name, sizeof(f->device->name), "vdx");
+    f->blk.lie = LIE_USED_ID_TOO_LARGE;
+    f->blk.lie_queue = 1;
+    f->blk.queues[0].answers_nothing = f->blk.queues[1].answers_nothing = true;
+    for (unsigned k = 0; k < 2; k++) {
+        submit(f, k, k);
+        assert_false(vst_block_arm(f->device->queues[k]));
+        assert_false(vst_block_awaited(f->device->queues[k]));
+    }
+    fake_virtio_blk_answer_queue(&f->blk.queues[1]);
+    for (unsigned looks = 0; looks < 4; looks++)
+        assert_true(vst_block_poll(f->device->queues[1], done, 4) <= 1);
+    assert_non_null(strstr(f->fake.all_logs, "vdx: "));
+    assert_true(vst_block_awaited(f->device->queues[0]));
+    assert_true(vst_block_awaited(f->device->queues[1]));
+    unsigned n = 0;
+    for (unsigned looks = 0; looks < 100000 && n == 0; looks++)
+        n = (unsigned)vst_block_poll(f->device->queues[0], done, 4);
+    assert_int_equal(n, 1);
+    f->blk.lie = LIE_NONE;
+    tear_down(f);
+}
+
 /* ------------------------------------------------------------------ MSI-X */
 
 /** Arms queue after queue: each completion sends the message of that vector, once, and no other. */
@@ -938,6 +969,7 @@ int main(void)
         cmocka_unit_test(test_a_silent_queue_holds_up_no_other),
         cmocka_unit_test(test_data_on_four_queues_over_every_transport_and_ring),
         cmocka_unit_test(test_lie_on_one_queue_ends_every_request_of_all_once),
+        cmocka_unit_test(test_nobody_sleeps_over_a_device_out_of_service),
         cmocka_unit_test(test_each_queue_has_its_own_vector__OSv_1400),
         cmocka_unit_test(test_fewer_vectors_than_queues_share_the_last),
         cmocka_unit_test(test_fewer_vectors_than_queues_and_one_lose_no_resize__windows_1520),

@@ -489,6 +489,49 @@ static void test_legacy_is_the_last_resort_and_only_for_those_that_have_it(void 
     tear_down(f);
 }
 
+static void test_which_functions_have_the_legacy_interface(void **state)
+{
+    static const struct {
+        uint16_t vendor, device;
+        uint8_t revision;
+        bool legacy;
+    } cases[] = {{0x1af4, 0x1001, 0, true},  {0x1af4, 0x1000, 0, true},  {0x1af4, 0x103f, 0, true},
+                 {0x1af4, 0x1040, 0, false}, {0x1af4, 0x0fff, 0, false}, {0x1af4, 0x1001, 1, false},
+                 {0x8086, 0x1001, 0, false}};
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(cases); i++) {
+        struct vst_pci_function function = {.vendor_id = cases[i].vendor,
+                                            .device_id = cases[i].device,
+                                            .revision = cases[i].revision};
+        assert_int_equal(vst_virtio_pci_has_legacy(&function), cases[i].legacy);
+    }
+}
+
+static void test_legacy_bar_of_more_than_a_page(void **state)
+{
+    struct fixture storage, *f = &storage;
+    (void)state;
+    with_front(f, FAKE_LEGACY);
+    f->blk.function.bars[0].bytes = 1u << 14;
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(virtio_of(f)->config_bytes, 4096 - 24);
+    tear_down(f);
+}
+
+/** The window was asked for and does not answer: nothing else is tried behind the caller's back. */
+static void test_window_asked_for_is_the_only_way(void **state)
+{
+    struct fixture storage, *f = &storage;
+    (void)state;
+    with_front(f, FAKE_WINDOW_ASKED);
+    f->blk.function.device_id = 0x1001; /* transitional */
+    f->front.window_is_dead = true;
+    assert_int_equal(attach(f), VST_ERR_NOT_FOUND);
+    assert_null(strstr(f->fake.all_logs, "legacy"));
+    tear_down(f);
+}
+
 static void test_legacy_ring_beyond_page_numbers(void **state)
 {
     static const enum fake_front fronts[] = {FAKE_LEGACY, FAKE_MMIO_1};
@@ -578,6 +621,9 @@ int main(void)
         cmocka_unit_test(test_doorbell_outside_or_misaligned_behind_the_window),
         cmocka_unit_test(test_legacy_bar_0_that_is_no_good),
         cmocka_unit_test(test_legacy_is_the_last_resort_and_only_for_those_that_have_it),
+        cmocka_unit_test(test_which_functions_have_the_legacy_interface),
+        cmocka_unit_test(test_legacy_bar_of_more_than_a_page),
+        cmocka_unit_test(test_window_asked_for_is_the_only_way),
         cmocka_unit_test(test_legacy_ring_beyond_page_numbers),
         cmocka_unit_test(test_accesses_beyond_the_end_are_not_made),
     };
