@@ -14,8 +14,8 @@ struct fake_platform {
                                      the test to fill */
     uint64_t now_ns, ns_per_look; /**< each call of time_ns lets ns_per_look pass; default 1000 */
     size_t n_allocated, n_mapped; /**< pieces of memory and mappings not yet given back */
-    void *allocated[1024];
-    size_t allocated_bytes[1024];
+    void *allocated[2048];
+    size_t allocated_bytes[2048];
     bool shared_is_low; /**< shared memory comes from below 2 GiB, where page numbers reach it */
     size_t n_maps;      /**< dma_map calls ever */
     size_t fail_alloc_after; /**< that many allocations succeed, then none; SIZE_MAX: all */
