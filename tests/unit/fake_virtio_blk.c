@@ -677,7 +677,8 @@ static void write_common(struct fake_virtio_blk *blk, size_t at, uint32_t value)
         blk->queue_select = (uint16_t)value;
         break;
     case 0x10:
-        fake_virtio_blk_set_vector(blk, &blk->config_vector, 0xffff, (uint16_t)value);
+        fake_virtio_blk_set_vector(blk, &blk->config_vector, blk->n_config_vectors_taken,
+                                   (uint16_t)value);
         break;
     default:
         if (at >= 0x18)
@@ -925,6 +926,7 @@ void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *pla
         .fail_sector = UINT64_MAX,
         .reset_reads = 3,
         .config_vector = 0xffff,
+        .n_config_vectors_taken = 0xffff,
         .lie_queue = -1,
         .id = "fake-0001",
     };

@@ -94,6 +94,7 @@ struct fake_virtio_blk {
     int lie_queue;           /* the queue that lies; -1: all of them */
     bool interrupts_unasked; /* at each completion, and whatever the driver asked for */
     bool refuses_features_ok;
+    uint16_t n_config_vectors_taken; /* as a queue's, for the configuration's */
     bool reset_takes_for_ever;
     unsigned reset_takes_for_ever_after; /* from this reset on; 0: never */
     unsigned reset_reads;                /* status reads until a reset is confirmed */

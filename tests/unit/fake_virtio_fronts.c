@@ -112,7 +112,7 @@ static void write_legacy_vector(struct fake_virtio_front *front, bool of_config,
     struct fake_blk_queue *q = of_config ? NULL : fake_virtio_blk_selected(blk, true);
 
     fake_virtio_blk_set_vector(blk, of_config ? &blk->config_vector : &q->vector,
-                               of_config ? 0xffff : q->n_vectors_taken, value);
+                               of_config ? blk->n_config_vectors_taken : q->n_vectors_taken, value);
 }
 
 static void legacy_write(struct fake_virtio_front *front, uint64_t at, uint8_t width_bytes,

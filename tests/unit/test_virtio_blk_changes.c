@@ -256,11 +256,11 @@ static void test_interrupt_line_tells(void **state)
         return;
     }
     resize(f, 2 * DISK_SECTORS);
-    f->front.interrupt_status = 1; /* a queue's interrupt, whose handler has not run yet */
+    f->blk.isr = 1; /* a queue's interrupt, whose handler has not run yet */
     assert_int_equal(vst_block_refresh(f->device), VST_OK);
-    assert_int_equal(f->front.interrupt_status, 1);
+    assert_int_equal(f->blk.isr, 1);
     expect_no_event();
-    f->front.interrupt_status = 3;
+    f->blk.isr = 3;
     assert_true(vst_virtio_blk_interrupt(f->device));
     assert_int_equal(vst_block_refresh(f->device), VST_OK);
     expect_event(f, VST_BLOCK_EVENT_RESIZED, DISK_SECTORS, 2 * DISK_SECTORS);

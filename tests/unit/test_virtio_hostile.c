@@ -453,19 +453,33 @@ static void test_flush_is_negotiated_where_offered__managarm_1561(void **state)
     tear_down(f);
 }
 
+static unsigned config_changes_left;
+
+/** A new capacity behind his back, between the two halves of the old one. */
+static void change_between_halves(struct fake_virtio_blk *blk, uint64_t at)
+{
+    if (at != VIRTIO_BLK_CONFIG_CAPACITY + 4 || config_changes_left == 0)
+        return;
+    config_changes_left--;
+    blk->config[0] ^= 0x80;
+    blk->config[4]++;
+    blk->generation++;
+}
+
 /** Halves of two different capacities are none: what is read while it changes is read again. */
 static void test_configuration_that_changes_while_it_is_read(void **state)
 {
     for (front_in_use = FAKE_MODERN; front_in_use < FAKE_N_FRONTS; front_in_use++)
         for (unsigned n = 0; n < 50; n += 16) {
             WITH(f);
-            f->blk.config_changes_left = n;
+            config_changes_left = n;
+            f->blk.before_config_read = change_between_halves;
             assert_int_equal(attach(f), VST_OK);
             uint64_t expected;
             memcpy(&expected, f->blk.config, 8);
             assert_int_equal(f->device->limits.n_sectors, expected);
-            assert_int_equal(f->blk.config_changes_left, 0);
-            f->blk.config_changes_left = UINT32_MAX; /* and in use: nothing that we rely on moves */
+            assert_int_equal(config_changes_left, 0);
+            config_changes_left = UINT32_MAX; /* and in use: nothing that we rely on moves */
             char buffer[512];
             assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 5, 1), VST_OK);
             tear_down(f);

@@ -123,20 +123,6 @@ static struct virtio_device *virtio_of(struct fixture *f)
     return &VST_CONTAINER_OF(f->device, struct blk_device, base)->virtio;
 }
 
-static void test_configuration_is_written_with_the_width_of_its_field(void **state)
-{
-    WITH(f);
-    assert_int_equal(attach(f), VST_OK);
-    struct virtio_device *device = virtio_of(f);
-    device->transport->config_write(device, 40, 1, 0x11);
-    device->transport->config_write(device, 42, 2, 0x2233);
-    device->transport->config_write(device, 44, 4, 0x44556677);
-    device->transport->config_write(device, 64, 4, 0); /* beyond its end: lost */
-    assert_memory_equal(f->blk.config + 40, "\x11\0\x33\x22\x77\x66\x55\x44", 8);
-    assert_int_equal(device->transport->config_read(device, 44, 4), 0x44556677);
-    tear_down(f);
-}
-
 /** What a queue can't be told, or no longer fits what the device says, is refused; none is enabled. */
 static void test_queue_that_can_not_be_enabled(void **state)
 {
@@ -579,7 +565,6 @@ int main(void)
         cmocka_unit_test(test_ring_of_the_fixed_size_and_place),
         cmocka_unit_test(test_queue_size_that_is_no_power_of_two),
         cmocka_unit_test(test_configuration_change_is_noticed),
-        cmocka_unit_test(test_configuration_is_written_with_the_width_of_its_field),
         cmocka_unit_test(test_queue_that_can_not_be_enabled),
         cmocka_unit_test(test_queue_already_in_use),
         cmocka_unit_test(test_queue_that_is_not_taken),
