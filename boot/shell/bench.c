@@ -28,8 +28,7 @@
 #define BUFFER_ALIGN        4096u
 #define LOOKS_PER_SECOND    10u
 #define LOOKS_PER_POLL      1000u
-#define RANDOM_MULTIPLIER   6364136223846793005u
-#define RANDOM_INCREMENT    1442695040888963407u
+#define RANDOM_MULTIPLIER   6364136223846793005u /* 5 modulo 8: odd states come round after 2^62 */
 
 struct slot {
     struct vst_block_request request; /* first, so that what poll returns leads back here */
@@ -37,12 +36,9 @@ struct slot {
     struct vst_block_segment segment;
 };
 
-/* Where the next I/O goes. */
-struct cursor {
-    bool random;
-    uint64_t random_state;
-    uint64_t next_block, n_blocks;
-    uint64_t first_sector, block_sectors;
+/* Where I/Os go. */
+struct area {
+    uint64_t first_sector, block_sectors, n_blocks;
 };
 
 struct job {
@@ -67,13 +63,13 @@ struct bench {
     bool *stop;  /* shared by all jobs, atomic: somebody pressed Ctrl-C */
     struct job job;
     struct result result;
-    struct cursor cursor;
+    struct area area;
+    uint64_t place; /* sequential: the next block; random: the generator's state, which is odd */
     struct slot *slots;
     struct vst_block_request **done;
     struct slot **idle; /* slots that are not in flight */
     size_t n_idle;
     void *memory;
-    struct histogram *histogram;
     /* of one window */
     uint64_t end_ticks, look_ticks;
     bool interrupted;
@@ -81,6 +77,11 @@ struct bench {
     uint64_t refused_bytes;
     uint64_t n_errors, first_error_bytes;
     enum vst_status first_error;
+    /*
+     * Its sum: the time at which a slot becomes idle is added, that at which it stops being so is
+     * taken off. In between, one I/O ends when the next begins: that adds and takes off the same.
+     */
+    struct histogram histogram;
 };
 
 static inline uint64_t now_ticks(const struct bench *bench)
@@ -92,28 +93,27 @@ static inline uint64_t now_ticks(const struct bench *bench)
 
 /* ---------------------------------------------------------------- the measured part */
 
-static inline __attribute__((always_inline)) uint64_t next_sector(struct cursor *cursor)
+static inline __attribute__((always_inline)) uint64_t next_sector(const struct area *area,
+                                                                  uint64_t *place, bool random)
 {
-    uint64_t block;
+    uint64_t block = *place;
 
-    if (cursor->random) {
-        cursor->random_state = cursor->random_state * RANDOM_MULTIPLIER + RANDOM_INCREMENT;
+    if (random) {
         /* The high half of the product is evenly spread below n_blocks, without a division. */
-        block = (uint64_t)((unsigned __int128)cursor->random_state * cursor->n_blocks >> 64);
-    } else {
-        block = cursor->next_block++;
-        if (cursor->next_block == cursor->n_blocks)
-            cursor->next_block = 0;
+        *place = block * RANDOM_MULTIPLIER;
+        block = (uint64_t)((unsigned __int128)*place * area->n_blocks >> 64);
+    } else if (++*place == area->n_blocks) {
+        *place = 0;
     }
-    return cursor->first_sector + block * cursor->block_sectors;
+    return area->first_sector + block * area->block_sectors;
 }
 
 static inline __attribute__((always_inline)) enum vst_status
-issue(struct vst_block_queue *queue, struct slot *slot, struct cursor *cursor, uint64_t now)
+issue(struct bench *bench, struct slot *slot, uint64_t *place, bool random, uint64_t now)
 {
-    slot->request.start_sector = next_sector(cursor);
+    slot->request.start_sector = next_sector(&bench->area, place, random);
     slot->issued_ticks = now;
-    return vst_block_submit(queue, &slot->request);
+    return vst_block_submit(bench->queue, &slot->request);
 }
 
 static __attribute__((noinline)) void note_error(struct bench *bench, const struct slot *slot)
@@ -124,35 +124,53 @@ static __attribute__((noinline)) void note_error(struct bench *bench, const stru
     bench->first_error_bytes = slot->request.error_sector * VST_SECTOR_BYTES;
 }
 
-/* A full queue is tried again when something has ended; whatever else refuses a request ends the
- * run. */
-static __attribute__((noinline)) void note_refusal(struct bench *bench, struct slot *slot,
-                                                   enum vst_status status)
+/* What an I/O took and how it ended. */
+static inline __attribute__((always_inline)) void book(struct bench *bench, const struct slot *slot,
+                                                       uint64_t now)
+{
+    if (VST_UNLIKELY(slot->request.status != VST_OK))
+        note_error(bench, slot);
+    histogram_count(&bench->histogram, now - slot->issued_ticks);
+}
+
+static void make_idle(struct bench *bench, struct slot *slot, uint64_t now)
 {
     bench->idle[bench->n_idle++] = slot;
-    if (status == VST_ERR_FULL || bench->status != VST_OK)
-        return;
-    bench->status = status;
-    bench->refused_bytes = slot->request.start_sector * VST_SECTOR_BYTES;
+    bench->histogram.sum += now;
+}
+
+/* A full queue is tried again when something has ended; whatever else refuses a request ends the
+ * run (false). */
+static __attribute__((noinline)) bool note_refusal(struct bench *bench, struct slot *slot,
+                                                   enum vst_status status, uint64_t now)
+{
+    make_idle(bench, slot, now);
+    if (status == VST_ERR_FULL)
+        return true;
+    if (bench->status == VST_OK) {
+        bench->status = status;
+        bench->refused_bytes = slot->request.start_sector * VST_SECTOR_BYTES;
+    }
+    return false;
 }
 
 /*
  * Waits until something has ended. Looking is waiting and counted apart; the poll that takes what
  * was found is work. It is tried now and then in any case, because it alone notices time-outs.
  */
-static __attribute__((noinline)) size_t wait_looking(struct bench *bench)
+static inline __attribute__((always_inline)) size_t wait_looking(struct bench *bench)
 {
     const struct vst_platform *platform = bench->context->host->platform;
     struct vst_block_queue *queue = bench->queue;
-    size_t n = 0;
+    size_t n;
 
-    while (n == 0) {
+    do {
         MARK(MARK_SPIN);
         for (unsigned i = 0; i < LOOKS_PER_POLL && !vst_block_ready(queue); i++)
             platform->relax(platform->ctx);
         MARK(MARK_SPIN | MARK_END);
         n = vst_block_poll(queue, bench->done, bench->job.depth);
-    }
+    } while (VST_UNLIKELY(n == 0));
     return n;
 }
 
@@ -162,8 +180,8 @@ static bool has_come(void *queue)
 }
 
 /*
- * The same asleep: until half of what is in flight has ended, if the ring can tell, for few
- * interrupts.
+ * The same asleep unless something has ended already: until half of what is in flight has, if the
+ * ring can tell, for few interrupts.
  */
 static __attribute__((noinline)) size_t wait_asleep(struct bench *bench)
 {
@@ -172,6 +190,8 @@ static __attribute__((noinline)) size_t wait_asleep(struct bench *bench)
     uint32_t half = (uint32_t)(bench->job.depth - bench->n_idle) / 2;
     size_t n = 0;
 
+    if (vst_block_ready(queue)) /* a look costs less than a poll that finds nothing */
+        n = vst_block_poll(queue, bench->done, bench->job.depth);
     while (n == 0) {
         if (!vst_block_arm_after(queue, half > 0 ? half : 1)) {
             MARK(MARK_SPIN);
@@ -182,11 +202,6 @@ static __attribute__((noinline)) size_t wait_asleep(struct bench *bench)
         n = vst_block_poll(queue, bench->done, bench->job.depth);
     }
     return n;
-}
-
-static size_t wait_for_some(struct bench *bench)
-{
-    return bench->sleeps ? wait_asleep(bench) : wait_looking(bench);
 }
 
 static void set_next_look(struct bench *bench, uint64_t now)
@@ -214,91 +229,108 @@ static __attribute__((noinline)) uint64_t issue_idle(struct bench *bench, uint64
 {
     while (bench->n_idle > 0 && remaining > 0) {
         struct slot *slot = bench->idle[--bench->n_idle];
-        enum vst_status status = issue(bench->queue, slot, &bench->cursor, now);
+        bench->histogram.sum -= now;
+        enum vst_status status = issue(bench, slot, &bench->place, bench->job.random, now);
         if (status == VST_OK) {
             remaining--;
             continue;
         }
-        note_refusal(bench, slot, status);
-        return status == VST_ERR_FULL ? remaining : 0;
+        return note_refusal(bench, slot, status, now) ? remaining : 0;
     }
     return remaining;
 }
 
+/* Books completions that nothing follows. */
+static __attribute__((noinline)) void retire(struct bench *bench, struct vst_block_request **done,
+                                             struct vst_block_request **end, uint64_t now)
+{
+    for (; done != end; done++) {
+        struct slot *slot = (struct slot *)*done;
+        book(bench, slot, now);
+        make_idle(bench, slot, now);
+    }
+}
+
 /*
  * Books a batch of completions and sends the same slots elsewhere while any I/Os remain. Returns
- * how many remain then. This is the loop that the driver is charged for: `random` is a constant
- * wherever it is called.
+ * how many remain then. This is the loop that the driver is charged for.
  */
-static inline __attribute__((always_inline)) uint64_t
-turn_round(struct bench *bench, size_t n, uint64_t now, uint64_t remaining, bool random)
+static inline __attribute__((always_inline)) uint64_t turn_round(struct bench *bench, size_t n,
+                                                                 uint64_t now, uint64_t remaining,
+                                                                 uint64_t *place, bool random)
 {
-    struct vst_block_queue *queue = bench->queue;
-    struct histogram *histogram = bench->histogram;
-    struct cursor cursor = bench->cursor;
+    size_t n_again = n < remaining ? n : (size_t)remaining;
+    struct vst_block_request **done = bench->done, **again = done + n_again, **end = done + n;
 
-    cursor.random = random;
-    for (size_t i = 0; i < n; i++) {
-        struct slot *slot = (struct slot *)bench->done[i];
-        histogram_add(histogram, now - slot->issued_ticks);
-        if (VST_UNLIKELY(slot->request.status != VST_OK))
-            note_error(bench, slot);
-        if (VST_UNLIKELY(remaining == 0)) {
-            bench->idle[bench->n_idle++] = slot;
+    remaining -= n_again;
+    for (; done != again; done++) {
+        struct slot *slot = (struct slot *)*done;
+        book(bench, slot, now);
+        enum vst_status status = issue(bench, slot, place, random, now);
+        if (VST_LIKELY(status == VST_OK))
             continue;
+        if (note_refusal(bench, (struct slot *)*done, status, now)) {
+            remaining++;
+        } else {
+            again = done + 1;
+            remaining = 0;
         }
-        enum vst_status status = issue(queue, slot, &cursor, now);
-        if (VST_LIKELY(status == VST_OK)) {
-            remaining--;
-            continue;
-        }
-        note_refusal(bench, slot, status);
-        remaining = status == VST_ERR_FULL ? remaining : 0;
     }
-    bench->cursor.random_state = cursor.random_state;
-    bench->cursor.next_block = cursor.next_block;
+    if (VST_UNLIKELY(done != end))
+        retire(bench, done, end, now);
     return remaining;
 }
 
 /*
  * Submits and completes exactly n_ios, or as many as end_ticks allows, at constant depth. Nothing
- * is in flight before and after. Returns how many were done.
+ * is in flight before and after. Returns how many were done. Compiled once for each of the ways that
+ * are measured: `random` and `sleeps` are constants there.
  */
-static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64_t n_ios)
+static inline __attribute__((always_inline)) uint64_t
+run_window_as(struct bench *bench, uint64_t n_ios, bool random, bool sleeps)
 {
     struct vst_block_queue *queue = bench->queue;
     uint64_t now = now_ticks(bench), depth = bench->job.depth;
-    uint64_t n_done = 0;
+    uint64_t n_done = 0, place;
 
     /* 1. Fill the queue. */
     for (size_t i = 0; i < depth; i++)
         bench->idle[i] = &bench->slots[depth - 1 - i];
     bench->n_idle = depth;
     uint64_t remaining = issue_idle(bench, now, n_ios);
+    place = bench->place;
     vst_block_kick(queue);
     while (bench->n_idle < depth) {
         /* 2. What has ended. */
-        size_t n = 0;
-        if (vst_block_ready(queue)) /* a look costs less than a poll that finds nothing */
-            n = vst_block_poll(queue, bench->done, depth);
-        if (n == 0)
-            n = wait_for_some(bench);
+        size_t n = sleeps ? wait_asleep(bench) : wait_looking(bench);
+        uint64_t before = now;
         now = now_ticks(bench);
+        if (VST_UNLIKELY(now < before)) /* a clock that was set back makes nothing faster */
+            now = before;
         n_done += n;
         if (VST_UNLIKELY(now >= bench->look_ticks) && look_around(bench, now))
             remaining = 0;
         /* 3. The same slots again, elsewhere. */
-        if (bench->job.random)
-            remaining = turn_round(bench, n, now, remaining, true);
-        else
-            remaining = turn_round(bench, n, now, remaining, false);
-        if (VST_UNLIKELY(bench->n_idle > 0))
+        remaining = turn_round(bench, n, now, remaining, &place, random);
+        if (VST_UNLIKELY(bench->n_idle > 0)) {
+            bench->place = place;
             remaining = issue_idle(bench, now, remaining);
+            place = bench->place;
+        }
         vst_block_kick(queue);
     }
+    bench->place = place;
     if (remaining > 0 && bench->status == VST_OK)
         bench->status = VST_ERR_FULL;
     return n_done;
+}
+
+static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64_t n_ios)
+{
+    if (bench->sleeps)
+        return run_window_as(bench, n_ios, bench->job.random, true);
+    return bench->job.random ? run_window_as(bench, n_ios, true, false)
+                             : run_window_as(bench, n_ios, false, false);
 }
 
 /* ---------------------------------------------------------------- before and after */
@@ -322,7 +354,7 @@ static void warm_up(void *argument)
         n = 2 * job->depth;
     set_limits(bench, job->runtime_ns / 10 < NS_PER_S ? job->runtime_ns / 10 : NS_PER_S);
     run_window(bench, n);
-    memset(bench->histogram, 0, sizeof(*bench->histogram));
+    memset(&bench->histogram, 0, sizeof(bench->histogram));
 }
 
 static void measure(void *argument)
@@ -357,10 +389,8 @@ static bool allocate(struct bench *bench)
     bench->slots = calloc(job->depth, sizeof(*bench->slots));
     bench->done = calloc(job->depth, sizeof(*bench->done));
     bench->idle = calloc(job->depth, sizeof(*bench->idle));
-    bench->histogram = calloc(1, sizeof(*bench->histogram));
     bench->memory = malloc(data_bytes + BUFFER_ALIGN);
-    if (bench->slots != NULL && bench->done != NULL && bench->idle != NULL &&
-        bench->histogram != NULL && bench->memory != NULL)
+    if (bench->slots != NULL && bench->done != NULL && bench->idle != NULL && bench->memory != NULL)
         return true;
     return shell_fail(bench->context, VST_ERR_NO_MEMORY, "no memory: %" PRIu64 " bytes needed",
                       (uint64_t)data_bytes);
@@ -369,7 +399,6 @@ static bool allocate(struct bench *bench)
 static void release(struct bench *bench)
 {
     free(bench->memory);
-    free(bench->histogram);
     free(bench->idle);
     free(bench->done);
     free(bench->slots);
@@ -392,12 +421,11 @@ static void prepare(struct bench *bench)
         slot->request.segments = &slot->segment;
         slot->request.n_sectors = job->block_bytes / VST_SECTOR_BYTES;
     }
-    bench->cursor = (struct cursor){
-        .random = job->random,
-        .random_state = job->seed + bench->number,
-        .n_blocks = job->bytes / job->block_bytes,
+    bench->place = job->random ? 2 * (job->seed + bench->number) + 1 : 0;
+    bench->area = (struct area){
         .first_sector = job->offset / VST_SECTOR_BYTES,
         .block_sectors = job->block_bytes / VST_SECTOR_BYTES,
+        .n_blocks = job->bytes / job->block_bytes,
     };
 }
 
@@ -545,7 +573,7 @@ struct latency {
 
 static void summarise_latencies(const struct bench *bench, struct latency latencies[N_LATENCIES])
 {
-    struct histogram_summary summary = histogram_summarise(bench->histogram);
+    struct histogram_summary summary = histogram_summarise(&bench->histogram);
 
     latencies[0] = (struct latency){"min", "min", ticks_to_ns(bench, summary.min)};
     latencies[1] = (struct latency){"mean", "mean", ticks_to_ns(bench, summary.mean)};
@@ -689,7 +717,7 @@ static struct result sum_up(struct bench *benches)
         sum.end_ns = max_u64(sum.end_ns, one->end_ns);
         sum.start_ticks = min_u64(sum.start_ticks, one->start_ticks);
         sum.end_ticks = max_u64(sum.end_ticks, one->end_ticks);
-        add_histogram(benches[0].histogram, benches[k].histogram);
+        add_histogram(&benches[0].histogram, &benches[k].histogram);
     }
     sum.ns = sum.end_ns - sum.start_ns;
     sum.ticks = sum.end_ticks - sum.start_ticks;

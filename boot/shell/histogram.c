@@ -3,21 +3,14 @@
 
 #define SUB_BUCKETS (1u << HISTOGRAM_SUB_BITS)
 
-static unsigned shift_of(unsigned bucket)
-{
-    return bucket < 2 * SUB_BUCKETS ? 0 : (bucket >> HISTOGRAM_SUB_BITS) - 1;
-}
-
 uint64_t histogram_bucket_low(unsigned bucket)
 {
-    unsigned shift = shift_of(bucket);
-
-    return (uint64_t)(bucket - (shift << HISTOGRAM_SUB_BITS)) << shift;
+    return ((uint64_t)(bucket % SUB_BUCKETS + SUB_BUCKETS) << bucket / SUB_BUCKETS) - SUB_BUCKETS;
 }
 
 uint64_t histogram_bucket_high(unsigned bucket)
 {
-    return histogram_bucket_low(bucket) + (((uint64_t)1 << shift_of(bucket)) - 1);
+    return histogram_bucket_low(bucket) + (((uint64_t)1 << bucket / SUB_BUCKETS) - 1);
 }
 
 /* Upper end of the bucket that holds the value of this rank, counted from 1. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Latencies of any size counted in 1920 buckets: exact below 64, above that 32 buckets to each
- * power of two, so that a value read back is off by 3 % at most. Recording is a handful of
+ * Latencies of any size counted in 1888 buckets: exact below 32, above that 32 buckets to each
+ * doubling of value + 32, so that a value read back is off by 3 % at most. Recording is a handful of
  * instructions.
  */
 #ifndef VSTOR_SHELL_HISTOGRAM_H
@@ -11,27 +11,36 @@
 #include <stdint.h>
 
 #define HISTOGRAM_SUB_BITS  5u
-#define HISTOGRAM_N_BUCKETS ((64u - HISTOGRAM_SUB_BITS + 1u) << HISTOGRAM_SUB_BITS)
+#define HISTOGRAM_N_BUCKETS ((64u - HISTOGRAM_SUB_BITS) << HISTOGRAM_SUB_BITS)
+#define HISTOGRAM_MAX       (UINT64_MAX - (1u << HISTOGRAM_SUB_BITS))
 
 struct histogram {
     uint64_t sum;
     uint64_t buckets[HISTOGRAM_N_BUCKETS];
 };
 
-static inline __attribute__((always_inline)) uint64_t histogram_bucket(uint64_t value)
+/** Of a value up to HISTOGRAM_MAX. */
+static inline __attribute__((always_inline)) size_t histogram_bucket(uint64_t value)
 {
-    /* The or makes small values share the first power of two, without a branch. */
-    uint64_t highest_bit = (uint64_t)__builtin_clzll(value | 1u << HISTOGRAM_SUB_BITS) ^ 63u;
-    uint64_t shift = highest_bit - HISTOGRAM_SUB_BITS;
+    /* With the first row's size added there are no small values to be treated apart. */
+    uint64_t in_row = value + (1u << HISTOGRAM_SUB_BITS);
+    unsigned highest_bit = (unsigned)__builtin_clzll(in_row) ^ 63u;
+    unsigned row = highest_bit - HISTOGRAM_SUB_BITS;
 
-    return (shift << HISTOGRAM_SUB_BITS) + (value >> shift);
+    return ((size_t)row << HISTOGRAM_SUB_BITS) + (in_row >> row) - (1u << HISTOGRAM_SUB_BITS);
 }
 
-static inline __attribute__((always_inline)) void histogram_add(struct histogram *histogram,
-                                                                uint64_t value)
+/** Counts a value whose part of `sum` the caller sees to. */
+static inline __attribute__((always_inline)) void histogram_count(struct histogram *histogram,
+                                                                  uint64_t value)
+{
+    histogram->buckets[histogram_bucket(value)]++;
+}
+
+static inline void histogram_add(struct histogram *histogram, uint64_t value)
 {
     histogram->sum += value;
-    histogram->buckets[histogram_bucket(value)]++;
+    histogram_count(histogram, value);
 }
 
 /** Smallest and largest value that falls into a bucket. */
