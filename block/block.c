@@ -237,20 +237,22 @@ submit_split(struct vst_block_queue *queue, struct vst_block_request *request)
 
 /**
  * Whether the driver can take the request as it is. False also for what is wrong: submit_other
- * finds out.
+ * finds out. While a split request waits for room, what comes after it waits as well, or it would
+ * starve.
  */
-static inline bool is_plain(const struct vst_block_plain_rule *rule,
+static inline bool is_plain(const struct vst_block_queue *queue,
                             const struct vst_block_request *request)
 {
+    const struct vst_block_plain_rule *rule = &queue->plain;
     uint64_t n_sectors = request->n_sectors;
 
-    return request->n_segments == 1 && request->op < VST_BLOCK_N_OPS &&
-           (rule->ops >> request->op & 1) != 0 &&
-           n_sectors - 1 < rule->max_sectors && /* so it is not 0, not beyond the capacity, and its
-                                                   bytes don't wrap */
+    return request->n_segments == 1 && request->op < VST_ARRAY_LENGTH(rule->max_sectors) &&
+           n_sectors - 1 < rule->max_sectors[request->op] && /* so it is not 0, not beyond the
+                                                   capacity, and its bytes don't wrap */
            request->segments->bytes == n_sectors << VST_SECTOR_SHIFT &&
            request->start_sector <= rule->n_sectors - n_sectors &&
-           ((request->start_sector | n_sectors) & rule->block_mask) == 0;
+           (((request->start_sector | n_sectors) & rule->block_mask) |
+            (uintptr_t)queue->split.first) == 0;
 }
 
 /**
@@ -348,8 +350,7 @@ static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_q
 
 enum vst_status vst_block_submit(struct vst_block_queue *queue, struct vst_block_request *request)
 {
-    /* While a split request waits for room, what comes after it waits as well: it would starve. */
-    if (VST_LIKELY(is_plain(&queue->plain, request) && queue->split.first == NULL))
+    if (VST_LIKELY(is_plain(queue, request)))
         return queue->driver->submit(queue, request);
     return submit_other(queue, request);
 }
@@ -383,7 +384,7 @@ poll_with_lists(struct vst_block_queue *queue, struct vst_block_request **done, 
 
 size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
 {
-    if (VST_UNLIKELY(queue->ready.first != NULL || queue->split.first != NULL))
+    if (VST_UNLIKELY(((uintptr_t)queue->ready.first | (uintptr_t)queue->split.first) != 0))
         return poll_with_lists(queue, done, max);
     return queue->driver->poll(queue, done, max);
 }

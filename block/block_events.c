@@ -23,22 +23,27 @@ static uint32_t max_plain_sectors(const struct vst_block_limits *limits)
 /**
  * Another CPU may be checking a request meanwhile and see any mixture of the old rule and the new.
  * Whichever it sees, it decides as by the old capacity or as by the new: n_sectors is never below
- * max_sectors, neither the old nor the new one, so that what the check subtracts can't wrap. A
+ * most_sectors, neither the old nor the new one, so that what the check subtracts can't wrap. A
  * device that has shrunk to less than that has all its requests checked the long way.
  */
-static void tell_queue(struct vst_block_plain_rule *rule, const struct vst_block_limits *limits,
-                       uint64_t capacity, uint32_t ops)
+static void tell_queue(struct vst_block_plain_rule *rule, const struct vst_block_device *device,
+                       uint64_t capacity, bool usable)
 {
-    uint32_t before = rule->max_sectors, max = max_plain_sectors(limits);
+    const struct vst_block_limits *limits = &device->limits;
+    uint32_t before = __atomic_load_n(&rule->most_sectors, __ATOMIC_RELAXED);
+    uint32_t max = max_plain_sectors(limits);
 
     if (before == 0 && capacity > 0 && capacity < max) /* nobody uses the queue yet */
         max = (uint32_t)capacity;
     if (before != 0 && before < max)
         max = before;
     uint64_t least = before > max ? before : max;
-    __atomic_store_n(&rule->ops, capacity >= least ? ops : 0, __ATOMIC_RELAXED);
+    uint64_t max_read = usable && capacity >= least ? max : 0;
+    uint64_t max_write = device->read_only ? 0 : max_read;
+    __atomic_store_n(&rule->most_sectors, max, __ATOMIC_RELAXED);
     __atomic_store_n(&rule->n_sectors, capacity >= least ? capacity : least, __ATOMIC_RELAXED);
-    __atomic_store_n(&rule->max_sectors, max, __ATOMIC_RELAXED);
+    __atomic_store_n(&rule->max_sectors[VST_BLOCK_READ], max_read, __ATOMIC_RELAXED);
+    __atomic_store_n(&rule->max_sectors[VST_BLOCK_WRITE], max_write, __ATOMIC_RELAXED);
     __atomic_store_n(&rule->block_mask, limits->logical_block_bytes / VST_SECTOR_BYTES - 1,
                      __ATOMIC_RELAXED);
 }
@@ -50,16 +55,14 @@ static bool is_broken(const struct vst_block_device *device)
 
 static void tell_queues(struct vst_block_device *device)
 {
-    uint32_t ops = 1u << VST_BLOCK_READ | (device->read_only ? 0 : 1u << VST_BLOCK_WRITE);
-
     for (uint16_t i = 0; i < device->n_queues; i++)
-        tell_queue(&device->queues[i]->plain, &device->limits, capacity_of(device),
-                   is_broken(device) ? 0 : ops);
+        tell_queue(&device->queues[i]->plain, device, capacity_of(device), !is_broken(device));
     /* Another CPU may have taken the device out of service since we looked, and have been here
      * before us: it set `broken` before it did. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (uint16_t i = 0; i < device->n_queues && is_broken(device); i++)
-        __atomic_store_n(&device->queues[i]->plain.ops, 0, __ATOMIC_RELAXED);
+        for (unsigned op = VST_BLOCK_READ; op <= VST_BLOCK_WRITE; op++)
+            __atomic_store_n(&device->queues[i]->plain.max_sectors[op], 0, __ATOMIC_RELAXED);
 }
 
 /* ------------------------------------------------------------------ events */

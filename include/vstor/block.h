@@ -151,11 +151,14 @@ const char *vst_block_op_name(unsigned op);
  * the queue, so that the common check touches nothing else.
  */
 struct vst_block_plain_rule {
-    uint64_t n_sectors;   /**< capacity; where that is less than max_sectors, max_sectors */
-    uint32_t max_sectors; /**< that one segment of one command carries; never rises */
-    uint32_t block_mask;  /**< sectors per logical block - 1 */
-    uint32_t ops;         /**< bit 1 << op: may be done; none if the device is out of service, or
-                             smaller than max_sectors */
+    uint64_t n_sectors; /**< capacity; where that is less than most_sectors, most_sectors */
+    /**
+     * By operation: what one segment of one command carries; 0 if that must not be done, or the
+     * device is out of service, or smaller than most_sectors.
+     */
+    uint64_t max_sectors[VST_BLOCK_WRITE + 1];
+    uint64_t block_mask;   /**< sectors per logical block - 1 */
+    uint32_t most_sectors; /**< what max_sectors are that are not 0; never rises */
 };
 
 /**

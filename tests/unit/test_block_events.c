@@ -67,9 +67,10 @@ static struct vst_block_plain_rule mixture(const struct vst_block_plain_rule *ol
 {
     return (struct vst_block_plain_rule){
         .n_sectors = (which & 1 ? new : old)->n_sectors,
-        .max_sectors = (which & 2 ? new : old)->max_sectors,
-        .ops = (which & 4 ? new : old)->ops,
+        .max_sectors = {(which & 2 ? new : old)->max_sectors[VST_BLOCK_READ],
+                        (which & 4 ? new : old)->max_sectors[VST_BLOCK_WRITE]},
         .block_mask = new->block_mask,
+        .most_sectors = new->most_sectors,
     };
 }
 
@@ -132,7 +133,8 @@ static void test_out_of_service_wins(void **state)
     (void)state;
     disk.device.broken = true;
     set_capacity(SECTORS * 2);
-    assert_int_equal(disk.queue.plain.ops, 0);
+    assert_int_equal(disk.queue.plain.max_sectors[VST_BLOCK_READ], 0);
+    assert_int_equal(disk.queue.plain.max_sectors[VST_BLOCK_WRITE], 0);
 }
 
 /* ------------------------------------------------------------------ events */
