@@ -7,7 +7,7 @@
 #define MIN_QUEUE_SIZE       4u /* asked for less: a chain has three descriptors at least */
 #define DEFAULT_MAX_SEGMENTS 30u
 #define MIN_TRACE_EVENTS     32u
-#define MOST_SEGMENTS        4094u /* a table of 64 KiB; and a slot's shape has 14 bits for them */
+#define MOST_SEGMENTS        4094u /* a table of 64 KiB */
 #define DEFAULT_TIMEOUT_NS   30000000000ull
 #define MAX_WATCH_NS         1000000000ull
 #define ATTACH_TIMEOUT_NS    2000000000ull

@@ -61,7 +61,7 @@ struct blk_queue {
     uint16_t epoch;
     uint32_t n_used_at_watch;
     bool unanswered_at_watch;
-    uint32_t n_polls;
+    uint8_t n_polls;
     uint64_t watch_ns;
 };
 

@@ -22,7 +22,7 @@ static void dump_ring(const struct blk_queue *q)
                 "%s queue %u: packed, %u descriptors; %u put, %u shown, %u taken back; next to use "
                 "%x, next used %x",
                 name_of(q), q->base.index, vq->size, vq->n_put, vq->n_published, vq->n_used,
-                vq->avail_off_wrap, vq->used_off_wrap);
+                virtq_off_wrap(vq, &vq->avail_place), virtq_off_wrap(vq, &vq->used_place));
     else
         vst_log(
             platform, VST_LOG_WARNING,

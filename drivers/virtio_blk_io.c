@@ -34,45 +34,50 @@ static bool device_writes(uint32_t type)
 }
 
 /**
- * What a prepared slot depends on: the number of segments and the operation. Never 0, which is
- * "not prepared".
+ * What a prepared slot depends on: the operation, in the lowest 4 bits, and the number of segments.
+ * Never 0, which is "not prepared": a read without segments is none.
  */
-static inline uint16_t shape_of(uint32_t n_segments, enum vst_block_op op)
+static inline uint32_t shape_of(const struct vst_block_request *request)
 {
-    return (uint16_t)(n_segments << 4 | (op + 1u));
+    return request->n_segments << 4 | (uint32_t)request->op;
 }
-_Static_assert(VST_BLOCK_N_OPS <= 15, "shape_of has four bits for the operation");
+_Static_assert(VST_BLOCK_N_OPS <= 16, "shape_of has 4 bits for the operation");
+
+/** Added to shapes of other than one segment, so that blk_submit's one comparison tells them too. */
+#define MANY 0x80000000u
 
 /**
  * Writes all of a slot's header and table that stays the same from one request of this shape to the
  * next: head, status, chaining, directions. (2.7.5.3: flags and next of indirect
  * descriptors; 5.2.6: what the device may write comes last)
  */
-static __attribute__((noinline, cold)) void prepare_slot(struct blk_queue *q, uint16_t id,
-                                                         enum vst_block_op op, uint32_t n_pieces)
+static __attribute__((noinline, cold)) void prepare_slot(struct virtq *vq, struct virtq_slot *slot,
+                                                         const struct vst_block_request *request,
+                                                         uint32_t shape)
 {
-    uint32_t type = type_of_op[op];
-    struct virtq *vq = &q->vq;
-    struct virtq_slot *slot = &vq->slots[id];
+    uint32_t type = type_of_op[request->op], n_segments = request->n_segments;
     struct blk_header *header = slot->shared;
-    uint64_t bus_addr = virtq_shared_bus_addr(vq, id);
+    uint64_t bus_addr = virtq_shared_bus_addr(vq, slot->id);
 
     drv_le32_put(&header->type, type);
     virtq_table_put(vq, &header->table[0], bus_addr, BLK_REQUEST_HEAD_BYTES, false, 1);
-    for (uint32_t i = 1; i <= n_pieces; i++)
+    for (uint32_t i = 1; i <= n_segments; i++)
         virtq_table_put(vq, &header->table[i], 0, 0, device_writes(type), (uint16_t)(i + 1));
-    virtq_table_put(vq, &header->table[n_pieces + 1],
+    virtq_table_put(vq, &header->table[n_segments + 1],
                     bus_addr + offsetof(struct blk_header, status), 1, true, 0);
-    if (!vq->packed)
-        drv_le32_put(&vq->desc[id].len, (n_pieces + 2) * (uint32_t)sizeof(struct virtq_desc));
-    slot->shape = shape_of(n_pieces, op);
+    if (vq->packed)
+        slot->packed_rest = virtq_packed_rest_indirect(slot, n_segments + 2);
+    else
+        drv_le32_put(&vq->desc[slot->id].len,
+                     (n_segments + 2) * (uint32_t)sizeof(struct virtq_desc));
+    slot->shape = shape;
+    slot->by_hand = 0;
 }
 
 /** What of a header and a slot differs from request to request. */
-static inline void start_slot(struct blk_queue *q, struct virtq_slot *slot, uint64_t start_sector)
+static inline void start_slot(struct blk_queue *q, struct virtq_slot *slot,
+                              struct blk_header *header, uint64_t start_sector)
 {
-    struct blk_header *header = slot->shared;
-
     drv_le64_put(&header->sector, start_sector);
     dev_u8_poison(&header->status, BLK_STATUS_POISON);
     slot->epoch = q->epoch;
@@ -97,23 +102,16 @@ static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_bloc
 {
     struct blk_queue *q = queue_of(queue);
     struct virtq *vq = &q->vq;
-    uint32_t n_segments = request->n_segments;
 
     if (VST_UNLIKELY(vq->n_free == 0))
         return VST_ERR_FULL;
-    uint16_t id = virtq_take(vq);
-    struct virtq_slot *slot = &vq->slots[id];
-    struct blk_header *header = slot->shared;
-    /* Slots of queues without indirect descriptors and of platforms that map stay at shape 0. */
-    if (VST_UNLIKELY(slot->shape != shape_of(n_segments, request->op)))
+    struct virtq_slot *slot = virtq_take(vq);
+    if (VST_UNLIKELY(slot->shape != shape_of(request)))
         return submit_uncommon(queue, request);
-    start_slot(q, slot, request->start_sector);
-    if (VST_LIKELY(n_segments == 1))
-        put_data(&header->table[1], request->segments);
-    else
-        for (uint32_t i = 0; i < n_segments; i++)
-            put_data(&header->table[i + 1], &request->segments[i]);
-    virtq_put(vq, slot, id, request, n_segments + 2);
+    struct blk_header *header = slot->shared;
+    start_slot(q, slot, header, request->start_sector);
+    put_data(&header->table[1], request->segments);
+    virtq_put(vq, slot, request);
     count(q, request->op, request->n_sectors);
     return VST_OK;
 }
@@ -121,20 +119,9 @@ static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_bloc
 static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *request,
                                  uint32_t type, const struct vst_block_part *part);
 
-/**
- * The slot is not prepared for this shape of request: prepare it and come back, or make the chain
- * by hand.
- */
 static __attribute__((noinline, cold)) enum vst_status
-submit_uncommon(struct vst_block_queue *queue, struct vst_block_request *request)
+submit_by_hand(struct blk_queue *q, struct vst_block_request *request)
 {
-    struct blk_queue *q = queue_of(queue);
-
-    request->priv.split = false;
-    if (q->vq.indirect && !q->maps && !q->vq.in_order) {
-        prepare_slot(q, virtq_take(&q->vq), request->op, request->n_segments);
-        return blk_submit(queue, request);
-    }
     struct vst_block_part whole = {
         .op = request->op,
         .start_sector = request->start_sector,
@@ -143,7 +130,36 @@ submit_uncommon(struct vst_block_queue *queue, struct vst_block_request *request
         .n_pieces = request->n_segments,
         .segments = request->segments,
     };
+
     return issue_any(q, request, type_of_op[request->op], &whole);
+}
+
+/**
+ * Not one segment, or the slot is not prepared for this shape of request: then prepare it, or make
+ * the chain by hand, as is always done for queues without indirect descriptors and platforms that
+ * map.
+ */
+static __attribute__((noinline)) enum vst_status submit_uncommon(struct vst_block_queue *queue,
+                                                                 struct vst_block_request *request)
+{
+    struct blk_queue *q = queue_of(queue);
+    struct virtq *vq = &q->vq;
+    struct virtq_slot *slot = virtq_take(vq);
+    struct blk_header *header = slot->shared;
+    uint32_t shape = shape_of(request) | (request->n_segments != 1 ? MANY : 0);
+
+    request->priv.split = false;
+    if (slot->shape != shape) {
+        if (!vq->indirect || q->maps || vq->in_order)
+            return submit_by_hand(q, request);
+        prepare_slot(vq, slot, request, shape);
+    }
+    start_slot(q, slot, header, request->start_sector);
+    for (uint32_t i = 0; i < request->n_segments; i++)
+        put_data(&header->table[i + 1], &request->segments[i]);
+    virtq_put(vq, slot, request);
+    count(q, request->op, request->n_sectors);
+    return VST_OK;
 }
 
 /* ------------------------------------------------------------------ submitting, the general way */
@@ -278,12 +294,14 @@ static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *
         return VST_ERR_FULL;
     struct virtq_slot *slot = &q->vq.slots[chain.id];
     slot->shape = 0; /* whatever comes of it, the table is not what it was */
+    slot->by_hand = VIRTQ_BY_HAND;
     enum vst_status status = fill_chain(q, &chain, type, part);
     if (status != VST_OK)
         return status;
     slot->start_sector = part->start_sector;
-    drv_le32_put(&((struct blk_header *)slot->shared)->type, type);
-    start_slot(q, slot, part->start_sector);
+    struct blk_header *header = slot->shared;
+    drv_le32_put(&header->type, type);
+    start_slot(q, slot, header, part->start_sector);
     vst_virtq_chain_put(&chain, request);
     if (traced(q))
         vst_trace_add(&q->base, (struct vst_trace_event){.kind = VST_TRACE_SUBMIT,
@@ -308,9 +326,14 @@ static enum vst_status blk_submit_part(struct vst_block_queue *queue,
     return issue_any(queue_of(queue), request, type_of_op[part->op], part);
 }
 
-static void blk_kick(struct vst_block_queue *queue)
+static __attribute__((noinline)) void blk_kick(struct vst_block_queue *queue)
 {
-    queue->stats.kicks += virtq_kick(&queue_of(queue)->vq);
+    struct virtq *vq = &queue_of(queue)->vq;
+
+    if (virtq_publish(vq)) {
+        queue->stats.kicks++;
+        virtq_ring_doorbell(vq);
+    }
 }
 
 /* ------------------------------------------------------------------ completing */
@@ -374,57 +397,15 @@ take_uncommon(struct blk_queue *q, uint16_t id, struct vst_block_request *reques
 {
     trace_answer(q, id, request, answer);
     if (q->vq.slots[id].shape != 0)
-        q->vq.free_ids[q->vq.n_free++] = id;
+        q->vq.free[q->vq.n_free++] = &q->vq.slots[id];
     else
         vst_virtq_chain_release(&q->vq, id);
     return end_command(q, id, request, status_of_answer(answer));
 }
 
-static void blk_watch(struct blk_queue *q);
-
-/**
- * The used length is not looked at: whether all was transferred is told by the status byte, which
- * we have poisoned (5.2.6), and there are devices that report lengths too short. (2.7.8.2 bounds
- * what may be assumed from a length, and nothing is.)
- *
- * Takes at most `max` chains back; returns how many requests that ended. `packed` is a constant
- * wherever this is called.
- */
-static inline __attribute__((always_inline)) size_t
-take_used(struct blk_queue *q, bool packed, size_t max, struct vst_block_request **done)
-{
-    struct virtq_reader reader = virtq_read_begin(&q->vq, packed);
-    size_t n_done = 0;
-
-    for (; max > 0; max--) {
-        uint32_t id;
-        struct virtq_slot *slot = virtq_read_next(&reader, packed, &id);
-        if (VST_UNLIKELY(slot == NULL)) {
-            if (id != VIRTQ_NOTHING)
-                vst_virtq_break_by_id(&q->vq, id);
-            break;
-        }
-        struct vst_block_request *request = slot->token;
-        uint8_t answer = dev_u8_get(&((struct blk_header *)slot->shared)->status);
-        slot->token = NULL;
-        if (VST_LIKELY(answer == VIRTIO_BLK_S_OK && slot->shape != 0)) {
-            virtq_read_release(&reader, id);
-            request->status = VST_OK;
-            done[n_done++] = request;
-            continue;
-        }
-        virtq_read_end(&reader, packed, &q->vq);
-        if (take_uncommon(q, (uint16_t)id, request, answer))
-            done[n_done++] = request;
-        reader = virtq_read_begin(&q->vq, packed);
-    }
-    virtq_read_end(&reader, packed, &q->vq);
-    return n_done;
-}
-
-/** The same where one used entry stands for all chains before it as well. */
-static __attribute__((noinline, cold)) size_t take_used_in_order(struct blk_queue *q, size_t max,
-                                                                 struct vst_block_request **done)
+/** Where one used entry stands for all chains before it as well. */
+static __attribute__((noinline, cold)) size_t
+take_used_in_order(struct blk_queue *q, struct vst_block_request **done, size_t max)
 {
     size_t n_done = 0;
 
@@ -444,6 +425,7 @@ static __attribute__((noinline, cold)) size_t take_used_in_order(struct blk_queu
     return n_done;
 }
 
+static void blk_watch(struct blk_queue *q);
 static void end_if_stopped(struct blk_queue *q);
 
 /** Poll found nothing, or the queue is broken. */
@@ -456,33 +438,140 @@ static __attribute__((noinline)) size_t poll_nothing(struct blk_queue *q)
     return 0;
 }
 
+/** Now and then under a load that never lets up: used_event kept out of reach, and the watch. */
+static __attribute__((noinline, cold)) size_t look_after(struct blk_queue *q, size_t n_done)
+{
+    virtq_rearm_polling(&q->vq);
+    blk_watch(q);
+    return n_done;
+}
+
+static inline size_t poll_end(struct blk_queue *q, size_t n_done)
+{
+    if (VST_UNLIKELY(n_done == 0))
+        return poll_nothing(q);
+    /* A lie found just now is dealt with by the next poll. */
+    return VST_LIKELY(++q->n_polls != 0) ? n_done : look_after(q, n_done);
+}
+
+/**
+ * The status byte of a slot, read once, such that only a prepared chain that went well is
+ * VIRTIO_BLK_S_OK.
+ *
+ * The used length is not looked at: whether all was transferred is told by the status byte, which
+ * we have poisoned (5.2.6), and there are devices that report lengths too short. (2.7.8.2 bounds
+ * what may be assumed from a length, and nothing is.)
+ */
+static inline uint32_t answer_of(const struct virtq_slot *slot)
+{
+    return dev_u8_get(&((const struct blk_header *)slot->shared)->status) + slot->by_hand;
+}
+
+/** What the device gives back next, as virtq_read_next says it; *what is then its answer_of. */
+static struct virtq_slot *read_one(const struct virtq *vq, size_t *what)
+{
+    struct virtq_reader reader = virtq_read_begin(vq, vq->packed);
+    struct virtq_slot *slot = virtq_read_next(&reader, vq->packed, what);
+
+    if (slot != NULL)
+        *what = answer_of(slot);
+    return slot;
+}
+
+/**
+ * Goes on where poll_plain came upon `slot`, whose answer (`what`) is not plainly good, or upon a
+ * lie (slot is NULL, `what` the id's offset), having stored n_done of max.
+ */
+static __attribute__((noinline, cold)) size_t poll_rest(struct blk_queue *q,
+                                                        struct vst_block_request **done, size_t max,
+                                                        size_t n_done, struct virtq_slot *slot,
+                                                        size_t what)
+{
+    struct virtq *vq = &q->vq;
+
+    for (size_t n_left = max - n_done; slot != NULL; slot = read_one(vq, &what)) {
+        struct vst_block_request *request = slot->token;
+        slot->token = NULL;
+        vq->n_used++;
+        if (vq->packed) /* the chain's length is our own knowledge */
+            virtq_place_advance(vq, &vq->used_place, vq->indirect ? 1 : slot->n_pieces + 2u);
+        if (take_uncommon(q, slot->id, request, (uint8_t)what))
+            done[n_done++] = request;
+        if (--n_left == 0)
+            return poll_end(q, n_done);
+    }
+    if (what != VIRTQ_NOTHING)
+        vst_virtq_break_by_id(vq, virtq_id_at(what));
+    return poll_end(q, n_done);
+}
+
+/** Takes at most `max` chains back. `packed` is a constant wherever this is called. */
+static inline __attribute__((always_inline)) size_t
+poll_plain(struct blk_queue *q, bool packed, struct vst_block_request **done, size_t max)
+{
+    struct virtq *vq = &q->vq;
+    struct virtq_reader reader = virtq_read_begin(vq, packed);
+    size_t n_done = 0;
+
+    while (n_done < max) {
+        size_t offset;
+        struct virtq_slot *slot = virtq_read_next(&reader, packed, &offset);
+        if (VST_UNLIKELY(slot == NULL)) {
+            if (packed && offset == VIRTQ_NOTHING)
+                break;
+            virtq_read_end(&reader, packed, vq, (uint32_t)n_done);
+            return poll_rest(q, done, max, n_done, NULL, offset);
+        }
+        struct vst_block_request *request = slot->token;
+        uint32_t answer = answer_of(slot);
+        if (VST_UNLIKELY(answer != VIRTIO_BLK_S_OK)) {
+            virtq_read_end(&reader, packed, vq, (uint32_t)n_done);
+            return poll_rest(q, done, max, n_done, slot, answer);
+        }
+        request->status = VST_OK;
+        done[n_done++] = request;
+        virtq_read_release(&reader, packed, vq, slot);
+    }
+    virtq_read_end(&reader, packed, vq, (uint32_t)n_done);
+    return poll_end(q, n_done);
+}
+
+static __attribute__((noinline)) size_t poll_split(struct blk_queue *q,
+                                                   struct vst_block_request **done, size_t max)
+{
+    uint32_t n = virtq_n_used_split(&q->vq);
+
+    return poll_plain(q, false, done, n < max ? n : max);
+}
+
+static __attribute__((noinline)) size_t poll_packed(struct blk_queue *q,
+                                                    struct vst_block_request **done, size_t max)
+{
+    return poll_plain(q, true, done, max);
+}
+
+static size_t blk_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max);
+
+static __attribute__((noinline, cold)) size_t
+kick_and_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
+{
+    blk_kick(queue);
+    return blk_poll(queue, done, max);
+}
+
 static size_t blk_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
 {
     struct blk_queue *q = queue_of(queue);
     struct virtq *vq = &q->vq;
-    size_t n_done = 0;
 
     if (VST_UNLIKELY(vq->broken))
         return poll_nothing(q);
     /* So that "put" and "in flight" are one: a used id can't name a chain never shown. */
     if (VST_UNLIKELY(vq->n_put != vq->n_published))
-        blk_kick(queue);
-    if (VST_UNLIKELY(vq->in_order)) {
-        n_done = take_used_in_order(q, max, done);
-    } else if (vq->packed) {
-        n_done = take_used(q, true, max, done);
-    } else {
-        uint32_t n = virtq_n_used_split(vq);
-        n_done = take_used(q, false, n < max ? n : max, done);
-    }
-    if (n_done == 0)
-        return poll_nothing(q);
-    virtq_rearm_polling(vq);
-    /* Under a load that never lets up the watch is due as well. A lie found just now is dealt with
-     * by the next poll. */
-    if (VST_UNLIKELY((++q->n_polls & 0xffu) == 0))
-        blk_watch(q);
-    return n_done;
+        return kick_and_poll(queue, done, max);
+    if (VST_UNLIKELY(vq->in_order))
+        return poll_end(q, take_used_in_order(q, done, max));
+    return vq->packed ? poll_packed(q, done, max) : poll_split(q, done, max);
 }
 
 static bool blk_ready(const struct vst_block_queue *queue)

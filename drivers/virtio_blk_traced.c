@@ -20,7 +20,7 @@ static enum vst_status traced_submit(struct vst_block_queue *queue,
 {
     struct virtq *vq = &queue_of(queue)->vq;
     uint32_t n_put = vq->n_put;
-    uint16_t id = vq->n_free > 0 ? virtq_take(vq) : 0;
+    uint16_t id = vq->n_free > 0 ? virtq_take(vq)->id : 0;
     enum vst_status status = PLAIN->submit(queue, request);
 
     if (status == VST_OK && vq->n_put != n_put && vq->slots[id].shape != 0)
@@ -65,7 +65,7 @@ static size_t traced_poll(struct vst_block_queue *queue, struct vst_block_reques
     do {
         n_used = vq->n_used;
         size_t n = PLAIN->poll(queue, done + n_done, max > n_done ? 1 : 0);
-        uint16_t id = n > 0 && vq->n_free > 0 ? vq->free_ids[vq->n_free - 1] : 0;
+        uint16_t id = n > 0 && vq->n_free > 0 ? virtq_take(vq)->id : 0;
         if (n > 0 && done[n_done]->status == VST_OK && vq->n_used == n_used + 1 &&
             vq->slots[id].shape != 0)
             vst_trace_add(queue, (struct vst_trace_event){.kind = VST_TRACE_COMPLETE,

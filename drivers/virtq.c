@@ -44,7 +44,7 @@ static enum vst_status allocate(struct virtq *vq, const struct vst_platform *pla
     vq->shared_bytes = (size_t)vq->size * vq->shared_stride;
     vq->shared_memory = platform->alloc(platform->ctx, vq->shared_bytes, 4096, VST_MEMORY_SHARED,
                                         &vq->shared_bus_addr);
-    vq->private_bytes = (size_t)vq->size * (sizeof(struct virtq_slot) + sizeof(uint16_t));
+    vq->private_bytes = (size_t)vq->size * (sizeof(*vq->slots) + sizeof(*vq->free));
     vq->private_memory =
         platform->alloc(platform->ctx, vq->private_bytes, 64, VST_MEMORY_PRIVATE, NULL);
     return vq->rings != NULL && vq->shared_memory != NULL && vq->private_memory != NULL
@@ -58,6 +58,7 @@ static void place_split(struct virtq *vq, struct ring_places places)
 
     vq->desc = (struct virtq_desc *)vq->rings;
     vq->avail = (struct virtq_avail *)(void *)(rings + places.driver);
+    vq->avail_ring = vq->avail->ring;
     vq->used = (const struct virtq_used *)(void *)(rings + places.device);
     vq->used_event = &vq->avail->ring[vq->size];
     vq->avail_event = (const dev_le16 *)(const void *)&vq->used->ring[vq->size];
@@ -67,7 +68,7 @@ static void place_split(struct virtq *vq, struct ring_places places)
         drv_le16_put(&vq->avail->flags, VIRTQ_AVAIL_F_NO_INTERRUPT);
     /* Indirect: descriptor `id` points at its slot's table for good. */
     for (uint16_t id = 0; vq->indirect && id < vq->size; id++) {
-        drv_le64_put(&vq->desc[id].addr, virtq_shared_bus_addr(vq, id) + vq->header_bytes);
+        drv_le64_put(&vq->desc[id].addr, vq->slots[id].table_bus_addr);
         drv_le16_put(&vq->desc[id].flags, VIRTQ_DESC_F_INDIRECT);
     }
 }
@@ -77,11 +78,12 @@ static void place_packed(struct virtq *vq, struct ring_places places)
     char *rings = vq->rings;
 
     vq->ring = vq->rings;
+    vq->ring_end = vq->ring + vq->size;
     vq->driver_event = (struct virtq_packed_drv_event *)(void *)(rings + places.driver);
     vq->device_event = (const dev_le32 *)(const void *)(rings + places.device);
-    vq->table_bus_delta = vq->shared_bus_addr - (uintptr_t)vq->shared_memory + vq->header_bytes;
     /* 2.8.1: both wrap counters begin with 1. */
-    vq->avail_off_wrap = vq->used_off_wrap = vq->kicked_off_wrap = 0x8000;
+    vq->avail_place = vq->used_place = virtq_place_of(vq, 0x8000);
+    vq->n_extra = 0;
     drv_le16_put(&vq->driver_event->flags, VIRTQ_EVENT_FLAGS_DISABLE);
 }
 
@@ -97,7 +99,7 @@ static void make_empty(struct virtq *vq)
     vq->n_awaited = 0;
     vq->n_free = vq->n_ring_free = vq->size;
     for (uint16_t id = 0; id < vq->size; id++)
-        vq->free_ids[vq->size - 1 - id] = id;
+        vq->free[vq->size - 1 - id] = &vq->slots[id];
     if (vq->packed)
         place_packed(vq, ring_places(vq));
     else
@@ -128,7 +130,7 @@ enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
     *vq = (struct virtq){
         .index = layout->index,
         .size = layout->size,
-        .mask = (uint16_t)(layout->size - 1),
+        .mask = layout->size - 1u,
         .packed = virtio_has(device, VIRTIO_F_RING_PACKED),
         .indirect = virtio_has(device, VIRTIO_F_INDIRECT_DESC),
         .event_idx = virtio_has(device, VIRTIO_F_EVENT_IDX),
@@ -144,9 +146,14 @@ enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
     enum vst_status status = allocate(vq, device->platform);
     if (status == VST_OK) {
         vq->slots = vq->private_memory;
-        vq->free_ids = (uint16_t *)(void *)(vq->slots + vq->size);
+        vq->slots_bytes = vq->size * sizeof(*vq->slots);
+        vq->free = (struct virtq_slot **)(void *)(vq->slots + vq->size);
         for (uint16_t id = 0; id < vq->size; id++)
-            vq->slots[id].shared = (char *)vq->shared_memory + (size_t)id * vq->shared_stride;
+            vq->slots[id] = (struct virtq_slot){
+                .id = id,
+                .shared = (char *)vq->shared_memory + (size_t)id * vq->shared_stride,
+                .table_bus_addr = virtq_shared_bus_addr(vq, id) + vq->header_bytes,
+            };
         status = vst_virtq_restart(vq, device, layout->vector);
     }
     if (status != VST_OK)
@@ -185,9 +192,10 @@ static void arm_packed(struct virtq *vq, uint32_t n)
 {
     uint16_t flags = VIRTQ_EVENT_FLAGS_ENABLE;
 
-    vq->armed_place = virtq_off_wrap_add(vq->used_off_wrap, n - 1, vq->size);
+    vq->armed_place = vq->used_place;
+    virtq_place_advance(vq, &vq->armed_place, n - 1);
     if (vq->event_idx) {
-        drv_le16_put(&vq->driver_event->off_wrap, vq->armed_place);
+        drv_le16_put(&vq->driver_event->off_wrap, virtq_off_wrap(vq, &vq->armed_place));
         flags = VIRTQ_EVENT_FLAGS_DESC;
     }
     drv_le16_publish(&vq->driver_event->flags, flags);
@@ -240,7 +248,7 @@ bool vst_virtq_awaited(const struct virtq *vq)
     if (vq->n_awaited == 0 || vq->broken || vq->n_used != vq->n_used_when_armed)
         return true;
     if (vq->packed)
-        return virtq_packed_is_used(&vq->ring[vq->armed_place & 0x7fffu], vq->armed_place);
+        return virtq_place_is_used(&vq->armed_place);
     return (uint16_t)(dev_le16_get(&vq->used->idx) - (uint16_t)vq->n_used) >= vq->n_awaited;
 }
 
@@ -251,7 +259,8 @@ __attribute__((cold)) void vst_virtq_ring_other(const struct virtq *vq)
 
     /* 4.1.5.2, 2.9: how far the queue has come stands in the upper half. */
     if (vq->notification_data)
-        value |= (vq->packed ? vq->avail_off_wrap : vq->n_published & 0xffffu) << 16;
+        value |= (vq->packed ? virtq_off_wrap(vq, &vq->avail_place) : vq->n_published & 0xffffu)
+                 << 16;
 
     switch (doorbell->kind) {
     case VIRTIO_DOORBELL_MMIO16:

@@ -21,9 +21,10 @@
  * is the place of the first.
  *
  * Counters run freely in 32 bits; the split ring's 16-bit indices are their lower halves. So a
- * batch of 65536 requests between two kicks is a number, not a zero (Linux ee7cd898). Places in a
- * packed ring are one 16-bit word of offset and wrap counter, as in the specification's event
- * structure, so that the two cannot be updated apart (Linux a7722890).
+ * batch of 65536 requests between two kicks is a number, not a zero (Linux ee7cd898). A place in a
+ * packed ring is a descriptor and the wrap counter it is passed with, in one structure and moved on
+ * together, so that the two cannot be updated apart (Linux a7722890); where one is compared or shown
+ * to the device it is a 16-bit word, as in the specification's event structure.
  */
 #ifndef VSTOR_DRIVERS_VIRTQ_H
 #define VSTOR_DRIVERS_VIRTQ_H
@@ -59,20 +60,36 @@ struct virtq_used {
 };
 _Static_assert(offsetof(struct virtq_used, ring) == 4, "VIRTIO 1.2, 2.7.8");
 
-/** A field of the packed ring that both sides write, in turns: flags say whose turn it is. */
-union virtq_both_le16 {
-    drv_le16 drv;
-    dev_le16 dev;
-};
-
-/** 2.8.13 The packed descriptor ring's entry. */
+/**
+ * 2.8.13 The packed descriptor ring's entry. Its second half, which both sides write in turns, is
+ * written at once, and what we need to know of it is read at once: id and flags, which say whose
+ * turn it is.
+ */
 struct virtq_packed_desc {
     drv_le64 addr;
-    drv_le32 len;
-    union virtq_both_le16 id;
-    union virtq_both_le16 flags;
+    union {
+        drv_le64 drv; /**< virtq_packed_rest */
+        struct {
+            dev_le32 len;
+            dev_le32 id_flags; /**< flags in the high half */
+        } dev;
+    } rest;
 };
 _Static_assert(sizeof(struct virtq_packed_desc) == 16, "VIRTIO 1.2, 2.8.13");
+
+/** The second half of a packed descriptor. */
+static inline uint64_t virtq_packed_rest(uint32_t len, uint16_t id, uint16_t flags)
+{
+    return (uint64_t)flags << 48 | (uint64_t)id << 32 | len;
+}
+
+/** A place in a packed ring. (2.8.1) */
+struct virtq_place {
+    struct virtq_packed_desc *desc;
+    uint64_t wrap; /**< VIRTQ_WRAP while the wrap counter is 1, else 0 */
+};
+/** AVAIL and USED, where they stand in a descriptor's second half. */
+#define VIRTQ_WRAP ((uint64_t)(VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED) << 48)
 
 /** 2.8.14 Event suppression: ours, and the device's, whose two fields are read at once. */
 struct virtq_packed_drv_event {
@@ -82,38 +99,45 @@ struct virtq_packed_drv_event {
 
 /** Private state of one chain. */
 struct virtq_slot {
-    void *token;           /**< the request in flight; NULL: this id names no chain */
-    void *shared;          /**< the driver's header, then the indirect table */
+    _Alignas(64) void *token; /**< the request in flight; NULL: this id names no chain */
+    void *shared;             /**< the driver's header, then the indirect table */
+    uint64_t table_bus_addr;  /**< of the indirect table */
+    uint64_t packed_rest;  /**< packed, prepared: second half of its descriptor, wrap counter 0 */
     uint64_t start_sector; /**< of the part in flight, if its request is split: for error reports */
-    uint16_t epoch;        /**< when it was given to the device, in ticks of the driver's watch */
-    uint16_t shape;        /**< what header and table are prepared for; 0: made by hand */
-    uint16_t next;         /**< split direct chains: the descriptor that follows */
-    uint16_t n_pieces;     /**< of memory that the chain carries, if made by hand */
+    uint32_t shape;        /**< what header and table are prepared for; 0: for nothing */
+    uint32_t by_hand;      /**< VIRTQ_BY_HAND if that is how its chain was made, else 0 */
+    uint16_t id;
+    uint16_t epoch;    /**< when it was given to the device, in ticks of the driver's watch */
+    uint16_t next;     /**< split direct chains: the descriptor that follows */
+    uint16_t n_pieces; /**< of memory that the chain carries, if made by hand */
 };
-_Static_assert(sizeof(struct virtq_slot) == 32, "a power of two, so that id to slot is a shift");
+_Static_assert(sizeof(struct virtq_slot) == 64, "a cache line; id to slot is a shift");
+/** Beyond a byte, so that it can be added to a status byte and told from it. */
+#define VIRTQ_BY_HAND 0x100u
 
 struct virtq {
     /* submitting */
     struct virtq_slot *slots;
-    uint16_t *free_ids;   /**< a stack: the id used last is used next, its lines are still cached */
-    uint32_t n_free;      /**< ids on the stack */
-    uint32_t n_put;       /**< chains ever put */
-    uint32_t n_published; /**< chains ever shown to the device */
+    size_t slots_bytes;
+    struct virtq_slot **free; /**< a stack: what was used last is used next, it is still cached */
+    uint32_t n_free;          /**< slots on the stack */
+    uint32_t n_put;           /**< chains ever put */
+    uint32_t n_published;     /**< chains ever shown to the device */
     bool packed, indirect, event_idx, in_order;
-    uint16_t mask; /**< split: size - 1 */
     uint16_t size;
+    uint32_t mask; /**< split: size - 1 */
     /* split */
     struct virtq_desc *desc;
     struct virtq_avail *avail;
+    drv_le16 *avail_ring; /**< avail->ring */
     const struct virtq_used *used;
     drv_le16 *used_event;        /**< where we write at which completion to be told */
     const dev_le16 *avail_event; /**< where the device writes at which request to be told */
     /* packed */
-    struct virtq_packed_desc *ring;
-    uint64_t table_bus_delta; /**< from a slot's `shared` to its table's bus address */
-    uint16_t avail_off_wrap;  /**< where the next chain goes: bit 15 wrap counter, else offset */
-    uint16_t used_off_wrap;   /**< where the next used descriptor will stand */
-    uint16_t kicked_off_wrap; /**< avail_off_wrap when the doorbell was last considered */
+    struct virtq_packed_desc *ring, *ring_end;
+    struct virtq_place avail_place; /**< where the next chain goes */
+    struct virtq_place used_place;  /**< where the next used descriptor will stand */
+    uint32_t n_extra;               /**< descriptors put beyond one for each chain not yet shown */
     struct virtq_packed_drv_event *driver_event;
     const dev_le32 *device_event; /**< off_wrap in the low half, flags in the high half */
     /* completing */
@@ -123,8 +147,8 @@ struct virtq {
     bool broken;
     bool moves_used_event; /**< split with EVENT_IDX and not armed: see virtq_rearm_polling */
     bool armed;
-    uint16_t armed_place; /**< packed: where the used descriptor that is waited for will stand */
-    uint32_t n_awaited;   /**< armed for so many used chains; 0: for none */
+    struct virtq_place armed_place; /**< packed: of the used descriptor that is waited for */
+    uint32_t n_awaited;             /**< armed for so many used chains; 0: for none */
     uint32_t n_used_when_armed;
     bool notification_data;
     bool legacy; /**< the rings lie as 2.7.2 wants it */
@@ -211,7 +235,35 @@ static inline void virtq_table_put(const struct virtq *vq, struct virtq_desc *en
     drv_le16_put(&entry->next, vq->packed ? write : next);
 }
 
-/** A place in a packed ring, n entries on. (2.8.1) */
+/** A place as the event structure has it: bit 15 the wrap counter, else the offset. (2.8.14) */
+static inline uint16_t virtq_off_wrap(const struct virtq *vq, const struct virtq_place *place)
+{
+    return (uint16_t)((uint64_t)(place->desc - vq->ring) | (place->wrap >> 48 & 0x8000u));
+}
+
+static inline struct virtq_place virtq_place_of(const struct virtq *vq, uint16_t off_wrap)
+{
+    return (struct virtq_place){vq->ring + (off_wrap & 0x7fffu),
+                                off_wrap & 0x8000u ? VIRTQ_WRAP : 0};
+}
+
+/** From the ring's end, or beyond it, to its beginning: there the other wrap counter holds. */
+static inline void virtq_place_turn(const struct virtq *vq, struct virtq_place *place)
+{
+    place->desc -= vq->size;
+    place->wrap ^= VIRTQ_WRAP;
+}
+
+/** n entries on. */
+static inline void virtq_place_advance(const struct virtq *vq, struct virtq_place *place,
+                                       uint32_t n)
+{
+    place->desc += n;
+    if (place->desc >= vq->ring_end)
+        virtq_place_turn(vq, place);
+}
+
+/** The same for such a word. */
 static inline uint16_t virtq_off_wrap_add(uint16_t off_wrap, uint32_t n, uint16_t size)
 {
     uint32_t offset = (off_wrap & 0x7fffu) + n;

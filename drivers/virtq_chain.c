@@ -22,10 +22,10 @@ bool vst_virtq_chain_begin(struct virtq_chain *chain, struct virtq *vq, uint32_t
         return false;
     *chain = (struct virtq_chain){
         .vq = vq,
-        .id = vq->in_order ? vq->order_at : virtq_take(vq),
+        .id = vq->in_order ? vq->order_at : virtq_take(vq)->id,
         .n = n,
     };
-    chain->at = vq->packed ? vq->avail_off_wrap : chain->id;
+    chain->at = vq->packed ? virtq_off_wrap(vq, &vq->avail_place) : chain->id;
     return true;
 }
 
@@ -46,7 +46,7 @@ static void add_split_direct(struct virtq_chain *chain, uint64_t bus_addr, uint3
     if (vq->in_order)
         next = next_in_ring(vq, chain->at);
     else if (!last)
-        next = vq->free_ids[vq->n_free - 2 - chain->n_added];
+        next = vq->free[vq->n_free - 2 - chain->n_added]->id;
     drv_le64_put(&desc->addr, bus_addr);
     drv_le32_put(&desc->len, bytes);
     drv_le16_put(&desc->flags, (uint16_t)(write | (last ? 0 : VIRTQ_DESC_F_NEXT)));
@@ -55,7 +55,7 @@ static void add_split_direct(struct virtq_chain *chain, uint64_t bus_addr, uint3
     chain->at = next;
 }
 
-/** 2.8.6, 2.8.20.1: descriptors in ring order, the id in each; the first one's flags wait. */
+/** 2.8.6, 2.8.20.1: descriptors in ring order, the id in each; the first one's second half waits. */
 static void add_packed_direct(struct virtq_chain *chain, uint64_t bus_addr, uint32_t bytes,
                               uint16_t write, bool last)
 {
@@ -63,14 +63,13 @@ static void add_packed_direct(struct virtq_chain *chain, uint64_t bus_addr, uint
     struct virtq_packed_desc *desc = &vq->ring[chain->at & 0x7fffu];
     uint16_t flags = (uint16_t)(write | (last ? 0 : VIRTQ_DESC_F_NEXT) |
                                 (chain->at & 0x8000u ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED));
+    uint64_t rest = virtq_packed_rest(bytes, chain->id, flags);
 
     drv_le64_put(&desc->addr, bus_addr);
-    drv_le32_put(&desc->len, bytes);
-    drv_le16_put(&desc->id.drv, chain->id);
     if (chain->n_added == 0)
-        chain->first_flags = flags;
+        chain->first_rest = rest;
     else
-        drv_le16_put(&desc->flags.drv, flags);
+        drv_le64_put(&desc->rest.drv, rest);
     chain->at = virtq_off_wrap_add(chain->at, 1, vq->size);
 }
 
@@ -96,13 +95,16 @@ void vst_virtq_chain_add(struct virtq_chain *chain, uint64_t bus_addr, uint32_t 
 static void put_packed(struct virtq_chain *chain)
 {
     struct virtq *vq = chain->vq;
+    struct virtq_slot *slot = &vq->slots[chain->id];
 
     if (vq->indirect) {
-        virtq_put_packed(vq, &vq->slots[chain->id], chain->id, chain->n);
+        slot->packed_rest = virtq_packed_rest_indirect(slot, chain->n);
+        virtq_put_packed(vq, slot);
         return;
     }
-    drv_le16_publish(&vq->ring[vq->avail_off_wrap & 0x7fffu].flags.drv, chain->first_flags);
-    vq->avail_off_wrap = chain->at;
+    drv_le64_publish(&vq->avail_place.desc->rest.drv, chain->first_rest);
+    vq->avail_place = virtq_place_of(vq, chain->at);
+    vq->n_extra += chain->n - 1;
 }
 
 static void put_split(struct virtq_chain *chain)
@@ -111,7 +113,7 @@ static void put_split(struct virtq_chain *chain)
 
     if (vq->indirect)
         drv_le32_put(&vq->desc[chain->id].len, chain->n * (uint32_t)sizeof(struct virtq_desc));
-    virtq_put_split(vq, chain->id);
+    virtq_put_split(vq, &vq->slots[chain->id]);
 }
 
 void vst_virtq_chain_put(struct virtq_chain *chain, void *token)
@@ -125,7 +127,7 @@ void vst_virtq_chain_put(struct virtq_chain *chain, void *token)
     else
         put_split(chain);
     if (vq->in_order) {
-        vq->free_ids[vq->n_put % vq->size] = chain->id; /* here: the order of the chains */
+        vq->free[vq->n_put % vq->size] = &vq->slots[chain->id]; /* here: the order of the chains */
         vq->order_at = (uint16_t)((vq->order_at + n_taken) % vq->size);
     } else {
         vq->n_free -= vq->packed ? 1 : n_taken;
@@ -142,7 +144,7 @@ void vst_virtq_chain_release(struct virtq *vq, uint16_t id)
     if (vq->in_order)
         return;
     for (uint32_t left = vq->packed ? 1 : n; left > 0; left--) {
-        vq->free_ids[vq->n_free++] = id;
+        vq->free[vq->n_free++] = &vq->slots[id];
         id = vq->slots[id].next;
     }
 }
@@ -155,7 +157,7 @@ static uint32_t count_until(const struct virtq *vq, uint32_t id)
     uint32_t n_in_flight = vq->n_published - vq->n_used;
 
     for (uint32_t n = 0; n < n_in_flight; n++)
-        if (vq->free_ids[(vq->n_used + n) % vq->size] == id)
+        if (vq->free[(vq->n_used + n) % vq->size]->id == id)
             return n + 1;
     return 0;
 }
@@ -163,11 +165,11 @@ static uint32_t count_until(const struct virtq *vq, uint32_t id)
 static bool read_used_id(struct virtq *vq, uint32_t *id)
 {
     if (vq->packed) {
-        const struct virtq_packed_desc *desc = &vq->ring[vq->used_off_wrap & 0x7fffu];
-        if (!virtq_packed_is_used(desc, vq->used_off_wrap))
-            return false;
-        *id = dev_le16_get(&desc->id.dev);
-        return true;
+        struct virtq_reader reader = virtq_read_begin(vq, true);
+        size_t offset;
+        (void)virtq_read_next(&reader, true, &offset);
+        *id = virtq_id_at(offset);
+        return offset != VIRTQ_NOTHING;
     }
     if (virtq_n_used_split(vq) == 0)
         return false;
@@ -191,11 +193,10 @@ uint32_t vst_virtq_n_in_order(struct virtq *vq)
 
 uint16_t vst_virtq_oldest(struct virtq *vq)
 {
-    uint16_t id = vq->free_ids[vq->n_used % vq->size];
+    uint16_t id = vq->free[vq->n_used % vq->size]->id;
 
     vq->n_used++;
     if (vq->packed)
-        vq->used_off_wrap = virtq_off_wrap_add(
-            vq->used_off_wrap, ring_entries(vq, vq->slots[id].n_pieces + 2u), vq->size);
+        virtq_place_advance(vq, &vq->used_place, ring_entries(vq, vq->slots[id].n_pieces + 2u));
     return id;
 }

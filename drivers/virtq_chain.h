@@ -19,7 +19,8 @@ struct virtq_chain {
     uint16_t id;
     uint32_t n, n_added;
     uint16_t at; /**< direct: place of the next descriptor; packed: with the wrap counter */
-    uint16_t first_flags; /**< packed: of the first descriptor, which publish the chain */
+    uint64_t
+        first_rest; /**< packed: second half of the first descriptor, which publishes the chain */
 };
 
 /** Starts a chain of n descriptors and chooses its id; false if there is no room now. */

@@ -4,7 +4,7 @@
  * indirect call or a lock: a queue belongs to one CPU. Split or packed is one branch per request,
  * always the same way.
  *
- * The call path: virtq_take, fill the slot, virtq_put (any number), virtq_kick; then
+ * The call path: virtq_take, fill the slot, virtq_put (any number), virtq_publish; then
  * virtq_read_begin, virtq_read_next and virtq_read_release (any number), virtq_read_end.
  */
 #ifndef VSTOR_DRIVERS_VIRTQ_HOT_H
@@ -14,44 +14,49 @@
 
 /* ------------------------------------------------------------------ submitting */
 
-/** The id that the next prepared chain gets; virtq_put takes it. At least one must be free. */
-static inline uint16_t virtq_take(const struct virtq *vq)
+/** The slot that the next prepared chain gets; virtq_put takes it. At least one must be free. */
+static inline struct virtq_slot *virtq_take(const struct virtq *vq)
 {
-    return vq->free_ids[vq->n_free - 1];
+    return vq->free[(size_t)vq->n_free - 1];
 }
 
 /** 2.7.13 steps 2 to 4: the device may see the chain after the next kick. */
-static inline void virtq_put_split(struct virtq *vq, uint16_t id)
+static inline void virtq_put_split(struct virtq *vq, const struct virtq_slot *slot)
 {
-    drv_le16_put(&vq->avail->ring[vq->n_put & vq->mask], id);
+    drv_le16_put(&vq->avail_ring[vq->n_put & vq->mask], slot->id);
 }
 
-/** 2.8.20.1 for a chain of one indirect descriptor: the flags come last, for they publish. */
-static inline void virtq_put_packed(struct virtq *vq, const struct virtq_slot *slot, uint16_t id,
-                                    uint32_t n_entries)
+/**
+ * 2.8.20.1 for a chain of one indirect descriptor: its second half, with the flags, comes last, for
+ * it publishes. 2.8.1: AVAIL is the wrap counter, USED its inverse.
+ */
+static inline void virtq_put_packed(struct virtq *vq, const struct virtq_slot *slot)
 {
-    struct virtq_packed_desc *desc = &vq->ring[vq->avail_off_wrap & 0x7fffu];
-    /* 2.8.1: AVAIL is the wrap counter, USED its inverse. */
-    uint32_t wrap = vq->avail_off_wrap & 0x8000u;
+    struct virtq_place place = vq->avail_place;
 
-    drv_le64_put(&desc->addr, (uintptr_t)slot->shared + vq->table_bus_delta);
-    drv_le32_put(&desc->len, n_entries * (uint32_t)sizeof(struct virtq_desc));
-    drv_le16_put(&desc->id.drv, id);
-    drv_le16_publish(&desc->flags.drv,
-                     (uint16_t)(VIRTQ_DESC_F_INDIRECT | wrap >> 8 | (wrap ^ 0x8000u)));
-    vq->avail_off_wrap = virtq_off_wrap_add(vq->avail_off_wrap, 1, vq->size);
+    drv_le64_put(&place.desc->addr, slot->table_bus_addr);
+    drv_le64_publish(&place.desc->rest.drv, slot->packed_rest ^ place.wrap);
+    vq->avail_place.desc = place.desc + 1;
+    if (VST_UNLIKELY(place.desc + 1 == vq->ring_end))
+        virtq_place_turn(vq, &vq->avail_place);
 }
 
-/** Puts the chain of a prepared slot, whose table has n_entries, and takes its id. */
-static inline void virtq_put(struct virtq *vq, struct virtq_slot *slot, uint16_t id, void *token,
-                             uint32_t n_entries)
+/** What a slot's packed descriptor holds for a table of n_entries. */
+static inline uint64_t virtq_packed_rest_indirect(const struct virtq_slot *slot, uint32_t n_entries)
+{
+    return virtq_packed_rest(n_entries * (uint32_t)sizeof(struct virtq_desc), slot->id,
+                             VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_USED);
+}
+
+/** Puts the chain of the prepared slot that virtq_take has given, and takes it. */
+static inline void virtq_put(struct virtq *vq, struct virtq_slot *slot, void *token)
 {
     slot->token = token;
     vq->n_free--;
     if (vq->packed)
-        virtq_put_packed(vq, slot, id, n_entries);
+        virtq_put_packed(vq, slot);
     else
-        virtq_put_split(vq, id);
+        virtq_put_split(vq, slot);
     vq->n_put++;
 }
 
@@ -65,42 +70,45 @@ static inline bool virtq_event_crossed(uint16_t event, uint16_t new_idx, uint16_
 }
 
 /**
- * The same for places in a packed ring, which repeat after two rounds (2.8.10). A place beyond the
- * ring is a lie and counts as crossed.
+ * The same for places in a packed ring, which repeat after two rounds (2.8.10): n descriptors have
+ * been shown, up to `place`. An event beyond the ring is a lie and counts as crossed.
  */
-static inline bool virtq_packed_event_crossed(uint16_t event, uint16_t new_place,
-                                              uint16_t old_place, uint16_t size)
+static inline bool virtq_packed_event_crossed(uint16_t event, uint16_t place, uint32_t n,
+                                              uint16_t size)
 {
-    uint32_t rounds = 2u * size;
-    uint32_t at = (new_place & 0x7fffu) + (new_place & 0x8000u ? 0 : size);
-    uint32_t old_at = (old_place & 0x7fffu) + (old_place & 0x8000u ? 0 : size);
-    uint32_t event_at = (event & 0x7fffu) + (event & 0x8000u ? 0 : size);
+    uint32_t event_at = event & 0x7fffu;
+    uint32_t behind = (place & 0x7fffu) - event_at - 1;
 
-    if ((event & 0x7fffu) >= size)
-        return true;
-    return (at + 2 * rounds - event_at - 1) % rounds < (at + rounds - old_at) % rounds;
+    if ((place ^ event) & 0x8000u) /* it lies in the round before */
+        behind += size;
+    return behind < n || event_at >= size;
 }
 
-/** Whether the device wants to be told of what was published since then. After a full barrier. */
-static inline bool virtq_wants_kick_split(const struct virtq *vq, uint32_t old_count)
+/**
+ * Whether the device wants to be told of what was published since there were old_count. After a full
+ * barrier.
+ */
+static inline bool virtq_wants_kick_split(const struct virtq *vq, uint32_t new_count,
+                                          uint32_t old_count)
 {
     if (!vq->event_idx)
         return (dev_le16_get(&vq->used->flags) & VIRTQ_USED_F_NO_NOTIFY) == 0;
     /* Between two kicks no more is put than the ring holds, so 16 bits tell the difference. */
-    return virtq_event_crossed(dev_le16_get(vq->avail_event), (uint16_t)vq->n_published,
+    return virtq_event_crossed(dev_le16_get(vq->avail_event), (uint16_t)new_count,
                                (uint16_t)old_count);
 }
 
-static inline bool virtq_wants_kick_packed(struct virtq *vq)
+static inline bool virtq_wants_kick_packed(struct virtq *vq, uint32_t new_count, uint32_t old_count)
 {
     uint32_t event = dev_le32_get(vq->device_event); /* both fields in one look */
     uint32_t flags = event >> 16 & 3u;
-    uint16_t old_place = vq->kicked_off_wrap;
+    uint32_t n = new_count - old_count + vq->n_extra;
 
-    vq->kicked_off_wrap = vq->avail_off_wrap;
-    if (flags != VIRTQ_EVENT_FLAGS_DESC)
+    vq->n_extra = 0;
+    if (VST_UNLIKELY(flags != VIRTQ_EVENT_FLAGS_DESC))
         return flags != VIRTQ_EVENT_FLAGS_DISABLE;
-    return virtq_packed_event_crossed((uint16_t)event, vq->avail_off_wrap, old_place, vq->size);
+    return virtq_packed_event_crossed((uint16_t)event, virtq_off_wrap(vq, &vq->avail_place), n,
+                                      vq->size);
 }
 
 static inline void virtq_ring_doorbell(const struct virtq *vq)
@@ -112,42 +120,48 @@ static inline void virtq_ring_doorbell(const struct virtq *vq)
 }
 
 /**
- * 2.7.13 steps 5 to 7, 2.8.20: shows the device all chains put so far; true if the doorbell was
+ * 2.7.13 steps 5 and 6, 2.8.20: shows the device all chains put so far; true if the doorbell is to be
  * rung.
  */
-static inline bool virtq_kick(struct virtq *vq)
+static inline bool virtq_publish(struct virtq *vq)
 {
-    uint32_t old_count = vq->n_published;
-    bool wanted;
+    uint32_t old_count = vq->n_published, new_count = vq->n_put;
 
-    if (vq->n_put == old_count || vq->broken)
+    if (new_count == old_count || VST_UNLIKELY(vq->broken))
         return false;
-    vq->n_published = vq->n_put;
-    if (!vq->packed)
-        drv_le16_publish(&vq->avail->idx, (uint16_t)vq->n_published);
+    vq->n_published = new_count;
     /* 2.7.13.4.1, 2.8.20.2: publish, then read what the device wants. */
+    if (vq->packed) {
+        arch_full_barrier();
+        return virtq_wants_kick_packed(vq, new_count, old_count);
+    }
+    drv_le16_publish(&vq->avail->idx, (uint16_t)new_count);
     arch_full_barrier();
-    wanted = vq->packed ? virtq_wants_kick_packed(vq) : virtq_wants_kick_split(vq, old_count);
-    if (wanted)
-        virtq_ring_doorbell(vq);
-    return wanted;
+    return virtq_wants_kick_split(vq, new_count, old_count);
 }
 
 /* ------------------------------------------------------------------ completing */
 
-/** Whether the packed descriptor at the place has been used: both bits are as the wrap counter. (2.8.1) */
-static inline bool virtq_packed_is_used(const struct virtq_packed_desc *desc, uint16_t off_wrap)
+/** Both bits of a used descriptor are as the wrap counter; where they stand in dev.id_flags. (2.8.1) */
+static inline uint32_t virtq_used_bits(uint64_t wrap)
 {
-    uint16_t used = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
+    return (uint32_t)(wrap >> 32);
+}
+#define VIRTQ_USED_BITS ((uint32_t)(VIRTQ_WRAP >> 32))
 
-    return (dev_le16_observe(&desc->flags.dev) & used) == (off_wrap & 0x8000u ? used : 0);
+/** Whether the descriptor at the place has been used. One look at memory. */
+static inline bool virtq_place_is_used(const struct virtq_place *place)
+{
+    uint32_t id_flags = dev_le32_observe(&place->desc->rest.dev.id_flags);
+
+    return ((id_flags ^ virtq_used_bits(place->wrap)) & VIRTQ_USED_BITS) == 0;
 }
 
 /** Whether the device has given anything back that we have not taken. One look at memory. */
 static inline bool virtq_ready(const struct virtq *vq)
 {
     if (vq->packed)
-        return virtq_packed_is_used(&vq->ring[vq->used_off_wrap & 0x7fffu], vq->used_off_wrap);
+        return virtq_place_is_used(&vq->used_place);
     return dev_le16_get(&vq->used->idx) != (uint16_t)vq->n_used;
 }
 
@@ -167,105 +181,104 @@ static inline uint32_t virtq_n_used_split(struct virtq *vq)
 }
 
 /**
- * The completing side of a queue for the length of one poll: copies that stores to shared and
- * private memory can't change in the compiler's eyes, so that they stay in registers.
+ * The completing side of a queue while chains are taken: copies that stores to shared and private
+ * memory can't change in the compiler's eyes, so that they stay in registers.
  */
 struct virtq_reader {
     struct virtq_slot *slots;
-    uint16_t *free_ids;
-    uint32_t n_used, n_free;
-    uint16_t size;
+    size_t slots_bytes;
+    struct virtq_slot **free; /**< where the next slot taken back goes */
     /* split */
     const struct virtq_used_elem *used_ring;
-    uint16_t mask;
+    uint32_t n_used, mask;
     /* packed: the next used descriptor, and what its two bits are once it is used */
-    const struct virtq_packed_desc *at, *ring_end;
-    uint16_t used_bits;
-    bool indirect;
+    struct virtq_packed_desc *at;
+    uint32_t used_bits;
 };
-
-#define VIRTQ_USED_BITS (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
 
 static inline struct virtq_reader virtq_read_begin(const struct virtq *vq, bool packed)
 {
     struct virtq_reader reader = {
         .slots = vq->slots,
-        .free_ids = vq->free_ids,
-        .n_used = vq->n_used,
-        .n_free = vq->n_free,
-        .size = vq->size,
+        .slots_bytes = vq->slots_bytes,
+        .free = vq->free + vq->n_free,
     };
 
     if (packed) {
-        reader.at = &vq->ring[vq->used_off_wrap & 0x7fffu];
-        reader.ring_end = vq->ring + vq->size;
-        reader.used_bits = (vq->used_off_wrap & 0x8000u) != 0 ? VIRTQ_USED_BITS : 0;
-        reader.indirect = vq->indirect;
+        reader.at = vq->used_place.desc;
+        reader.used_bits = virtq_used_bits(vq->used_place.wrap);
     } else {
         reader.used_ring = vq->used->ring;
+        reader.n_used = vq->n_used;
         reader.mask = vq->mask;
     }
     return reader;
 }
 
-static inline void virtq_read_end(const struct virtq_reader *reader, bool packed, struct virtq *vq)
+/** The n chains that were taken are so for good. */
+static inline void virtq_read_end(const struct virtq_reader *reader, bool packed, struct virtq *vq,
+                                  uint32_t n)
 {
-    vq->n_used = reader->n_used;
-    vq->n_free = reader->n_free;
-    if (packed) /* back into the one word */
-        vq->used_off_wrap =
-            (uint16_t)((uint16_t)(reader->at - vq->ring) | (reader->used_bits & 0x8000u));
+    vq->n_used += n;
+    vq->n_free += n;
+    if (packed)
+        vq->used_place = (struct virtq_place){reader->at, (uint64_t)reader->used_bits << 32};
 }
 
-/** Past a chain of n descriptors: round the end the other wrap counter holds. (2.8.1) */
-static inline void virtq_read_advance(struct virtq_reader *reader, uint32_t n)
+/** What virtq_read_next stores where there is nothing more to take. */
+#define VIRTQ_NOTHING SIZE_MAX
+
+/** The id that it stored else: as the slot's offset, which is compared and added as it is. */
+static inline uint32_t virtq_id_at(size_t offset)
 {
-    reader->at += n;
-    if (reader->at >= reader->ring_end) {
-        reader->at -= reader->size;
+    return (uint32_t)(offset / sizeof(struct virtq_slot));
+}
+
+/**
+ * The slot of the id that the device gives back next, or NULL if there is none (*offset is
+ * VIRTQ_NOTHING) or the id names no chain in flight (see virtq_id_at). Split: only after
+ * virtq_n_used_split said that there is one. Packed: id and flags in one look (one after the other,
+ * the flags would have to come first: DPDK 4b058fdd). Not with IN_ORDER.
+ */
+static inline struct virtq_slot *virtq_read_next(const struct virtq_reader *reader, bool packed,
+                                                 size_t *offset)
+{
+    uint32_t id;
+
+    if (packed) {
+        uint32_t id_flags = dev_le32_observe(&reader->at->rest.dev.id_flags) ^ reader->used_bits;
+        *offset = VIRTQ_NOTHING;
+        if ((id_flags & VIRTQ_USED_BITS) != 0)
+            return NULL;
+        id = (uint16_t)id_flags;
+    } else {
+        id = dev_le32_get(&reader->used_ring[reader->n_used & reader->mask].id);
+    }
+    *offset = (size_t)id * sizeof(struct virtq_slot);
+    if (VST_UNLIKELY(*offset >= reader->slots_bytes))
+        return NULL;
+    struct virtq_slot *slot = (void *)((char *)reader->slots + *offset);
+    return VST_LIKELY(slot->token != NULL) ? slot : NULL;
+}
+
+/** Takes back a chain of one descriptor, whose slot is free again. */
+static inline void virtq_read_release(struct virtq_reader *reader, bool packed,
+                                      const struct virtq *vq, struct virtq_slot *slot)
+{
+    slot->token = NULL;
+    *reader->free++ = slot;
+    if (!packed) {
+        reader->n_used++;
+    } else if (VST_UNLIKELY(++reader->at == vq->ring_end)) {
+        reader->at = vq->ring;
         reader->used_bits ^= VIRTQ_USED_BITS;
     }
 }
 
-/** What virtq_read_next stores as the id where there is nothing more to take. */
-#define VIRTQ_NOTHING UINT32_MAX
-
 /**
- * Stores the id that the device gives back next; returns its slot, or NULL if there is none
- * (VIRTQ_NOTHING) or the id names no chain in flight (nothing is taken then; see
- * vst_virtq_break_by_id). Split: only after virtq_n_used_split said that there is one. The caller
- * clears the token and releases the id. Not with IN_ORDER.
- */
-static inline struct virtq_slot *virtq_read_next(struct virtq_reader *reader, bool packed,
-                                                 uint32_t *id)
-{
-    if (packed) {
-        *id = VIRTQ_NOTHING;
-        if ((dev_le16_observe(&reader->at->flags.dev) & VIRTQ_USED_BITS) != reader->used_bits)
-            return NULL;
-        *id = dev_le16_get(&reader->at->id.dev); /* only after the flags (DPDK 4b058fdd) */
-    } else {
-        *id = dev_le32_get(&reader->used_ring[reader->n_used & reader->mask].id);
-    }
-    if (VST_UNLIKELY(*id >= reader->size || reader->slots[*id].token == NULL))
-        return NULL;
-    struct virtq_slot *slot = &reader->slots[*id];
-    if (packed) /* the chain's length is our own knowledge */
-        virtq_read_advance(reader, VST_LIKELY(reader->indirect) ? 1 : slot->n_pieces + 2u);
-    reader->n_used++;
-    return slot;
-}
-
-/** The id of an indirect chain is free again. */
-static inline void virtq_read_release(struct virtq_reader *reader, uint32_t id)
-{
-    reader->free_ids[reader->n_free++] = (uint16_t)id;
-}
-
-/**
- * Polling: keeps the device from interrupting, unless armed. Split with EVENT_IDX that means moving used_event
- * out of reach now and then, since it comes round every 65536 completions (2.7.7.2); the other
- * queues have said once and for all that they want none.
+ * Polling: keeps the device from interrupting, unless armed. Split with EVENT_IDX that means moving
+ * used_event out of reach now and then, since it comes round every 65536 completions (2.7.7.2); the
+ * other queues have said once and for all that they want none.
  */
 static inline void virtq_rearm_polling(struct virtq *vq)
 {

@@ -135,7 +135,7 @@ proctype driver()
     byte put, used, in_flight, old, event, flags, n;
 
     do
-    :: in_flight < N -> /* virtq_put once or twice, then virtq_kick */
+    :: in_flight < N -> /* virtq_put once or twice, then virtq_publish */
         old = put; n = 1;
         if
         :: in_flight + 2 <= N -> n = 2
@@ -152,7 +152,7 @@ proctype driver()
 #ifndef PACKED
         STORE(DRIVER, AVAIL_IDX, put); /* drv_le16_publish(&vq->avail->idx) */
 #endif
-        FENCE(DRIVER, 1);              /* arch_full_barrier in virtq_kick */
+        FENCE(DRIVER, 1);              /* arch_full_barrier in virtq_publish */
         load_event(event, KICK_EVENT, flags, KICK_FLAGS); /* virtq_wants_kick */
         if
         :: TOLD(event, flags, put, old) -> STORE(DRIVER, DOORBELL, 0) /* virtq_ring_doorbell */

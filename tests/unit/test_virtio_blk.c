@@ -685,15 +685,13 @@ static void test_packed_event_is_compared_over_two_rounds(void **state)
                 uint16_t at = old_place;
                 bool crossed = false;
                 for (unsigned n = 0; n <= size; n++) {
-                    assert_int_equal(virtq_packed_event_crossed(event_place, at, old_place, size),
-                                     crossed);
+                    assert_int_equal(virtq_packed_event_crossed(event_place, at, n, size), crossed);
                     crossed |= at == event_place;
                     at = virtq_off_wrap_add(at, 1, size);
                 }
             }
         }
-    assert_true(
-        virtq_packed_event_crossed(0x8000 | 9, 0x8000, 0x8000, 9)); /* no place: a lie, ring */
+    assert_true(virtq_packed_event_crossed(0x8000 | 9, 0x8000, 0, 9)); /* no place: a lie, ring */
 }
 
 static void test_wrap_toggles_with_the_offset_linux_a7722890(void **state)
@@ -887,7 +885,7 @@ static void check_lie(enum fake_lie lie, uint64_t refused, enum vst_status want,
     assert_true(n_bad >= 4);
     assert_int_equal(f->device->broken, breaks);
     if (breaks) {
-        assert_int_equal(f->blk.status, 0); /* it was reset before the buffers came back */
+        assert_int_equal(f->blk.status, 0);      /* it was reset before the buffers came back */
         assert_false(vst_block_ready(f->queue)); /* nobody is kept from sleeping by a dead device */
         assert_int_equal(vst_block_submit(f->queue, &requests[0]), VST_ERR_BROKEN);
         if (strstr(f->device->broken_why, why) == NULL)
@@ -1066,7 +1064,7 @@ static bool attach_for_interrupts(struct fixture *f, unsigned ring)
     static const struct {
         uint64_t offered, refused;
     } rings[N_RINGS] = {
-        {0, 0}, {0, NO_EVENT_IDX},           {PACKED, 0}, {PACKED, NO_EVENT_IDX},
+        {0, 0},           {0, NO_EVENT_IDX},     {PACKED, 0}, {PACKED, NO_EVENT_IDX},
         {0, NO_INDIRECT}, {PACKED, NO_INDIRECT},
     };
 
