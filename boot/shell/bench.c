@@ -57,6 +57,8 @@ struct result {
 /* One job: on a CPU and a queue of its own. */
 struct bench {
     const struct shell_context *context;
+    const struct shell_host *host;
+    const struct vst_platform *platform;
     struct vst_block_queue *queue;
     unsigned number;
     bool sleeps; /* waits for interrupts */
@@ -86,9 +88,7 @@ struct bench {
 
 static inline uint64_t now_ticks(const struct bench *bench)
 {
-    const struct shell_host *host = bench->context->host;
-
-    return host->ticks(host->ctx);
+    return bench->host->ticks(bench->host->ctx);
 }
 
 /* ---------------------------------------------------------------- the measured part */
@@ -160,7 +160,7 @@ static __attribute__((noinline)) bool note_refusal(struct bench *bench, struct s
  */
 static inline __attribute__((always_inline)) size_t wait_looking(struct bench *bench)
 {
-    const struct vst_platform *platform = bench->context->host->platform;
+    const struct vst_platform *platform = bench->platform;
     struct vst_block_queue *queue = bench->queue;
     size_t n;
 
@@ -185,7 +185,7 @@ static bool has_come(void *queue)
  */
 static __attribute__((noinline)) size_t wait_asleep(struct bench *bench)
 {
-    const struct shell_host *host = bench->context->host;
+    const struct shell_host *host = bench->host;
     struct vst_block_queue *queue = bench->queue;
     uint32_t half = (uint32_t)(bench->job.depth - bench->n_idle) / 2;
     size_t n = 0;
@@ -206,7 +206,7 @@ static __attribute__((noinline)) size_t wait_asleep(struct bench *bench)
 
 static void set_next_look(struct bench *bench, uint64_t now)
 {
-    bench->look_ticks = now + bench->context->host->ticks_per_second / LOOKS_PER_SECOND;
+    bench->look_ticks = now + bench->host->ticks_per_second / LOOKS_PER_SECOND;
     if (bench->look_ticks > bench->end_ticks)
         bench->look_ticks = bench->end_ticks;
 }
@@ -214,7 +214,7 @@ static void set_next_look(struct bench *bench, uint64_t now)
 /* Called some ten times a second. True if the window is to end. */
 static __attribute__((noinline)) bool look_around(struct bench *bench, uint64_t now)
 {
-    const struct shell_host *host = bench->context->host;
+    const struct shell_host *host = bench->host;
 
     if (bench->number == 0 && console_interrupted(host)) /* the console is the boot CPU's */
         __atomic_store_n(bench->stop, true, __ATOMIC_RELAXED);
@@ -337,7 +337,7 @@ static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64
 
 static void set_limits(struct bench *bench, uint64_t max_ns)
 {
-    uint64_t ticks_per_second = bench->context->host->ticks_per_second;
+    uint64_t ticks_per_second = bench->host->ticks_per_second;
     uint64_t now = now_ticks(bench);
 
     bench->end_ticks = vst_add_saturated_u64(now, scale_u64(max_ns, ticks_per_second, NS_PER_S));
@@ -360,7 +360,7 @@ static void warm_up(void *argument)
 static void measure(void *argument)
 {
     struct bench *bench = argument;
-    const struct vst_platform *platform = bench->context->host->platform;
+    const struct vst_platform *platform = bench->platform;
     struct vst_block_queue *queue = bench->queue;
     struct vst_block_stats before = queue->stats;
     uint64_t n_errors_before = bench->n_errors;
@@ -561,7 +561,7 @@ static void print_result(const struct bench *bench, const struct result *result)
 
 static uint64_t ticks_to_ns(const struct bench *bench, uint64_t ticks)
 {
-    return scale_u64(ticks, NS_PER_S, bench->context->host->ticks_per_second);
+    return scale_u64(ticks, NS_PER_S, bench->host->ticks_per_second);
 }
 
 struct latency {
@@ -765,6 +765,8 @@ static void make_job(struct bench *bench, unsigned number, const struct shell_co
 
     *bench = (struct bench){
         .context = context,
+        .host = context->host,
+        .platform = context->host->platform,
         .queue = number == 0 ? context->queue : device->queues[number],
         .number = number,
         .sleeps =
