@@ -30,12 +30,13 @@ class Count:
         return getattr(self, name) / self.ios
 
 
-def null_disk(n_bytes=16 << 30, latency_ns=0, **disk):
+def null_disk(n_bytes=16 << 30, latency_ns=0, ring="split", **disk):
     """A disk behind which nothing costs anything. ioeventfd=off makes kicks and completions repeatable."""
     node = {"driver": "null-co", "node-name": "null0", "size": n_bytes, "read-zeroes": True}
     if latency_ns:
         node["latency-ns"] = latency_ns
-    return Disk(blockdev=[node], device="virtio-blk-pci,disable-legacy=on,ioeventfd=off", **disk)
+    device = f"virtio-blk-pci,disable-legacy=on,ioeventfd=off,packed={'on' if ring == 'packed' else 'off'}"
+    return Disk(blockdev=[node], device=device, **disk)
 
 
 def parse_report(text):
@@ -86,10 +87,10 @@ def measure(append, window, deadline_s=120, **machine):
     return Count(counters["total"] - counters["rep2"] - spin, spin, kicks, interrupts), result
 
 
-def random_reads(depth, n_ios):
+def random_reads(depth, n_ios, ring="split"):
     """One start of `bench` with 4 KiB random reads."""
     # At depth 1 a completion must not race with going idle: it takes 20 microseconds. (performance.md)
-    disk = null_disk(latency_ns=20000 if depth == 1 else 0)
+    disk = null_disk(latency_ns=20000 if depth == 1 else 0, ring=ring)
     line = f"bench vda rw=randread bs=4k iodepth={depth} number_ios={n_ios} json=1; exit"
     count, result = measure(line, WINDOW_BENCH, disks=[disk])
     record = result.one("bench")

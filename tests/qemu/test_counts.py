@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The budgets of issue 2. Counts of instructions are repeatable, unlike times, so a test may hold them."""
+"""The budgets. Counts of instructions are repeatable, unlike times, so a test may hold them."""
 import pytest
 
 import bench
@@ -8,17 +8,19 @@ import icount
 IOS = 4000
 
 
+@pytest.mark.parametrize("ring", ["split", "packed"])
 @pytest.mark.parametrize("depth,budget", [(1, bench.BUDGET.instructions_depth_1),
                                           (32, bench.BUDGET.instructions_depth_32)])
-def test_instructions_per_read_stay_in_budget(depth, budget):
+def test_instructions_per_read_stay_in_budget(ring, depth, budget):
     """Guest instructions per 4 KiB random read, polled, through the public block API."""
-    count = icount.random_reads(depth, IOS)
+    count = icount.random_reads(depth, IOS, ring)
     assert count.per_io("instructions") <= budget, f"{count.per_io('instructions'):.1f} per read; {count}"
 
 
-def test_kicks_and_interrupts_at_depth_32():
+@pytest.mark.parametrize("ring", ["split", "packed"])
+def test_kicks_and_interrupts_at_depth_32(ring):
     """At most 1/16 doorbell a read, no interrupt while polling, and the guest's own count agrees with QEMU's trace."""
-    count = icount.random_reads(32, IOS)
+    count = icount.random_reads(32, IOS, ring)
     assert count.per_io("kicks") <= bench.BUDGET.kicks_depth_32, count
     assert count.per_io("interrupts") <= 0.01, count
 
