@@ -65,7 +65,7 @@ HOST_CFLAGS   := $(COMMON) -O1 $(SANITIZE) -Iarch/host/include
 HOT_SRCS      := drivers/virtio_blk_io.c block/block.c
 HOT_SHELL_SRCS := boot/shell/bench.c
 UNALIGNED     := $(if $(findstring clang,$(CC)),,-fno-align-functions -fno-align-loops -fno-align-jumps)
-cflags_for = $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS) $(if $(filter $(HOT_SHELL_SRCS),$(1)),-O2), \
+cflags_for = $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS) $(if $(filter $(HOT_SHELL_SRCS),$(1)),-O2 $(UNALIGNED)), \
              $(if $(filter boot/% arch/$(ARCH)/%,$(1)),$(KERNEL_CFLAGS) $(NO_VECTORS), \
              $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),-Os)))
 

@@ -27,7 +27,7 @@
 #define WARM_UP_IOS         1000u
 #define BUFFER_ALIGN        4096u
 #define LOOKS_PER_SECOND    10u
-#define LOOKS_PER_POLL      1000u
+#define LOOKS_PER_POLL      1024u
 #define RANDOM_MULTIPLIER   6364136223846793005u /* 5 modulo 8: odd states come round after 2^62 */
 
 struct slot {
@@ -155,8 +155,9 @@ static __attribute__((noinline)) bool note_refusal(struct bench *bench, struct s
 }
 
 /*
- * Waits until something has ended. Looking is waiting and counted apart; the poll that takes what
- * was found is work. It is tried now and then in any case, because it alone notices time-outs.
+ * Waits until something has ended. Looking is waiting and counted apart, and so is the poll that
+ * takes nothing, tried now and then because it alone notices time-outs; the poll that takes what was
+ * found is work.
  */
 static inline __attribute__((always_inline)) size_t wait_looking(struct bench *bench)
 {
@@ -166,8 +167,11 @@ static inline __attribute__((always_inline)) size_t wait_looking(struct bench *b
 
     do {
         MARK(MARK_SPIN);
-        for (unsigned i = 0; i < LOOKS_PER_POLL && !vst_block_ready(queue); i++)
+        for (unsigned i = 1; !vst_block_ready(queue); i++) {
             platform->relax(platform->ctx);
+            if (i % LOOKS_PER_POLL == 0)
+                (void)!vst_block_poll(queue, bench->done, 0);
+        }
         MARK(MARK_SPIN | MARK_END);
         n = vst_block_poll(queue, bench->done, bench->job.depth);
     } while (VST_UNLIKELY(n == 0));
