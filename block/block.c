@@ -157,6 +157,35 @@ bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request
     return !flush_behind(queue, request);
 }
 
+static bool start_over(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    bool wait_in_list = queue->split.first == request;
+    uint8_t n_replays = (uint8_t)(request->priv.n_replays + 1);
+
+    if (request->status != VST_OK) {
+        if (wait_in_list)
+            request_list_take(&queue->split);
+        vst_block_finish(queue, request, request->status);
+        return false;
+    }
+    struct vst_block_request *next = request->priv.next;
+    request->priv = (struct vst_block_request_private){.split = true, .n_replays = n_replays};
+    if (wait_in_list)
+        request->priv.next = next;
+    else
+        request_list_append(&queue->split, request);
+    return true;
+}
+
+bool vst_block_part_dropped(struct vst_block_queue *queue, struct vst_block_request *request,
+                            uint64_t start_sector, enum vst_status status)
+{
+    if (status != VST_OK)
+        note_error(request, start_sector, status);
+    request->priv.n_parts_in_flight--;
+    return request->priv.n_parts_in_flight == 0 && start_over(queue, request);
+}
+
 /** Issues the next part of a split request. */
 static enum vst_status issue_part(struct vst_block_queue *queue, struct vst_block_request *request)
 {
@@ -392,6 +421,12 @@ size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **
 bool vst_block_ready(const struct vst_block_queue *queue)
 {
     return queue->ready.first != NULL || queue->driver->ready(queue);
+}
+
+void vst_block_rest(struct vst_block_queue *queue)
+{
+    if (queue->driver->rest != NULL && queue->split.first == NULL)
+        queue->driver->rest(queue);
 }
 
 /* ------------------------------------------------------------------ interrupts */

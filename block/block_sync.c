@@ -44,6 +44,7 @@ enum vst_status vst_block_execute(struct vst_block_queue *queue, struct vst_bloc
     }
     while (others.first != NULL)
         request_list_append(&queue->ready, request_list_take(&others));
+    vst_block_rest(queue);
     return status;
 }
 

@@ -202,6 +202,7 @@ static enum vst_status create_ring(struct blk_queue *q, struct virtq_layout *lay
         layout->vector = VIRTIO_NO_VECTOR;
         status = vst_virtq_create(&q->vq, &blk->virtio, layout);
     }
+    q->vector = layout->vector;
     q->base.message = layout->vector != VIRTIO_NO_VECTOR ? layout->vector : 0;
     return status;
 }
@@ -245,6 +246,7 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint
     q->base.driver = &vst_virtio_blk_driver;
     q->base.index = index;
     q->blk = blk;
+    q->fault = VST_ERR_BROKEN;
     blk->queue_list[index] = &q->base;
     blk->n_queues_created++;
     q->maps = platform->dma_map != NULL;
@@ -303,7 +305,7 @@ static void wait_for_answer(struct blk_device *blk)
     vst_block_kick(&blk->queues[0].base);
     while (vst_block_poll(&blk->queues[0].base, &done, 1) == 0) {
         if (platform->time_ns(platform->ctx) - start > ATTACH_TIMEOUT_NS && !blk->base.broken)
-            vst_virtio_blk_fail(&blk->queues[0], "no answer to GET_ID", VST_ERR_TIMEOUT);
+            vst_virtio_blk_fault(&blk->queues[0], "no answer to GET_ID", VST_ERR_TIMEOUT, true);
         platform->relax(platform->ctx);
     }
 }
@@ -381,6 +383,8 @@ static enum vst_status start(struct blk_device *blk)
     uint64_t wanted = IMPLEMENTED_FEATURES;
     if (blk->config.n_queues > 1)
         wanted |= VIRTIO_BIT(VIRTIO_BLK_F_MQ);
+    if (blk->config.recovery == VST_RECOVERY_QUEUE && device->transport->queue_reset != NULL)
+        wanted |= VIRTIO_BIT(VIRTIO_F_RING_RESET);
     enum vst_status status = vst_virtio_negotiate(device, wanted & ~blk->config.refused_features);
     if (status != VST_OK)
         return status;
@@ -404,9 +408,13 @@ static enum vst_status start(struct blk_device *blk)
     /* Step 8. */
     vst_virtio_driver_ok(device);
     status = read_serial(blk);
-    if (status == VST_OK)
-        vst_virtio_blk_irq_start(blk);
-    return status;
+    if (status != VST_OK)
+        return status;
+    vst_virtio_blk_irq_start(blk);
+    blk->recovery = blk->config.recovery;
+    for (uint16_t i = 0; i < blk->base.n_queues; i++)
+        vst_virtio_blk_rest(&blk->queues[i]);
+    return VST_OK;
 }
 
 void vst_virtio_blk_stop(struct blk_device *blk)
@@ -460,6 +468,7 @@ static struct blk_device *create(const struct vst_platform *platform,
     if (blk != NULL) {
         blk->base.platform = platform;
         blk->bytes = bytes;
+        blk->recovery = VST_RECOVERY_NONE;
         blk->queue_list = (struct vst_block_queue **)(void *)&blk->queues[n];
         fill_defaults(blk, config);
     }

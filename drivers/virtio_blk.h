@@ -56,7 +56,16 @@ struct blk_queue {
     struct blk_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
     size_t mappings_bytes;
     uint32_t n_in_order; /**< IN_ORDER: chains given back that poll has not taken yet */
-    bool ended; /**< the device failed, and all that was in flight here has been given back */
+    uint16_t vector;     /**< MSI-X table entry, or VIRTIO_NO_VECTOR */
+    /* recovery: see virtio_blk_recovery.c */
+    uint8_t state;         /**< enum blk_queue_state, atomic */
+    bool at_rest;          /**< the same from the owner's side: not BLK_QUEUE_ACTIVE */
+    bool ended;            /**< out of service, and all that was in flight has been given back */
+    bool fault_of_device;  /**< resetting this queue alone will not do */
+    uint8_t n_fruitless;   /**< recoveries in a row without an answer in between */
+    enum vst_status fault; /**< how requests end that are not replayed */
+    uint32_t generation;   /**< of the device whose ring this is */
+    uint32_t rest_n_free, rest_n_ring_free;
     /* the watch: see blk_watch */
     uint16_t epoch;
     uint32_t n_used_at_watch;
@@ -81,6 +90,20 @@ struct blk_limits_read {
 
 #define BLK_MAX_FEATURE_NAMES 32
 
+/** How the device is. Changed with `busy` held. */
+enum blk_phase {
+    BLK_IN_SERVICE,
+    BLK_RECOVERING, /**< to be reset once all queues are at rest */
+    BLK_OUT_OF_SERVICE,
+};
+
+/** Who may touch a queue's ring. */
+enum blk_queue_state {
+    BLK_QUEUE_ACTIVE, /**< its owner: the CPU that submits and polls */
+    BLK_QUEUE_RESTING, /**< nobody; by compare-and-swap the owner makes it active, recovery seizes it */
+    BLK_QUEUE_SEIZED, /**< who holds `busy` */
+};
+
 struct blk_device {
     struct vst_block_device base;
     union {
@@ -92,9 +115,14 @@ struct blk_device {
     uint64_t watch_interval_ns;          /**< a quarter of the time-out, at most a second */
     uint16_t timeout_epochs;
     bool reset_unconfirmed; /**< the device may still write: its memory must not be used again */
-    bool failing;           /**< some queue's CPU takes the device out of service */
-    bool stopped;           /**< that is done; fail_status tells how requests end */
-    enum vst_status fail_status;
+    /* recovery: see virtio_blk_recovery.c */
+    enum vst_recovery recovery; /**< VST_RECOVERY_NONE until attached */
+    uint8_t phase;              /**< enum blk_phase, atomic */
+    bool busy;                  /**< a lock that is only tried: who holds it does recovery */
+    enum vst_status fault;
+    uint64_t fault_ns;
+    uint32_t generation; /**< how many times it was started again; atomic */
+    uint32_t n_recoveries;
     enum vst_irq_mode irq_mode; /**< what became of config.irq */
     bool refreshing;            /**< some CPU takes over a changed configuration */
     bool config_unsettled;      /**< the last look at it found no end to its changing: said once */
@@ -130,6 +158,8 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
  * vst_block_refresh.
  */
 enum vst_status vst_virtio_blk_refresh(struct blk_device *blk) VST_MUST_USE;
+/** The same for who has set `refreshing`. */
+enum vst_status vst_virtio_blk_take_config(struct blk_device *blk) VST_MUST_USE;
 
 /** Driver operations: see vst_block_driver. */
 enum vst_status vst_virtio_blk_refresh_if_changed(struct vst_block_device *device) VST_MUST_USE;
@@ -165,11 +195,31 @@ void vst_virtio_blk_dump(const struct blk_queue *q);
 void vst_virtio_blk_stop(struct blk_device *blk);
 
 /**
- * Takes the device out of service: reset (or cut off), then every request in flight is given back
- * with `status`, VST_ERR_BROKEN or VST_ERR_TIMEOUT: those of q at once, those of other queues by
- * their next poll, for that is on their own CPU.
+ * Ends the command of a slot, with the request unless that has further parts: true if it has ended.
+ * Unmaps its buffers; the slot's token and descriptors are the caller's.
  */
-void vst_virtio_blk_fail(struct blk_queue *q, const char *why, enum vst_status status);
+bool vst_virtio_blk_end_command(struct blk_queue *q, uint16_t id, struct vst_block_request *request,
+                                enum vst_status status);
+/** Unmaps what the platform has mapped for the slot's command, if anything. */
+void vst_virtio_blk_unmap(struct blk_queue *q, uint16_t id,
+                          const struct vst_block_request *request);
+
+/*
+ * Recovery, all on the queue's CPU. Requests that it ends are returned by polls.
+ */
+
+/**
+ * The queue's device has failed, with its requests to end with `status` unless they are replayed.
+ * `of_device`: not only the queue has.
+ */
+void vst_virtio_blk_fault(struct blk_queue *q, const char *why, enum vst_status status,
+                          bool of_device);
+/** To be called from poll if the queue is broken or the device not in service: goes one step on. */
+void vst_virtio_blk_attend(struct blk_queue *q);
+/** Nothing is in flight: lets go of the ring, until the next submit. */
+void vst_virtio_blk_rest(struct blk_queue *q);
+/** No room: if the queue was at rest it is awake now (VST_OK); else VST_ERR_FULL, VST_ERR_BROKEN. */
+enum vst_status vst_virtio_blk_wake(struct blk_queue *q) VST_MUST_USE;
 
 /** Opens MSI-X or INTx as the configuration wants it; irq_mode tells what could be had. */
 void vst_virtio_blk_irq_open(struct blk_device *blk);
@@ -184,6 +234,8 @@ void vst_virtio_blk_irq_set_config_vector(struct blk_device *blk);
 uint16_t vst_virtio_blk_irq_vector(const struct blk_device *blk, uint16_t queue);
 /** A queue found no place for its vector: all go on with INTx or polling. */
 void vst_virtio_blk_irq_fall_back(struct blk_device *blk, const char *why);
+/** The device was reset: it has forgotten what is not in a table of vectors. */
+void vst_virtio_blk_irq_again(struct blk_device *blk);
 /** Before the device goes to somebody else. */
 void vst_virtio_blk_irq_close(struct blk_device *blk);
 

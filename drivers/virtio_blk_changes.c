@@ -85,6 +85,9 @@ static void take_over(struct blk_device *blk, const struct vst_block_limits *new
 {
     struct vst_block_limits *limits = &blk->base.limits;
 
+    if (new->n_sectors == limits->n_sectors && writeback == blk->base.write_cache &&
+        new->physical_block_bytes == limits->physical_block_bytes)
+        return; /* the queues' rules are left alone while other CPUs look at them */
     if (new->n_sectors != limits->n_sectors)
         vst_log(blk->base.platform, VST_LOG_INFO, "%s: %lu sectors instead of %lu", name_of(blk),
                 (unsigned long)new->n_sectors, (unsigned long)limits->n_sectors);
@@ -108,7 +111,7 @@ enum vst_status vst_virtio_blk_read_config(struct blk_device *blk, struct blk_li
     return status;
 }
 
-static enum vst_status refresh(struct blk_device *blk)
+enum vst_status vst_virtio_blk_take_config(struct blk_device *blk)
 {
     struct blk_limits_read read;
     struct vst_block_limits limits;
@@ -130,7 +133,7 @@ enum vst_status vst_virtio_blk_refresh(struct blk_device *blk)
 {
     if (__atomic_exchange_n(&blk->refreshing, true, __ATOMIC_ACQUIRE))
         return VST_ERR_FULL;
-    enum vst_status status = refresh(blk);
+    enum vst_status status = vst_virtio_blk_take_config(blk);
     __atomic_store_n(&blk->refreshing, false, __ATOMIC_RELEASE);
     return status;
 }

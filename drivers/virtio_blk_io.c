@@ -97,6 +97,8 @@ static inline void put_data(struct virtq_desc *desc, const struct vst_block_segm
 
 static enum vst_status submit_uncommon(struct vst_block_queue *queue,
                                        struct vst_block_request *request);
+static enum vst_status submit_without_room(struct vst_block_queue *queue,
+                                           struct vst_block_request *request);
 
 static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_block_request *request)
 {
@@ -104,7 +106,7 @@ static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_bloc
     struct virtq *vq = &q->vq;
 
     if (VST_UNLIKELY(vq->n_free == 0))
-        return VST_ERR_FULL;
+        return submit_without_room(queue, request);
     struct virtq_slot *slot = virtq_take(vq);
     if (VST_UNLIKELY(slot->shape != shape_of(request)))
         return submit_uncommon(queue, request);
@@ -114,6 +116,15 @@ static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_bloc
     virtq_put(vq, slot, request);
     count(q, request->op, request->n_sectors);
     return VST_OK;
+}
+
+/** The queue is full, or at rest: then it wakes. */
+static __attribute__((noinline, cold)) enum vst_status
+submit_without_room(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    enum vst_status status = vst_virtio_blk_wake(queue_of(queue));
+
+    return status == VST_OK ? blk_submit(queue, request) : status;
 }
 
 static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *request,
@@ -286,16 +297,21 @@ static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *
                                  uint32_t type, const struct vst_block_part *part)
 {
     struct virtq_chain chain;
+    enum vst_status status = VST_OK;
 
     if (q->blk->base.broken)
         return VST_ERR_BROKEN;
+    if (q->at_rest)
+        status = vst_virtio_blk_wake(q);
+    if (status != VST_OK)
+        return status;
     uint32_t n_between = vst_block_op_has_ranges(part->op) ? 1 : part->n_pieces;
     if (!vst_virtq_chain_begin(&chain, &q->vq, n_between + 2))
         return VST_ERR_FULL;
     struct virtq_slot *slot = &q->vq.slots[chain.id];
     slot->shape = 0; /* whatever comes of it, the table is not what it was */
     slot->by_hand = VIRTQ_BY_HAND;
-    enum vst_status status = fill_chain(q, &chain, type, part);
+    status = fill_chain(q, &chain, type, part);
     if (status != VST_OK)
         return status;
     slot->start_sector = part->start_sector;
@@ -359,18 +375,21 @@ static enum vst_dma_direction direction_of(enum vst_block_op op)
                                                                   : VST_DMA_FROM_DEVICE;
 }
 
-/** Ends one command: the request it belongs to may have ended with it (true). */
-static bool end_command(struct blk_queue *q, uint16_t id, struct vst_block_request *request,
-                        enum vst_status status)
+void vst_virtio_blk_unmap(struct blk_queue *q, uint16_t id, const struct vst_block_request *request)
+{
+    if (q->maps && q->vq.slots[id].shape == 0 && !vst_block_op_has_ranges(request->op))
+        unmap_slot(q, id, direction_of(request->op));
+}
+
+bool vst_virtio_blk_end_command(struct blk_queue *q, uint16_t id, struct vst_block_request *request,
+                                enum vst_status status)
 {
     const struct virtq_slot *slot = &q->vq.slots[id];
-    bool by_hand = slot->shape == 0;
 
-    if (by_hand && q->maps && !vst_block_op_has_ranges(request->op))
-        unmap_slot(q, id, direction_of(request->op));
+    vst_virtio_blk_unmap(q, id, request);
     if (status != VST_OK)
         q->base.stats.errors++;
-    if (by_hand && request->priv.split)
+    if (slot->shape == 0 && request->priv.split)
         return vst_block_part_done(&q->base, request, slot->start_sector, status);
     request->status = status;
     request->error_sector = request->start_sector;
@@ -400,7 +419,7 @@ take_uncommon(struct blk_queue *q, uint16_t id, struct vst_block_request *reques
         q->vq.free[q->vq.n_free++] = &q->vq.slots[id];
     else
         vst_virtq_chain_release(&q->vq, id);
-    return end_command(q, id, request, status_of_answer(answer));
+    return vst_virtio_blk_end_command(q, id, request, status_of_answer(answer));
 }
 
 /** Where one used entry stands for all chains before it as well. */
@@ -426,15 +445,15 @@ take_used_in_order(struct blk_queue *q, struct vst_block_request **done, size_t 
 }
 
 static void blk_watch(struct blk_queue *q);
-static void end_if_stopped(struct blk_queue *q);
 
-/** Poll found nothing, or the queue is broken. */
+/** Poll found nothing, or the queue is broken or at rest. */
 static __attribute__((noinline)) size_t poll_nothing(struct blk_queue *q)
 {
-    end_if_stopped(q); /* first: a device that was reset must not hear of its doorbells (2.1.2) */
     blk_watch(q);
     if (q->vq.broken)
-        vst_virtio_blk_fail(q, q->vq.broken_why, VST_ERR_BROKEN);
+        vst_virtio_blk_attend(q);
+    else if (q->vq.n_put == q->vq.n_used)
+        vst_virtio_blk_rest(q);
     return 0;
 }
 
@@ -578,7 +597,7 @@ static bool blk_ready(const struct vst_block_queue *queue)
 {
     const struct blk_queue *q = (const void *)queue; /* base comes first */
 
-    /* Out of service, the ring means nothing any more: what is left to be ended by poll does. */
+    /* The ring means nothing then: what is left to be ended or replayed by poll does. */
     if (VST_UNLIKELY(q->vq.broken))
         return q->vq.n_put != q->vq.n_used;
     return q->n_in_order > 0 || virtq_ready(&q->vq);
@@ -603,7 +622,8 @@ static bool blk_awaited(const struct vst_block_queue *queue)
 {
     const struct blk_queue *q = (const void *)queue; /* base comes first */
 
-    return q->n_in_order > 0 || __atomic_load_n(&q->blk->stopped, __ATOMIC_RELAXED) ||
+    return q->n_in_order > 0 ||
+           __atomic_load_n(&q->blk->phase, __ATOMIC_RELAXED) != BLK_IN_SERVICE ||
            vst_virtq_awaited(&q->vq);
 }
 
@@ -645,20 +665,20 @@ static __attribute__((noinline, cold)) void watch_interval_over(struct blk_queue
     blk_kick(&q->base);
     if (stuck && doorbell_may_be_lost(q)) {
         q->base.stats.rescues++;
+        vst_trace_add(&q->base, (struct vst_trace_event){.kind = VST_TRACE_RESCUE,
+                                                         .count = vq->n_published - vq->n_used});
         virtq_ring_doorbell(vq);
     }
     q->n_used_at_watch = vq->n_used;
     /* 2.1.2: a device that wants to be reset answers nothing any more. */
     if ((q->blk->virtio.transport->status(&q->blk->virtio) & VIRTIO_STATUS_NEEDS_RESET) != 0) {
-        vst_virtq_break(vq, "the device asks to be reset");
-        vst_virtio_blk_fail(q, vq->broken_why, VST_ERR_BROKEN);
+        vst_virtio_blk_fault(q, "the device asks to be reset", VST_ERR_BROKEN, true);
         return;
     }
     q->unanswered_at_watch = vq->n_published != vq->n_used;
     if (any_expired(q)) {
         q->base.stats.timeouts++;
-        vst_virtq_break(vq, "a command was not answered in time");
-        vst_virtio_blk_fail(q, vq->broken_why, VST_ERR_TIMEOUT);
+        vst_virtio_blk_fault(q, "a command was not answered in time", VST_ERR_TIMEOUT, false);
     }
 }
 
@@ -666,6 +686,8 @@ static __attribute__((noinline)) void blk_watch(struct blk_queue *q)
 {
     const struct vst_platform *platform = q->base.device->platform;
 
+    if (__atomic_load_n(&q->blk->phase, __ATOMIC_RELAXED) != BLK_IN_SERVICE)
+        vst_virtio_blk_attend(q);
     if (q->vq.n_published == q->vq.n_used || q->vq.broken)
         return;
     uint64_t now_ns = platform->time_ns(platform->ctx);
@@ -675,51 +697,9 @@ static __attribute__((noinline)) void blk_watch(struct blk_queue *q)
     watch_interval_over(q);
 }
 
-/* ------------------------------------------------------------------ out of service */
-
-static void end_all(struct blk_queue *q, enum vst_status status)
+static void blk_rest(struct vst_block_queue *queue)
 {
-    for (uint32_t i = 0; i < q->vq.size; i++) {
-        struct vst_block_request *request = q->vq.slots[i].token;
-        if (request == NULL)
-            continue;
-        q->vq.slots[i].token = NULL;
-        if (end_command(q, (uint16_t)i, request, status))
-            vst_block_finish(&q->base, request, request->status);
-    }
-    q->vq.n_used = q->vq.n_published = q->vq.n_put;
-    q->n_in_order = 0;
-}
-
-/** The device has let go of everything: what is in flight here comes back. On the queue's CPU. */
-static void end_if_stopped(struct blk_queue *q)
-{
-    struct blk_device *blk = q->blk;
-
-    if (q->ended || !__atomic_load_n(&blk->stopped, __ATOMIC_ACQUIRE))
-        return;
-    q->ended = true;
-    vst_virtq_break(&q->vq, blk->base.broken_why);
-    end_all(q, blk->fail_status);
-}
-
-void vst_virtio_blk_fail(struct blk_queue *q, const char *why, enum vst_status status)
-{
-    struct blk_device *blk = q->blk;
-
-    if (__atomic_exchange_n(&blk->failing, true, __ATOMIC_ACQ_REL))
-        return; /* by another queue */
-    blk->base.broken = true;
-    blk->base.broken_why = why;
-    vst_block_limits_changed(&blk->base);
-    vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s; device taken out of service",
-            blk->base.name[0] != '\0' ? blk->base.name : blk->virtio.name, why);
-    vst_virtq_break(&q->vq, why);
-    /* The device must have let go of all buffers before their owners get them back. */
-    vst_virtio_blk_stop(blk);
-    blk->fail_status = status;
-    __atomic_store_n(&blk->stopped, true, __ATOMIC_RELEASE);
-    end_if_stopped(q);
+    vst_virtio_blk_rest(queue_of(queue));
 }
 
 const struct vst_block_driver vst_virtio_blk_driver = {
@@ -734,4 +714,5 @@ const struct vst_block_driver vst_virtio_blk_driver = {
     .traced = &vst_virtio_blk_traced_driver,
     .refresh = vst_virtio_blk_refresh_if_changed,
     .set_write_cache = vst_virtio_blk_set_write_cache,
+    .rest = blk_rest,
 };

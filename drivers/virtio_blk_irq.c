@@ -101,6 +101,14 @@ void vst_virtio_blk_irq_start(struct blk_device *blk)
         vst_pci_intx_enable(blk->base.platform, &blk->function, true);
 }
 
+void vst_virtio_blk_irq_again(struct blk_device *blk)
+{
+    if (blk->irq_mode == VST_IRQ_MSIX)
+        vst_virtio_blk_irq_set_config_vector(blk);
+    if (blk->irq_mode == VST_IRQ_INTX)
+        (void)vst_virtio_blk_interrupt(&blk->base);
+}
+
 uint16_t vst_virtio_blk_irq_vector(const struct blk_device *blk, uint16_t queue)
 {
     if (blk->irq_mode != VST_IRQ_MSIX)

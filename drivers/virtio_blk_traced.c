@@ -20,8 +20,8 @@ static enum vst_status traced_submit(struct vst_block_queue *queue,
 {
     struct virtq *vq = &queue_of(queue)->vq;
     uint32_t n_put = vq->n_put;
-    uint16_t id = vq->n_free > 0 ? virtq_take(vq)->id : 0;
     enum vst_status status = PLAIN->submit(queue, request);
+    uint16_t id = vq->free[vq->n_free < vq->size ? vq->n_free : 0]->id; /* what was taken last */
 
     if (status == VST_OK && vq->n_put != n_put && vq->slots[id].shape != 0)
         vst_trace_add(queue, (struct vst_trace_event){.kind = VST_TRACE_SUBMIT,
@@ -97,6 +97,11 @@ static bool traced_awaited(const struct vst_block_queue *queue)
     return PLAIN->awaited(queue);
 }
 
+static void traced_rest(struct vst_block_queue *queue)
+{
+    PLAIN->rest(queue);
+}
+
 const struct vst_block_driver vst_virtio_blk_traced_driver = {
     .submit = traced_submit,
     .submit_part = traced_submit_part,
@@ -108,5 +113,6 @@ const struct vst_block_driver vst_virtio_blk_traced_driver = {
     .awaited = traced_awaited,
     .refresh = vst_virtio_blk_refresh_if_changed,
     .set_write_cache = vst_virtio_blk_set_write_cache,
+    .rest = traced_rest,
     .untraced = &vst_virtio_blk_driver,
 };

@@ -119,8 +119,9 @@ enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t want
         return VST_ERR_TIMEOUT;
     }
     /* Only now may it use memory: before the reset it could have gone on with rings of old. */
-    if (device->transport->allow_dma != NULL)
+    if (device->transport->allow_dma != NULL && !device->may_use_memory)
         device->transport->allow_dma(device);
+    device->may_use_memory = true;
     /* Step 2: we have noticed the device. Step 3: we know how to drive it. */
     add_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
     add_status(device, VIRTIO_STATUS_DRIVER);
@@ -161,6 +162,7 @@ bool vst_virtio_stop(struct virtio_device *device)
         return true;
     if (device->transport->cut_off != NULL)
         device->transport->cut_off(device);
+    device->may_use_memory = false;
     vst_log(
         device->platform, VST_LOG_ERROR, "%s: no answer to a reset; the device %s", device->name,
         device->transport->cut_off != NULL ? "is cut off from memory" : "may go on to use memory");

@@ -112,6 +112,7 @@ struct virtio_device {
     const char *name;      /**< for log lines, e.g. "0000:00:04.0" */
     uint8_t status;        /**< the bits that we have set since the last reset (2.1) */
     uint64_t features;     /**< negotiated */
+    bool may_use_memory;   /**< allow_dma has been called */
     uint32_t config_bytes; /**< length of the device's own configuration */
     uint32_t config_seen;  /**< generation of the configuration that was read last */
     /**

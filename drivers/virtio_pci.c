@@ -34,7 +34,10 @@ static uint64_t pci_features(struct virtio_device *device)
     WRITE_COMMON(pci, device_feature_select, 0);
     uint64_t low = READ_COMMON(pci, device_feature);
     WRITE_COMMON(pci, device_feature_select, 1);
-    return low | (uint64_t)READ_COMMON(pci, device_feature) << 32;
+    uint64_t features = low | (uint64_t)READ_COMMON(pci, device_feature) << 32;
+    if (pci->common.bytes < sizeof(struct virtio_pci_common_cfg)) /* no register for it */
+        features &= ~VIRTIO_BIT(VIRTIO_F_RING_RESET);
+    return features;
 }
 
 static void pci_set_features(struct virtio_device *device, uint64_t features)
@@ -152,7 +155,8 @@ static bool pci_queue_resetting(struct virtio_device *device, uint16_t queue)
     struct virtio_pci_device *pci = pci_of(device);
 
     WRITE_COMMON(pci, queue_select, queue);
-    return READ_COMMON(pci, queue_reset) == 1;
+    /* 4.1.4.3.1: once it is done both read 0. One that knows nothing of it keeps its queue enabled. */
+    return READ_COMMON(pci, queue_reset) != 0 || READ_COMMON(pci, queue_enable) != 0;
 }
 
 static bool pci_set_config_vector(struct virtio_device *device, uint16_t vector)

@@ -52,45 +52,52 @@ static enum vst_status allocate(struct virtq *vq, const struct vst_platform *pla
                : VST_ERR_NO_MEMORY;
 }
 
-static void place_split(struct virtq *vq, struct ring_places places)
+/** Where everything lies: for the queue's whole life, and known to its owner and to recovery. */
+static void place(struct virtq *vq)
 {
+    struct ring_places places = ring_places(vq);
     char *rings = vq->rings;
 
-    vq->desc = (struct virtq_desc *)vq->rings;
-    vq->avail = (struct virtq_avail *)(void *)(rings + places.driver);
-    vq->avail_ring = vq->avail->ring;
-    vq->used = (const struct virtq_used *)(void *)(rings + places.device);
-    vq->used_event = &vq->avail->ring[vq->size];
-    vq->avail_event = (const dev_le16 *)(const void *)&vq->used->ring[vq->size];
-    if (vq->event_idx)
+    if (vq->packed) {
+        vq->ring = vq->rings;
+        vq->ring_end = vq->ring + vq->size;
+        vq->driver_event = (struct virtq_packed_drv_event *)(void *)(rings + places.driver);
+        vq->device_event = (const dev_le32 *)(const void *)(rings + places.device);
+    } else {
+        vq->desc = (struct virtq_desc *)vq->rings;
+        vq->avail = (struct virtq_avail *)(void *)(rings + places.driver);
+        vq->avail_ring = vq->avail->ring;
+        vq->used = (const struct virtq_used *)(void *)(rings + places.device);
+        vq->used_event = &vq->avail->ring[vq->size];
+        vq->avail_event = (const dev_le16 *)(const void *)&vq->used->ring[vq->size];
+    }
+    for (uint16_t id = 0; id < vq->size; id++)
+        vq->slots[id] = (struct virtq_slot){
+            .id = id,
+            .shared = (char *)vq->shared_memory + (size_t)id * vq->shared_stride,
+            .table_bus_addr = virtq_shared_bus_addr(vq, id) + vq->header_bytes,
+        };
+}
+
+void vst_virtq_clear(const struct virtq *vq)
+{
+    __builtin_memset(vq->rings, 0, vq->rings_bytes);
+    if (vq->packed)
+        drv_le16_put(&vq->driver_event->flags, VIRTQ_EVENT_FLAGS_DISABLE);
+    else if (vq->event_idx)
         drv_le16_put(vq->used_event, UINT16_MAX);
     else
         drv_le16_put(&vq->avail->flags, VIRTQ_AVAIL_F_NO_INTERRUPT);
     /* Indirect: descriptor `id` points at its slot's table for good. */
-    for (uint16_t id = 0; vq->indirect && id < vq->size; id++) {
-        drv_le64_put(&vq->desc[id].addr, vq->slots[id].table_bus_addr);
+    for (uint16_t id = 0; !vq->packed && vq->indirect && id < vq->size; id++) {
+        drv_le64_put(&vq->desc[id].addr,
+                     virtq_shared_bus_addr(vq, id) + vq->header_bytes); /* slots are the owner's */
         drv_le16_put(&vq->desc[id].flags, VIRTQ_DESC_F_INDIRECT);
     }
 }
 
-static void place_packed(struct virtq *vq, struct ring_places places)
+void vst_virtq_forget(struct virtq *vq)
 {
-    char *rings = vq->rings;
-
-    vq->ring = vq->rings;
-    vq->ring_end = vq->ring + vq->size;
-    vq->driver_event = (struct virtq_packed_drv_event *)(void *)(rings + places.driver);
-    vq->device_event = (const dev_le32 *)(const void *)(rings + places.device);
-    /* 2.8.1: both wrap counters begin with 1. */
-    vq->avail_place = vq->used_place = virtq_place_of(vq, 0x8000);
-    vq->n_extra = 0;
-    drv_le16_put(&vq->driver_event->flags, VIRTQ_EVENT_FLAGS_DISABLE);
-}
-
-/** Everything as for a queue that was never used. */
-static void make_empty(struct virtq *vq)
-{
-    __builtin_memset(vq->rings, 0, vq->rings_bytes);
     vq->n_put = vq->n_published = vq->n_used = 0;
     vq->broken = false;
     vq->order_at = 0;
@@ -98,21 +105,20 @@ static void make_empty(struct virtq *vq)
     vq->armed = false;
     vq->n_awaited = 0;
     vq->n_free = vq->n_ring_free = vq->size;
-    for (uint16_t id = 0; id < vq->size; id++)
+    /* 2.8.1: both wrap counters begin with 1. */
+    vq->avail_place = vq->used_place = virtq_place_of(vq, 0x8000);
+    vq->n_extra = 0;
+    for (uint16_t id = 0; id < vq->size; id++) {
         vq->free[vq->size - 1 - id] = &vq->slots[id];
-    if (vq->packed)
-        place_packed(vq, ring_places(vq));
-    else
-        place_split(vq, ring_places(vq));
+        vq->slots[id].token = NULL;
+        vq->slots[id].shape = 0; /* the split ring forgot its descriptors' lengths */
+    }
 }
 
-enum vst_status vst_virtq_restart(struct virtq *vq, struct virtio_device *device, uint16_t vector)
+enum vst_status vst_virtq_enable(const struct virtq *vq, struct virtio_device *device,
+                                 uint16_t vector, struct virtio_doorbell *doorbell)
 {
     struct ring_places places = ring_places(vq);
-
-    make_empty(vq);
-    for (uint16_t id = 0; id < vq->size; id++) /* the split ring forgot its descriptors' lengths */
-        vq->slots[id].shape = 0;
     const struct virtio_queue_setup setup = {
         .index = vq->index,
         .size = vq->size,
@@ -121,7 +127,7 @@ enum vst_status vst_virtq_restart(struct virtq *vq, struct virtio_device *device
         .driver_bus_addr = vq->rings_bus_addr + places.driver,
         .device_bus_addr = vq->rings_bus_addr + places.device,
     };
-    return device->transport->queue_enable(device, &setup, &vq->doorbell);
+    return device->transport->queue_enable(device, &setup, doorbell);
 }
 
 enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
@@ -148,13 +154,10 @@ enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
         vq->slots = vq->private_memory;
         vq->slots_bytes = vq->size * sizeof(*vq->slots);
         vq->free = (struct virtq_slot **)(void *)(vq->slots + vq->size);
-        for (uint16_t id = 0; id < vq->size; id++)
-            vq->slots[id] = (struct virtq_slot){
-                .id = id,
-                .shared = (char *)vq->shared_memory + (size_t)id * vq->shared_stride,
-                .table_bus_addr = virtq_shared_bus_addr(vq, id) + vq->header_bytes,
-            };
-        status = vst_virtq_restart(vq, device, layout->vector);
+        place(vq);
+        vst_virtq_clear(vq);
+        vst_virtq_forget(vq);
+        status = vst_virtq_enable(vq, device, layout->vector, &vq->doorbell);
     }
     if (status != VST_OK)
         vst_virtq_destroy(vq, device->platform);
@@ -203,7 +206,8 @@ static void arm_packed(struct virtq *vq, uint32_t n)
 
 void vst_virtq_arm(struct virtq *vq, uint32_t n)
 {
-    uint32_t n_in_flight = vq->n_published - vq->n_used;
+    /* A broken queue, or one at rest, tells nothing, and its ring is not ours to write. */
+    uint32_t n_in_flight = vq->broken ? 0 : vq->n_published - vq->n_used;
     /* Packed: only where each chain takes one descriptor is it known which the n-th will be. */
     bool ahead = vq->event_idx && (!vq->packed || (vq->indirect && !vq->in_order));
 
@@ -230,7 +234,7 @@ void vst_virtq_arm(struct virtq *vq, uint32_t n)
 void vst_virtq_disarm(struct virtq *vq)
 {
     vq->n_awaited = 0;
-    if (!vq->armed)
+    if (!vq->armed || vq->broken)
         return;
     vq->armed = false;
     vq->moves_used_event = vq->event_idx && !vq->packed;

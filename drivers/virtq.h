@@ -185,17 +185,29 @@ struct virtq_layout {
 enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
                                  const struct virtq_layout *layout) VST_MUST_USE;
 
-/**
- * Empties a queue whose device has forgotten it (reset, or queue reset confirmed) and tells the
- * device of it again. All tokens must have been taken out.
+/*
+ * A queue whose device has forgotten it (reset, or queue reset confirmed) starts again in the same
+ * memory by clear, enable and forget. The first two touch nothing but what is shared with the
+ * device and may run on another CPU than the queue's, while that keeps away from the ring.
  */
-enum vst_status vst_virtq_restart(struct virtq *vq, struct virtio_device *device,
-                                  uint16_t vector) VST_MUST_USE;
+
+/** Makes the ring's memory as for a queue that was never used. */
+void vst_virtq_clear(const struct virtq *vq);
+
+/** Tells the device where the ring lies and enables it; stores its doorbell. (4.1.5.1.3) */
+enum vst_status vst_virtq_enable(const struct virtq *vq, struct virtio_device *device,
+                                 uint16_t vector, struct virtio_doorbell *doorbell) VST_MUST_USE;
+
+/** The private side of an empty queue; what was in flight is dropped, and nothing is broken. */
+void vst_virtq_forget(struct virtq *vq);
 
 /** Gives the memory back. The device must have confirmed its reset or be cut off. */
 void vst_virtq_destroy(struct virtq *vq, const struct vst_platform *platform);
 
-/** Latches the queue as broken: fixed text `why`. Nothing is taken from it or put to it any more. */
+/**
+ * Latches the queue as broken: fixed text `why`. Nothing is taken from it or put to it any more
+ * until vst_virtq_forget. A queue at rest (virtio_blk_recovery.c) counts as broken as well.
+ */
 void vst_virtq_break(struct virtq *vq, const char *why);
 
 /** The same for a used id that names no chain in flight. */

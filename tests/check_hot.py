@@ -16,7 +16,6 @@ import sys
 ROOTS = ["blk_submit", "blk_submit_part", "blk_kick", "blk_poll"]
 EXEMPT = {
     "blk_watch": "looks at the clock when a poll finds nothing, and once in 256 polls",
-    "vst_virtio_blk_fail": "takes the device out of service",
 }
 SECTION = re.compile(r"^Disassembly of section (\S+):")
 LABEL = re.compile(r"^[0-9a-f]+ <([^>+]+)>:")

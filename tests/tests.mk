@@ -26,6 +26,17 @@ $(HOST_B)/qtest/%: $(HOST_B)/obj/tests/qtest/%.o $(call host_object,$(QTEST_COMM
 qtest: $(QTEST_PROGRAMS) | deps ## the library under sanitizers against QEMU's device models; ARGS='-k packed'
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qtest $(ARGS)
 
+# The driver in several threads: no lock in the path of a request, so ThreadSanitizer is the judge.
+THREADS_SRCS = $(LIB_SRCS) tests/threads/recovery.c $(addprefix tests/unit/fake_,virtio_blk.c msix.c platform.c machine.c)
+$(HOST_B)/threads: $(THREADS_SRCS) $(HOST_B)/how-built | deps
+	$(SAY) HOSTLD $@
+	$(Q)$(CC) $(COMMON) -MF $@.d -O1 -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan) -Iarch/host/include \
+	  -o $@ $(THREADS_SRCS) -lpthread
+
+.PHONY: threads
+threads: $(HOST_B)/threads ## recovery with four CPUs on four queues, under ThreadSanitizer
+	$(Q)$<
+
 .PHONY: run
 run: $(KERNEL) | deps ## boot the kernel on demonstration disks, or on DISK=path [FORMAT=qcow2] [WRITE=1]
 	$(Q)$(PYTHON) -B tests/demo/run.py $(if $(DISK),--disk '$(DISK)') $(if $(FORMAT),--format $(FORMAT)) $(if $(WRITE),--write)
@@ -39,7 +50,7 @@ check: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## the f
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit model fuzz-replay | deps ## every test
+test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit threads model fuzz-replay | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test

@@ -17,6 +17,7 @@ static const struct {
     [VST_ERR_TIMEOUT] = {"timeout", "no answer in time"},
     [VST_ERR_BROKEN] = {"broken", "device out of service"},
     [VST_ERR_MALFORMED] = {"malformed", "malformed data"},
+    [VST_ERR_RESET] = {"reset", "device reset, outcome unknown"},
 };
 
 const char *vst_status_text(enum vst_status status)

@@ -177,6 +177,23 @@ static bool set_queues(struct options *options, const char *value)
     return true;
 }
 
+static bool set_recovery(struct options *options, const char *value)
+{
+    static const char *const names[] = {
+        [VST_RECOVERY_DEVICE] = "device",
+        [VST_RECOVERY_QUEUE] = "queue",
+        [VST_RECOVERY_NONE] = "off",
+    };
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            options->blk.recovery = (enum vst_recovery)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool set_notify(struct options *options, const char *value)
 {
     options->blk.pci.notify_by_port = strcmp(value, "pio") == 0;
@@ -199,6 +216,7 @@ static const struct {
     {"notify", set_notify},
     {"irq", set_irq},
     {"queues", set_queues},
+    {"recovery", set_recovery},
     {"interactive", set_interactive},
 };
 

@@ -14,6 +14,7 @@
  *   vstor.notify=mmio|pio                which doorbell, where a device has one of each kind
  *   vstor.irq=poll|intx|msix             how disks tell what they have done; poll
  *   vstor.queues=N                       most queues of a disk, 1 to 256; 1
+ *   vstor.recovery=device|queue|off      what is done when a device fails (vstor/virtio.h); device
  *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
  * the last command
  */

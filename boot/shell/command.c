@@ -190,4 +190,7 @@ void shell_json_stats(struct json *json, const struct vst_block_stats *stats)
     json_u64(json, "interrupts_elsewhere", stats->interrupts_elsewhere);
     json_u64(json, "rescues", stats->rescues);
     json_u64(json, "timeouts", stats->timeouts);
+    json_u64(json, "queue_resets", stats->queue_resets);
+    json_u64(json, "device_resets", stats->device_resets);
+    json_u64(json, "replays", stats->replays);
 }

@@ -34,6 +34,8 @@ static void stats_row(struct table *table, const struct vst_block_queue *queue)
     table_cell(table, "%" PRIu64, stats->errors);
     table_cell(table, "%" PRIu64, stats->timeouts);
     table_cell(table, "%" PRIu64, stats->rescues);
+    table_cell(table, "%" PRIu64, stats->queue_resets + stats->device_resets);
+    table_cell(table, "%" PRIu64, stats->replays);
 }
 
 static void stats_json(const struct shell_context *context, const struct vst_block_queue *queue)
@@ -51,9 +53,9 @@ static void stats_json(const struct shell_context *context, const struct vst_blo
 static bool run_stats(struct shell_context *context)
 {
     static const struct table_column columns[] = {
-        {"NAME", false},  {"Q", true},     {"READS", true}, {"BYTES", true},
-        {"WRITES", true}, {"BYTES", true}, {"FLUSH", true}, {"KICKS", true},
-        {"IRQS", true},   {"ERR", true},   {"LATE", true},  {"RESCUE", true},
+        {"NAME", false}, {"Q", true},      {"READS", true}, {"BYTES", true}, {"WRITES", true},
+        {"BYTES", true}, {"FLUSH", true},  {"KICKS", true}, {"IRQS", true},  {"ERR", true},
+        {"LATE", true},  {"RESCUE", true}, {"RESET", true}, {"AGAIN", true},
     };
     struct table table;
 
@@ -81,7 +83,8 @@ const struct shell_command command_stats = {
     .help = "READS, WRITES and FLUSH are commands given to the device (a request that was\n"
             "split counts as several), KICKS doorbells rung, IRQS interrupts taken, ERR\n"
             "commands that failed, LATE time-outs, RESCUE doorbells rung again because\n"
-            "nothing moved.\n",
+            "nothing moved, RESET resets after the device had failed, AGAIN requests given\n"
+            "to it again after these.\n",
     .max_words = 1,
     .device = DEVICE_OPTIONAL,
     .run = run_stats,

@@ -164,6 +164,7 @@ static void run(struct stream *stream)
         if (!progress_step(&stream->progress, submitted > under_way ? submitted - under_way : 0))
             stream->interrupted = stream->stopping = true;
     }
+    vst_block_rest(stream->context->queue);
 }
 
 static bool allocate(struct stream *stream)

@@ -11,7 +11,7 @@
  * requests; each comes back exactly once)
  *
  * One queue belongs to one CPU: nothing here takes a lock. Nothing blocks but the functions of the
- * last section, and those have a deadline.
+ * last section, and those have a deadline; and poll, when it resets a device that has failed.
  */
 #ifndef VSTOR_BLOCK_H
 #define VSTOR_BLOCK_H
@@ -86,6 +86,7 @@ struct vst_block_request {
         uint32_t n_parts_in_flight;
         bool split;
         bool flushing; /**< VST_BLOCK_WRITE_DURABLE: written, and now being flushed */
+        uint8_t n_replays; /* of a split request; those of others: virtio_blk_recovery.c */
     } priv;
 };
 
@@ -137,6 +138,9 @@ struct vst_block_stats {
     uint64_t rescues; /**< doorbells rung again because nothing moved for a second; 0 on sound
                          hardware */
     uint64_t timeouts;
+    uint64_t queue_resets;  /**< the queue alone was reset */
+    uint64_t device_resets; /**< the device was reset; counted where the last step was done */
+    uint64_t replays;       /**< requests given to the device again after a reset */
 };
 
 struct vst_block_device;
@@ -301,6 +305,8 @@ struct vst_block_driver {
     enum vst_status (*refresh)(struct vst_block_device *device);
     /** Switches the cache and takes that over; NULL where write_cache_settable never is true. */
     enum vst_status (*set_write_cache)(struct vst_block_device *device, bool on);
+    /** Lets go of a queue that has nothing in flight. NULL where nobody needs to know. */
+    void (*rest)(struct vst_block_queue *queue);
 };
 
 /**
@@ -321,8 +327,8 @@ enum vst_status vst_block_submit(struct vst_block_queue *queue,
 void vst_block_kick(struct vst_block_queue *queue);
 
 /**
- * Stores up to `max` finished requests in `done`, in order of completion; returns how many. Never
- * blocks.
+ * Stores up to `max` finished requests in `done`, in order of completion; returns how many. Does
+ * not block unless the device has failed (see below).
  */
 size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **done,
                       size_t max) VST_MUST_USE;
@@ -333,6 +339,34 @@ size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **
  * well.
  */
 bool vst_block_ready(const struct vst_block_queue *queue);
+
+/**
+ * Says that nothing is in flight and that the queue will not be polled for a while. The next submit
+ * ends that by itself. Does nothing if something is in flight. On the queue's CPU.
+ */
+void vst_block_rest(struct vst_block_queue *queue);
+
+/*
+ * When a device fails
+ *
+ * A device that lies, falls silent beyond the time-out or asks to be reset is reset, alone or only
+ * its queue, and goes on: what was in flight is given to it again. That is safe for
+ *
+ *     reads, flushes, lifetime      they change nothing
+ *     writes, discard, zeroes, erase     once the reset is confirmed the old command touches
+ *                       nothing any more, and the same is done to the same sectors again; until it
+ *                       has ended, nobody may count on the old data or the new
+ *
+ * What the driver's configuration excludes from this ends with VST_ERR_RESET: it may have taken
+ * effect or not. A request is given again twice at most; then it ends with VST_ERR_TIMEOUT or
+ * VST_ERR_BROKEN. A split request starts over from its first part, unless a part had failed; a
+ * durable write is written and flushed again.
+ *
+ * The caller's part, where a device has several queues: a queue with requests in flight is polled
+ * at least once a second, one without is polled or rests (vst_block_rest). Resetting a device waits
+ * for all its queues; if that takes 5 seconds, the device is out of service. Meanwhile submit
+ * answers VST_ERR_FULL. The poll that does the reset takes as long as that does: 4 seconds at most.
+ */
 
 /*
  * Waiting for an interrupt instead of polling, where irq_mode is not "poll":
@@ -389,6 +423,14 @@ void vst_block_note(struct vst_block_device *device, enum vst_block_event_kind w
  */
 bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request *request,
                          uint64_t start_sector, enum vst_status status);
+
+/**
+ * For drivers: a part of a split request was in flight when the device was reset. VST_OK: the
+ * request is to start over, which it does by the polls that follow; else it is to end with `status`.
+ * True if this was the last such part and the request starts over. Only from the driver's poll.
+ */
+bool vst_block_part_dropped(struct vst_block_queue *queue, struct vst_block_request *request,
+                            uint64_t start_sector, enum vst_status status);
 
 /** For drivers: ends a request outside the ring (the device died); the next poll returns it. */
 void vst_block_finish(struct vst_block_queue *queue, struct vst_block_request *request,
@@ -469,7 +511,7 @@ enum vst_status vst_block_set_write_cache(struct vst_block_device *device, bool 
 /*
  * Blocking convenience on top: each submits, kicks and polls until its own request has ended.
  * Requests of others on the same queue that end meanwhile are kept for the next vst_block_poll.
- * Bounded by the device's own time-out.
+ * Bounded by the device's own time-out, which may pass three times if the device fails.
  */
 
 /** Runs one request to its end and returns its status. */

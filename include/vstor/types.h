@@ -37,10 +37,11 @@ enum vst_status {
     VST_ERR_NOT_FOUND,   /**< no such device, function or structure */
     VST_ERR_NO_MEMORY,   /**< the platform gave no memory */
     VST_ERR_IO,          /**< the device reports that the transfer failed */
-    VST_ERR_TIMEOUT,     /**< no answer in time; the device was reset before this was said */
-    VST_ERR_BROKEN, /**< the device broke the protocol (or an earlier request of it did) and is out
-                       of service */
+    VST_ERR_TIMEOUT, /**< no answer in time; the device (or the queue) was reset before this was said */
+    VST_ERR_BROKEN, /**< the device broke the protocol, and was reset before this was said; or it is
+                        out of service */
     VST_ERR_MALFORMED, /**< data from a device, firmware or disk makes no sense */
+    VST_ERR_RESET,     /**< the device was reset meanwhile: whether it took effect is not known */
     VST_N_STATUS
 };
 

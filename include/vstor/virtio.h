@@ -83,6 +83,19 @@ struct vst_irq_config {
     const struct vst_irq_message *messages; /**< read during attach only */
 };
 
+/** What is done when a device lies, falls silent or asks to be reset: see "When a device fails". */
+enum vst_recovery {
+    VST_RECOVERY_DEVICE, /**< the device is reset, and goes on */
+    /**
+     * Where the device has RING_RESET and only a queue has failed, that queue alone is reset first,
+     * and the others go on undisturbed. Only for devices that are known to have let go of a queue's
+     * requests when they say so: QEMU's virtio-blk (7.2 and later) confirms at once, goes on with
+     * what it has in hand, and writes into buffers that their owner has back.
+     */
+    VST_RECOVERY_QUEUE,
+    VST_RECOVERY_NONE, /**< the device is taken out of service */
+};
+
 /** Most queues that a device is driven with. */
 #define VST_VIRTIO_BLK_MAX_QUEUES 256u
 
@@ -102,6 +115,9 @@ struct vst_virtio_blk_config {
     struct vst_irq_config irq;
     uint16_t n_trace_events; /**< events that each queue remembers (vstor/trace.h): rounded down to a
                                 power of two, 32 at least; 24 bytes of private memory each */
+    enum vst_recovery recovery;
+    uint32_t never_replayed; /**< bit 1 << op: such requests are not given to the device again after
+                                a reset but end with VST_ERR_RESET; usually none */
 };
 
 /**

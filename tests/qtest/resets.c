@@ -68,6 +68,7 @@ static void check_marks(const struct disk *disk)
  */
 static void reset_under_load(struct disk *disk)
 {
+    disk->options.config.recovery = VST_RECOVERY_NONE;
     disk_attach(disk);
     struct virtio_device *device = device_of(disk);
     disk_fill(disk, disk->options.depth / 2, true);
@@ -105,6 +106,31 @@ static void timeout_under_load(struct disk *disk)
     check_marks(disk);
     CHECK_EQUAL(disk->queue->stats.timeouts, 1);
     disk_detach(disk);
+}
+
+/**
+ * The same reset from outside as above, and the driver recovers: every request is done in the end,
+ * and every byte is right. The time-out is long enough for the throttle to let the replay through.
+ */
+static void recover_under_load(struct disk *disk)
+{
+    uint64_t timeout_ns = disk->options.config.timeout_ns;
+
+    disk->options.config.recovery = VST_RECOVERY_DEVICE;
+    disk->options.config.timeout_ns = 4000000000u;
+    disk_attach(disk);
+    struct virtio_device *device = device_of(disk);
+    disk_fill(disk, disk->options.depth, false);
+    device->transport->set_status(device, 0);
+    CHECK_EQUAL(device->transport->status(device), 0); /* only now it sees no ring any more */
+    disk_traffic(disk, 0);                             /* takes back what is in flight */
+    CHECK_EQUAL(disk->queue->stats.device_resets, 1);
+    CHECK(disk->queue->stats.replays > 0);
+    disk_traffic(disk, 10);
+    CHECK_EQUAL(disk->queue->stats.errors, 0);
+    disk_detach(disk);
+    disk->options.config.timeout_ns = timeout_ns;
+    disk->options.config.recovery = VST_RECOVERY_NONE;
 }
 
 static void forget(struct disk *disk)
@@ -146,6 +172,7 @@ int main(int argc, char **argv)
     struct machine *machine = machine_start(options.dma, options.access, options.qemu);
 
     disk_open(&disk, machine, &options);
+    recover_under_load(&disk);
     reset_under_load(&disk);
     timeout_under_load(&disk);
     warm_start(&disk);

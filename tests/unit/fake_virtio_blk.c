@@ -4,6 +4,7 @@
 #include "tests/unit/fake_machine.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,6 +192,8 @@ static uint8_t transfer(struct fake_virtio_blk *blk, uint32_t type, uint64_t sec
     if (blk->fail_sector != UINT64_MAX && blk->fail_sector >= sector &&
         blk->fail_sector < sector + total / 512)
         return 1;
+    if (blk->poison_sector >= sector && blk->poison_sector < sector + total / 512)
+        blk->silenced = true;
     for (unsigned i = 0; i < n; i++) {
         if (type == 0)
             memcpy((void *)(uintptr_t)data[i].addr, blk->disk + at, data[i].bytes);
@@ -349,7 +352,7 @@ static void answer(struct fake_blk_queue *q, unsigned i, bool silent, unsigned n
     uint16_t head = q->held[i].head;
     uint32_t id = head, length = q->held[i].length;
 
-    if (lies && blk->lie == LIE_SILENCE)
+    if (blk->silenced || (lies && blk->lie == LIE_SILENCE))
         return;
     if (!(lies && blk->lie == LIE_STATUS_NOT_WRITTEN))
         *(uint8_t *)(uintptr_t)q->held[i].status_address =
@@ -489,6 +492,8 @@ void fake_virtio_blk_work(struct fake_virtio_blk *blk)
 
 static void reset_queue(struct fake_blk_queue *q)
 {
+    if (q->enabled && q->blk->answers_during_reset)
+        fake_virtio_blk_answer_queue(q);
     q->blk->queue_was_live_on_reset |= q->enabled;
     q->enabled = false;
     q->size = q->offered_size;
@@ -502,13 +507,25 @@ static void reset_queue(struct fake_blk_queue *q)
     q->signalled_wrap = true;
 }
 
+static void heal(struct fake_virtio_blk *blk)
+{
+    blk->silenced = false;
+    if (blk->heals)
+        blk->lie = LIE_NONE;
+    if (blk->heals)
+        blk->answers_nothing = false;
+}
+
 static void reset(struct fake_virtio_blk *blk)
 {
     blk->n_resets++;
     blk->reset_takes_for_ever |= blk->n_resets == blk->reset_takes_for_ever_after;
     blk->status = 0;
-    for (size_t i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
+    for (size_t i = 0; i < FAKE_BLK_MAX_QUEUES; i++) {
         reset_queue(&blk->queues[i]);
+        blk->queues[i].resetting = 0;
+    }
+    heal(blk);
     blk->config_vector = 0xffff;
     blk->isr = 0;
     blk->driver_features = 0;
@@ -567,7 +584,7 @@ uint8_t fake_virtio_blk_read_status(struct fake_virtio_blk *blk)
 
 static uint32_t read_common(struct fake_virtio_blk *blk, size_t at)
 {
-    const struct fake_blk_queue *q = fake_virtio_blk_selected(blk, false);
+    struct fake_blk_queue *q = fake_virtio_blk_selected(blk, false);
 
     switch (at) {
     case 0x00:
@@ -600,9 +617,37 @@ static uint32_t read_common(struct fake_virtio_blk *blk, size_t at)
         return q->enabled;
     case 0x1e:
         return q->notify_off;
+    case 0x3a:
+        return fake_virtio_blk_queue_resetting(q);
     default:
         return 0;
     }
+}
+
+void fake_virtio_blk_queue_reset(struct fake_blk_queue *q, uint32_t value)
+{
+    struct fake_virtio_blk *blk = q->blk;
+
+    if (!has(blk, 40) || value != 1 || !q->enabled)
+        misuse(blk, "queue reset where it may not be");
+    blk->n_queue_resets++;
+    if (blk->ignores_queue_reset)
+        return;
+    q->resetting = blk->queue_reset_for_ever ? UINT_MAX : blk->queue_reset_reads;
+    if (blk->queue_reset_for_ever)
+        return;
+    reset_queue(q);
+    heal(blk);
+}
+
+bool fake_virtio_blk_queue_resetting(struct fake_blk_queue *q)
+{
+    bool busy = q->resetting > 0;
+
+    if (!has(q->blk, 40))
+        misuse(q->blk, "queue_reset read without RING_RESET");
+    q->resetting -= busy && q->resetting != UINT_MAX;
+    return busy;
 }
 
 static void write_half(uint64_t *field, bool high, uint32_t value)
@@ -618,8 +663,10 @@ static void write_queue(struct fake_virtio_blk *blk, size_t at, uint32_t value)
 
     if (!(blk->status & 8))
         misuse(blk, "queue touched before FEATURES_OK");
-    if (q->enabled)
+    if (q->enabled && at != 0x3a)
         misuse(blk, "queue changed while it is enabled");
+    if (q->resetting > 0)
+        misuse(blk, "queue changed while it is being reset");
     switch (at) {
     case 0x18:
         if ((!vst_is_power_of_two(value) && !has(blk, 34)) || value == 0 || value > q->offered_size)
@@ -644,6 +691,9 @@ static void write_queue(struct fake_virtio_blk *blk, size_t at, uint32_t value)
     case 0x30:
     case 0x34:
         write_half(&q->used, at == 0x34, value);
+        break;
+    case 0x3a:
+        fake_virtio_blk_queue_reset(q, value);
         break;
     default:
         misuse(blk, "write to a register that is read only");
@@ -689,10 +739,10 @@ static void write_common(struct fake_virtio_blk *blk, size_t at, uint32_t value)
 
 static uint8_t width_of_common(size_t at)
 {
-    static const uint8_t widths[56] = {
+    static const uint8_t widths[60] = {
         [0x00] = 4, [0x04] = 4, [0x08] = 4, [0x0c] = 4, [0x10] = 2, [0x12] = 2, [0x14] = 1,
         [0x15] = 1, [0x16] = 2, [0x18] = 2, [0x1a] = 2, [0x1c] = 2, [0x1e] = 2, [0x20] = 4,
-        [0x24] = 4, [0x28] = 4, [0x2c] = 4, [0x30] = 4, [0x34] = 4};
+        [0x24] = 4, [0x28] = 4, [0x2c] = 4, [0x30] = 4, [0x34] = 4, [0x3a] = 2};
     return at < sizeof(widths) ? widths[at] : 0;
 }
 
@@ -924,6 +974,7 @@ void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *pla
             FEATURE(2) | FEATURE(6) | FEATURE(9) | FEATURE(28) | FEATURE(29) | FEATURE(32),
         .disk_sectors = sectors,
         .fail_sector = UINT64_MAX,
+        .poison_sector = UINT64_MAX,
         .reset_reads = 3,
         .config_vector = 0xffff,
         .n_config_vectors_taken = 0xffff,

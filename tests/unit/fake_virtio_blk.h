@@ -46,6 +46,7 @@ struct fake_blk_queue {
     /* knobs */
     uint16_t n_vectors_taken; /* a vector with this number or a larger one is refused */
     bool answers_nothing;     /* as the device's, for this queue */
+    unsigned resetting;       /* reads until its reset is confirmed */
 
     /* what it saw */
     unsigned n_requests, n_doorbells, n_interrupts;
@@ -107,9 +108,15 @@ struct fake_virtio_blk {
     uint64_t fail_sector;  /* requests that touch it end with IOERR; UINT64_MAX: none */
     bool reorders;         /* completes each batch backwards */
     bool in_order_batches; /* IN_ORDER: one used entry speaks for a whole batch */
+    /* resets, RING_RESET's of a queue among them */
+    bool heals;                /* once reset it lies no more, and answers */
+    bool answers_during_reset; /* all that it holds, late, before it confirms */
+    unsigned queue_reset_reads;
+    bool queue_reset_for_ever, ignores_queue_reset;
+    uint64_t poison_sector; /* who touches it silences the device until a reset; UINT64_MAX: none */
 
     /* what it saw */
-    unsigned n_resets, n_doorbells, n_requests, n_flushes, n_features_written;
+    unsigned n_resets, n_queue_resets, n_doorbells, n_requests, n_flushes, n_features_written;
     uint64_t driver_features;
     uint8_t status_history[64];
     unsigned n_status_writes;
@@ -128,6 +135,7 @@ struct fake_virtio_blk {
     unsigned n_interrupts; /* that the driver asked for: where it polls, 0 is wanted */
     unsigned n_line_rises; /* of the interrupt line, without MSI-X */
     unsigned resetting;
+    bool silenced;
     uint8_t generation;
     struct fake_msix msix;
     struct fake_blk_queue queues[FAKE_BLK_MAX_QUEUES];
@@ -182,6 +190,9 @@ void fake_virtio_blk_write_config(struct fake_virtio_blk *blk, uint64_t at, uint
                                   uint32_t value);
 /** The queue that the driver has selected; a write to one that is not there is misuse. */
 struct fake_blk_queue *fake_virtio_blk_selected(struct fake_virtio_blk *blk, bool for_write);
+/** RING_RESET: the driver resets a queue, and asks whether that is still under way. (2.6.1) */
+void fake_virtio_blk_queue_reset(struct fake_blk_queue *q, uint32_t value);
+bool fake_virtio_blk_queue_resetting(struct fake_blk_queue *q);
 /** Reading acknowledges. */
 uint8_t fake_virtio_blk_read_isr(struct fake_virtio_blk *blk);
 void fake_virtio_blk_set_vector(struct fake_virtio_blk *blk, uint16_t *vector,

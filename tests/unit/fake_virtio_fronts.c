@@ -177,7 +177,7 @@ static uint32_t mmio_read(void *ctx, uint64_t at, uint8_t width_bytes)
 {
     struct fake_virtio_front *front = ctx;
     struct fake_virtio_blk *blk = front->blk;
-    const struct fake_blk_queue *q = fake_virtio_blk_selected(blk, false);
+    struct fake_blk_queue *q = fake_virtio_blk_selected(blk, false);
 
     if (at >= 0x100) {
         if (blk->generation_always_changes && blk->legacy)
@@ -213,7 +213,7 @@ static uint32_t mmio_read(void *ctx, uint64_t at, uint8_t width_bytes)
     case 0x070:
         return fake_virtio_blk_read_status(blk) | front->high_bits;
     case 0x0c0:
-        return front->resetting > 0 ? front->resetting-- > 0 : 0;
+        return fake_virtio_blk_queue_resetting(q);
     case 0x0fc:
         if (blk->legacy)
             break;
@@ -250,8 +250,7 @@ static void mmio_write_2(struct fake_virtio_front *front, uint64_t at, uint32_t 
                         : (*address & ~(uint64_t)UINT32_MAX) | value;
         break;
     case 0x0c0:
-        front->resetting = 2;
-        q->enabled = false;
+        fake_virtio_blk_queue_reset(q, value);
         break;
     default:
         misuse(front, "write to a register that version 2 does not have");

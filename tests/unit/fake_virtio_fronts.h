@@ -49,7 +49,7 @@ struct fake_virtio_front {
     unsigned n_port_doorbells, n_window_doorbells, n_other_reads; /* beyond magic, version, type */
 
     /* state */
-    uint32_t page_bytes, align_bytes, resetting;
+    uint32_t page_bytes, align_bytes;
 };
 
 /** Sets another front before `blk`, which was just initialised; its platform is changed to suit. */

@@ -98,6 +98,7 @@ static void test_device_needs_reset_is_noticed_before_the_time_out(void **state)
     (void)state;
     start(&f);
     f.config.timeout_ns = 30000000000ull;
+    f.config.recovery = VST_RECOVERY_NONE;
     f.fake.ns_per_look = 1000000;
     attach(&f);
     f.blk.answers_nothing = true;

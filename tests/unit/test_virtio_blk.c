@@ -864,6 +864,7 @@ static void check_lie(enum fake_lie lie, uint64_t refused, enum vst_status want,
     unsigned n_bad = 0, got = 0;
 
     set_up(f, false);
+    f->config.recovery = VST_RECOVERY_NONE; /* test_virtio_recovery.c has the others */
     f->config.refused_features = refused;
     f->blk.offered_features |= lie_offered;
     assert_int_equal(attach(f), VST_OK);
@@ -974,6 +975,7 @@ static void test_buffers_stay_mapped_until_the_device_has_let_go(void **state)
     struct fixture storage, *f = &storage;
     (void)state;
     set_up(f, true);
+    f->config.recovery = VST_RECOVERY_NONE;
     assert_int_equal(attach(f), VST_OK);
     f->blk.answers_nothing = true;
     static char buffer[512];

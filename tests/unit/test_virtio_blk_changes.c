@@ -340,6 +340,7 @@ static void test_out_of_service_is_an_event(void **state)
 {
     WITH(f);
     char buffer[512];
+    f->config.recovery = VST_RECOVERY_NONE;
     attach_and_register(f);
     f->blk.lie = LIE_SILENCE;
     assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 0, 1), VST_ERR_TIMEOUT);

@@ -440,6 +440,7 @@ static void test_nobody_sleeps_over_a_device_out_of_service(void **state)
     struct vst_block_request *done[4];
     fake_virtio_blk_add_msix(&f->blk, 5);
     want_msix(f, N_QUEUES, false);
+    f->config.recovery = VST_RECOVERY_NONE;
     assert_int_equal(attach(f), VST_OK);
     vst_format(f->device->name, sizeof(f->device->name), "vdx");
     f->blk.lie = LIE_USED_ID_TOO_LARGE;

@@ -282,7 +282,10 @@ static void test_mmio_queue_reset(void **state)
     assert_int_equal(vst_virtio_mmio_open(&mmio, &f->fake.platform, FAKE_MMIO_PHYSICAL,
                                           FAKE_MMIO_BYTES, VIRTIO_TYPE_BLOCK),
                      VST_OK);
-    assert_int_equal(vst_virtio_negotiate(&mmio.base, 0), VST_OK);
+    f->blk.offered_features |= VIRTIO_BIT(VIRTIO_F_RING_RESET);
+    f->blk.queue_reset_reads = 2;
+    assert_int_equal(vst_virtio_negotiate(&mmio.base, VIRTIO_BIT(VIRTIO_F_RING_RESET)), VST_OK);
+    f->blk.queues[0].enabled = true;
     mmio.base.transport->queue_reset(&mmio.base, 0);
     assert_true(mmio.base.transport->queue_resetting(&mmio.base, 0));
     assert_true(mmio.base.transport->queue_resetting(&mmio.base, 0));
