@@ -191,7 +191,7 @@ struct piece_walk {
     uint32_t max_bytes;
 };
 
-static struct vst_block_segment next_piece(struct piece_walk *walk)
+static __attribute__((noinline, cold)) struct vst_block_segment next_piece(struct piece_walk *walk)
 {
     size_t bytes = walk->segment->bytes - walk->skip_bytes;
     struct vst_block_segment piece = {.buffer = (char *)walk->segment->buffer + walk->skip_bytes};
@@ -226,32 +226,32 @@ static __attribute__((noinline, cold)) void unmap_slot(struct blk_queue *q, uint
                             mapping->bus_addr);
 }
 
-static __attribute__((noinline, cold)) enum vst_status
-map_by_platform(struct blk_queue *q, uint16_t id, struct vst_block_segment piece,
-                enum vst_dma_direction direction, uint64_t *bus_addr)
+/**
+ * Makes all pieces of a part reachable for the device, or none. All before the first descriptor is
+ * written: what stands in a packed ring can't be taken back, and the device would come upon it
+ * behind the next chain.
+ */
+static __attribute__((noinline, cold)) enum vst_status map_pieces(struct blk_queue *q, uint16_t id,
+                                                                  struct piece_walk walk,
+                                                                  uint32_t n,
+                                                                  enum vst_dma_direction direction)
 {
     const struct vst_platform *platform = q->base.device->platform;
-    enum vst_status status =
-        platform->dma_map(platform->ctx, piece.buffer, piece.bytes, direction, bus_addr);
+    struct blk_mapping *mapping = mappings_of(q, id);
 
-    if (status == VST_OK)
-        mappings_of(q, id)[q->vq.slots[id].n_pieces] =
-            (struct blk_mapping){piece.buffer, piece.bytes, *bus_addr};
-    return status;
-}
-
-/** Makes the next piece of a slot's chain reachable for the device; n_pieces counts those that are. */
-static enum vst_status map_piece(struct blk_queue *q, uint16_t id, struct vst_block_segment piece,
-                                 enum vst_dma_direction direction, uint64_t *bus_addr)
-{
-    enum vst_status status = VST_OK;
-
-    *bus_addr = (uintptr_t)piece.buffer;
-    if (q->maps)
-        status = map_by_platform(q, id, piece, direction, bus_addr);
-    if (status == VST_OK)
-        q->vq.slots[id].n_pieces++;
-    return status;
+    for (uint32_t i = 0; i < n; i++, mapping++) {
+        struct vst_block_segment piece = next_piece(&walk);
+        mapping->buffer = piece.buffer;
+        mapping->bytes = piece.bytes;
+        enum vst_status status = platform->dma_map(platform->ctx, piece.buffer, piece.bytes,
+                                                   direction, &mapping->bus_addr);
+        if (status != VST_OK) {
+            q->vq.slots[id].n_pieces = (uint16_t)i;
+            unmap_slot(q, id, direction);
+            return status;
+        }
+    }
+    return VST_OK;
 }
 
 /** How many pieces of the caller's memory a part carries. */
@@ -267,10 +267,14 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
     uint64_t header_bus_addr = virtq_shared_bus_addr(&q->vq, chain->id);
     struct piece_walk walk = {part->segments, part->skip_bytes, part->bytes,
                               q->base.device->limits.max_segment_bytes};
-    enum vst_dma_direction direction =
-        device_writes(type) ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE;
 
-    q->vq.slots[chain->id].n_pieces = 0;
+    if (q->maps) {
+        enum vst_status status =
+            map_pieces(q, chain->id, walk, part->n_pieces,
+                       device_writes(type) ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE);
+        if (status != VST_OK)
+            return status;
+    }
     vst_virtq_chain_add(chain, header_bus_addr, BLK_REQUEST_HEAD_BYTES, false);
     if (vst_block_op_has_ranges(part->op)) {
         uint64_t bus_addr = vst_virtio_blk_put_ranges(q, chain->id, part);
@@ -280,16 +284,12 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
     }
     for (uint32_t i = 0; i < n_data_pieces(part); i++) {
         struct vst_block_segment piece = next_piece(&walk);
-        uint64_t bus_addr;
-        enum vst_status status = map_piece(q, chain->id, piece, direction, &bus_addr);
-        if (status != VST_OK) {
-            if (q->maps)
-                unmap_slot(q, chain->id, direction);
-            return status;
-        }
-        vst_virtq_chain_add(chain, bus_addr, (uint32_t)piece.bytes, device_writes(type));
+        vst_virtq_chain_add(
+            chain, q->maps ? mappings_of(q, chain->id)[i].bus_addr : (uintptr_t)piece.buffer,
+            (uint32_t)piece.bytes, device_writes(type));
     }
     vst_virtq_chain_add(chain, header_bus_addr + offsetof(struct blk_header, status), 1, true);
+    q->vq.slots[chain->id].n_pieces = (uint16_t)part->n_pieces;
     return VST_OK;
 }
 
