@@ -27,6 +27,7 @@ static void *fake_alloc(void *ctx, size_t bytes, size_t align_bytes, enum vst_me
     memset(memory, 0, bytes);
     assert(fake->n_allocated < VST_ARRAY_LENGTH(fake->allocated));
     fake->allocated_bytes[fake->n_allocated] = bytes;
+    fake->allocated_kind[fake->n_allocated] = kind;
     fake->allocated[fake->n_allocated++] = memory;
     if (bus_addr != NULL)
         *bus_addr = (uintptr_t)memory;
@@ -50,8 +51,10 @@ static void fake_free(void *ctx, void *memory, size_t bytes, enum vst_memory_kin
     while (i < fake->n_allocated && fake->allocated[i] != memory)
         i++;
     assert(i < fake->n_allocated); /* ours, and not given back before */
+    assert(fake->allocated_bytes[i] == bytes && fake->allocated_kind[i] == kind);
     fake->allocated[i] = fake->allocated[--fake->n_allocated];
     fake->allocated_bytes[i] = fake->allocated_bytes[fake->n_allocated];
+    fake->allocated_kind[i] = fake->allocated_kind[fake->n_allocated];
     give_back(memory, bytes, fake->shared_is_low && kind == VST_MEMORY_SHARED);
 }
 
@@ -67,7 +70,8 @@ size_t fake_platform_free_leaks(struct fake_platform *fake)
     return n;
 }
 
-struct copy {
+struct fake_mapping {
+    struct fake_mapping *next;
     void *buffer;
     size_t bytes;
     enum vst_dma_direction direction;
@@ -79,20 +83,22 @@ static enum vst_status fake_map(void *ctx, void *buffer, size_t bytes,
 {
     struct fake_platform *fake = ctx;
 
+    assert(bytes > 0);
     if (fake->fail_map_after == 0)
-        return VST_ERR_NO_MEMORY;
+        return fake->fail_map_status;
     if (fake->fail_map_after != SIZE_MAX)
         fake->fail_map_after--;
-    struct copy *copy = malloc(sizeof(*copy) + bytes);
-    assert(copy != NULL);
-    *copy = (struct copy){buffer, bytes, direction};
+    struct fake_mapping *mapping = malloc(sizeof(*mapping) + bytes);
+    assert(mapping != NULL);
+    *mapping = (struct fake_mapping){fake->mappings, buffer, bytes, direction};
     if (direction == VST_DMA_TO_DEVICE)
-        memcpy(copy->data, buffer, bytes);
+        memcpy(mapping->data, buffer, bytes);
     else
-        memset(copy->data, 0, bytes);
+        memset(mapping->data, 0, bytes);
+    fake->mappings = mapping;
     fake->n_mapped++;
     fake->n_maps++;
-    *bus_addr = (uintptr_t)copy->data;
+    *bus_addr = (uintptr_t)mapping->data;
     return VST_OK;
 }
 
@@ -100,15 +106,45 @@ static void fake_unmap(void *ctx, void *buffer, size_t bytes, enum vst_dma_direc
                        uint64_t bus_addr)
 {
     struct fake_platform *fake = ctx;
-    struct copy *copy =
-        (struct copy *)(void *)((char *)(uintptr_t)bus_addr - offsetof(struct copy, data));
+    struct fake_mapping **link = &fake->mappings;
 
-    assert(copy->buffer == buffer && copy->bytes == bytes && copy->direction == direction);
+    while (*link != NULL && (uintptr_t)(*link)->data != bus_addr)
+        link = &(*link)->next;
+    struct fake_mapping *mapping = *link;
+    assert(mapping != NULL); /* mapped, and not unmapped before */
+    assert(mapping->buffer == buffer && mapping->bytes == bytes);
+    assert(mapping->direction == direction);
+    /* Between map and unmap the buffer is the device's: whoever touched it did so too soon. */
     if (direction == VST_DMA_FROM_DEVICE)
-        memcpy(buffer, copy->data, bytes);
-    free(copy);
-    assert(fake->n_mapped > 0);
+        memcpy(buffer, mapping->data, bytes);
+    else
+        assert(memcmp(buffer, mapping->data, bytes) == 0);
+    *link = mapping->next;
+    free(mapping);
     fake->n_mapped--;
+}
+
+static bool holds(const void *memory, size_t memory_bytes, uint64_t at, uint64_t bytes)
+{
+    return at >= (uintptr_t)memory && at - (uintptr_t)memory <= memory_bytes &&
+           bytes <= memory_bytes - (at - (uintptr_t)memory);
+}
+
+bool fake_platform_device_may(const struct fake_platform *fake, uint64_t at, uint64_t bytes,
+                              bool writes)
+{
+    enum vst_dma_direction wanted = writes ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE;
+
+    if (!fake->confined)
+        return true;
+    for (size_t i = 0; i < fake->n_allocated; i++)
+        if (fake->allocated_kind[i] == VST_MEMORY_SHARED &&
+            holds(fake->allocated[i], fake->allocated_bytes[i], at, bytes))
+            return true;
+    for (const struct fake_mapping *m = fake->mappings; m != NULL; m = m->next)
+        if (m->direction == wanted && holds(m->data, m->bytes, at, bytes))
+            return true;
+    return false;
 }
 
 static uint64_t fake_time(void *ctx)
@@ -140,6 +176,8 @@ void fake_platform_init(struct fake_platform *fake, bool copying)
         .ns_per_look = 1000,
         .fail_alloc_after = SIZE_MAX,
         .fail_map_after = SIZE_MAX,
+        .fail_map_status = VST_ERR_NO_MEMORY,
+        .confined = copying,
     };
     fake->platform = (struct vst_platform){
         .ctx = fake,
