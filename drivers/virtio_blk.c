@@ -75,6 +75,12 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/** At most `bound`, of which 0 says that there is none. */
+static uint32_t bounded(uint32_t value, uint32_t bound)
+{
+    return bound == 0 ? value : min_u32(value, bound);
+}
+
 static enum vst_status malformed(const struct blk_device *blk, const char *what, uint64_t value)
 {
     vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s of %lu makes no sense", blk->virtio.name,
@@ -86,6 +92,7 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
                                       const struct blk_limits_read *read, uint16_t queue_size,
                                       struct vst_block_limits *limits)
 {
+    const struct vst_platform *platform = blk->base.platform;
     bool indirect = virtio_has(&blk->virtio, VIRTIO_F_INDIRECT_DESC);
 
     if (read->blk_size < VST_SECTOR_BYTES || read->blk_size > 65536 ||
@@ -111,11 +118,12 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
     limits->max_segments =
         min_u32(read->seg_max == 0 ? 1 : read->seg_max,
                 min_u32(min_u32(blk->config.max_segments, MOST_SEGMENTS), queue_size - 2u));
+    limits->max_segments = bounded(limits->max_segments, platform->dma_max_maps);
     limits->max_segment_bytes =
-        read->size_max == 0 ? MAX_COMMAND_BYTES : min_u32(read->size_max, MAX_COMMAND_BYTES);
+        bounded(bounded(MAX_COMMAND_BYTES, read->size_max), platform->dma_max_map_bytes);
     if (limits->max_segment_bytes < VST_SECTOR_BYTES ||
         (uint64_t)limits->max_segments * limits->max_segment_bytes < limits->logical_block_bytes)
-        return malformed(blk, "largest segment (bytes)", read->size_max);
+        return malformed(blk, "largest segment (bytes)", limits->max_segment_bytes);
     limits->max_sectors = MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT;
     limits->depth = indirect ? queue_size : (uint16_t)(queue_size / 3);
     vst_virtio_blk_range_limits(blk, read, limits);

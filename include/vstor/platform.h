@@ -71,12 +71,22 @@ struct vst_platform {
      * Makes a caller's buffer reachable for one transfer. Both NULL: bus address = pointer, which
      * is right where memory is mapped one to one and devices see physical addresses. Each
      * successful dma_map is followed by exactly one dma_unmap with the same four values once the
-     * device is done with the buffer.
+     * device is done with the buffer. Both on the CPU of the queue, so on several at a time if
+     * queues are. VST_ERR_FULL: no room until something is unmapped; submit then says the same, and
+     * nothing has happened. vstor/bounce.h has a pair that copies.
      */
     enum vst_status (*dma_map)(void *ctx, void *buffer, size_t bytes,
                                enum vst_dma_direction direction, uint64_t *bus_addr);
     void (*dma_unmap)(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction,
                       uint64_t bus_addr);
+
+    /**
+     * What dma_map can take, 0 where there is no bound: mappings of one command, and bytes of one
+     * mapping. A command within both must find room where nothing else is mapped, so that waiting
+     * helps (VST_ERR_FULL); larger transfers are split accordingly. Read while a device is attached.
+     */
+    uint32_t dma_max_maps;
+    uint32_t dma_max_map_bytes;
 
     /**
      * Nanoseconds since an arbitrary start; never goes back. Every bounded wait is measured with

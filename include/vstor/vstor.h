@@ -6,6 +6,7 @@
 #include <vstor/types.h>
 #include <vstor/platform.h>
 #include <vstor/log.h>
+#include <vstor/bounce.h>
 #include <vstor/pci.h>
 #include <vstor/block.h>
 #include <vstor/trace.h>
