@@ -36,6 +36,8 @@ static struct mmio_places mmio_places;
 static struct vst_block_registry registry;
 static struct vst_pci_function *functions;
 static size_t n_functions;
+static struct vst_bounce bounce;
+static const struct vst_platform *disk_platform = &kernel_platform;
 
 static void start_console(void)
 {
@@ -119,7 +121,7 @@ static void attach_blk(const struct vst_pci_function *function)
     struct vst_virtio_blk_config config = options.blk;
     struct disk_irq *irq = disk_irq_prepare(function, &config);
     vst_pci_enable(&kernel_platform, functions, function);
-    enum vst_status status = vst_virtio_blk_attach(&kernel_platform, function, &config, &device);
+    enum vst_status status = vst_virtio_blk_attach(disk_platform, function, &config, &device);
     disk_irq_finish(irq, status == VST_OK ? device : NULL);
     if (status == VST_OK) {
         vst_block_register(&registry, device, "vd");
@@ -145,8 +147,8 @@ static void attach_mmio(const struct mmio_place *place)
     /* Which interrupt a place has is not known here. */
     struct vst_virtio_blk_config config = options.blk;
     config.irq.mode = VST_IRQ_POLL;
-    status = vst_virtio_mmio_blk_attach(&kernel_platform, place->physical, place->bytes, &config,
-                                        &device);
+    status =
+        vst_virtio_mmio_blk_attach(disk_platform, place->physical, place->bytes, &config, &device);
     if (status == VST_OK)
         vst_block_register(&registry, device, "vd");
     else
@@ -154,8 +156,22 @@ static void attach_mmio(const struct mmio_place *place)
                vst_status_text(status));
 }
 
+/* A pool that can't be had is no reason to show disks what they were not to see. */
+static void start_bounce(void)
+{
+    if (options.bounce_bytes == 0)
+        return;
+    enum vst_status status = vst_bounce_start(&bounce, &kernel_platform, options.bounce_bytes);
+    if (status != VST_OK)
+        panic("no bounce pool of that size: less memory, or vstor.dma=direct");
+    disk_platform = &bounce.platform;
+    log_printf(VST_LOG_INFO, "dma: by a pool of %llu KiB",
+               (unsigned long long)options.bounce_bytes >> 10);
+}
+
 static void attach_disks(void)
 {
+    start_bounce();
     for (size_t i = 0; i < n_functions; i++)
         if (vst_virtio_blk_matches(&functions[i]))
             attach_blk(&functions[i]);

@@ -12,6 +12,9 @@
 #define MAX_TIMEOUT_MS 3600000u
 #define MAX_CPUS       64u
 
+#define DEFAULT_BOUNCE_KIB 4096u
+#define MAX_BOUNCE_KIB     1048576u
+
 static bool parse_number(const char *text, unsigned long max, unsigned long *number)
 {
     char *end;
@@ -200,6 +203,26 @@ static bool set_notify(struct options *options, const char *value)
     return options->blk.pci.notify_by_port || strcmp(value, "mmio") == 0;
 }
 
+/* "direct", "bounce", or "bounce:KIB" */
+static bool set_dma(struct options *options, const char *value)
+{
+    static const char bounce[] = "bounce";
+    unsigned long kib = DEFAULT_BOUNCE_KIB;
+
+    if (strcmp(value, "direct") == 0) {
+        options->bounce_bytes = 0;
+        return true;
+    }
+    if (strncmp(value, bounce, strlen(bounce)) != 0)
+        return false;
+    value += strlen(bounce);
+    if (*value != '\0' && (*value != ':' || !parse_number(value + 1, MAX_BOUNCE_KIB, &kib) ||
+                           kib < VST_BOUNCE_GRANULE_BYTES >> 10))
+        return false;
+    options->bounce_bytes = (size_t)kib << 10;
+    return true;
+}
+
 static const struct {
     const char *name;
     bool (*set)(struct options *options, const char *value);
@@ -217,6 +240,7 @@ static const struct {
     {"irq", set_irq},
     {"queues", set_queues},
     {"recovery", set_recovery},
+    {"dma", set_dma},
     {"interactive", set_interactive},
 };
 

@@ -15,12 +15,15 @@
  *   vstor.irq=poll|intx|msix             how disks tell what they have done; poll
  *   vstor.queues=N                       most queues of a disk, 1 to 256; 1
  *   vstor.recovery=device|queue|off      what is done when a device fails (vstor/virtio.h); device
+ *   vstor.dma=direct|bounce[:KIB]        bounce: disks reach a pool of that size alone (4096), through
+ * which all data are copied (vstor/bounce.h); direct
  *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
  * the last command
  */
 #ifndef VSTOR_KERNEL_OPTIONS_H
 #define VSTOR_KERNEL_OPTIONS_H
 
+#include <vstor/bounce.h>
 #include <vstor/virtio.h>
 
 struct options {
@@ -28,6 +31,7 @@ struct options {
     struct vst_virtio_blk_config blk;
     unsigned n_cpus; /**< 0: all */
     bool pci_reassign;
+    size_t bounce_bytes; /**< of the pool that disks are kept to; 0: none */
     bool interactive;
 };
 

@@ -307,6 +307,23 @@ static inline __attribute__((always_inline)) uint64_t turn_round(struct bench *b
     return remaining;
 }
 
+/* Nothing is in flight, and yet there is no room: others hold the memory that buffers are mapped
+ * to. Tries until something is in flight or nothing remains. */
+static __attribute__((noinline)) uint64_t wait_for_room(struct bench *bench, uint64_t remaining)
+{
+    const struct vst_platform *platform = bench->context->host->platform;
+
+    while (remaining > 0 && bench->n_idle == bench->job.depth && bench->status == VST_OK) {
+        uint64_t now = now_ticks(bench);
+        platform->relax(platform->ctx);
+        if (now >= bench->look_ticks && look_around(bench, now))
+            return 0;
+        remaining = issue_idle(bench, now, remaining);
+    }
+    vst_block_kick(bench->queue);
+    return remaining;
+}
+
 /*
  * Submits and completes exactly n_ios, or as many as end_ticks allows, at constant depth. Nothing
  * is in flight before and after. Returns how many were done. Compiled once for each of the ways that
@@ -326,7 +343,14 @@ run_window_as(struct bench *bench, uint64_t n_ios, bool random, bool sleeps)
     uint64_t remaining = issue_idle(bench, now, n_ios);
     place = bench->place;
     vst_block_kick(queue);
-    while (bench->n_idle < depth) {
+    for (;;) {
+        if (VST_UNLIKELY(bench->n_idle == depth)) {
+            bench->place = place;
+            remaining = wait_for_room(bench, remaining);
+            place = bench->place;
+            if (bench->n_idle == depth)
+                return n_done;
+        }
         /* 2. What has ended. */
         size_t n = sleeps ? wait_asleep(bench) : wait_looking(bench);
         uint64_t before = now;
@@ -345,10 +369,6 @@ run_window_as(struct bench *bench, uint64_t n_ios, bool random, bool sleeps)
         }
         vst_block_kick(queue);
     }
-    bench->place = place;
-    if (remaining > 0 && bench->status == VST_OK)
-        bench->status = VST_ERR_FULL;
-    return n_done;
 }
 
 static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64_t n_ios)
