@@ -313,7 +313,7 @@ static void wait_for_answer(struct blk_device *blk)
     vst_block_kick(&blk->queues[0].base);
     while (vst_block_poll(&blk->queues[0].base, &done, 1) == 0) {
         if (platform->time_ns(platform->ctx) - start > ATTACH_TIMEOUT_NS && !blk->base.broken)
-            vst_virtio_blk_fault(&blk->queues[0], "no answer to GET_ID", VST_ERR_TIMEOUT, true);
+            vst_virtio_blk_fault(&blk->queues[0], "no answer to GET_ID (DMA blocked?)", VST_ERR_TIMEOUT, true);
         platform->relax(platform->ctx);
     }
 }

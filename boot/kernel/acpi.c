@@ -270,14 +270,28 @@ static void read_madt(struct acpi_info *info, const struct table_header *table)
                    info->cpus.n_left_out, ACPI_MAX_CPUS);
 }
 
+/* ---------------------------------------------------------------- DMAR */
+
+static void read_dmar(struct acpi_info *info, const struct table_header *table)
+{
+    acpi_dmar_read(&info->dmar, table, table->bytes);
+    if (info->dmar.malformed)
+        log_line(VST_LOG_WARNING,
+                 "acpi: DMAR has an entry that makes no sense; the rest is ignored");
+    if (info->dmar.n_left_out > 0)
+        log_printf(VST_LOG_WARNING, "acpi: %u VT-d units more than the %u that are looked at",
+                   info->dmar.n_left_out, ACPI_MAX_DMAR_UNITS);
+}
+
 /* ---------------------------------------------------------------- root tables */
 
 static void read_table(struct acpi_info *info, uint64_t physical)
 {
     const struct table_header *header = address_space_map_firmware(physical, sizeof(*header));
 
-    if (header == NULL || (!is_named(header, "MCFG") && !is_named(header, "FACP") &&
-                           !is_named(header, "SSDT") && !is_named(header, "APIC")))
+    if (header == NULL ||
+        (!is_named(header, "MCFG") && !is_named(header, "FACP") && !is_named(header, "SSDT") &&
+         !is_named(header, "APIC") && !is_named(header, "DMAR")))
         return;
     header = map_table(physical);
     if (header == NULL)
@@ -286,6 +300,8 @@ static void read_table(struct acpi_info *info, uint64_t physical)
         read_mcfg(info, header);
     else if (is_named(header, "APIC"))
         read_madt(info, header);
+    else if (is_named(header, "DMAR"))
+        read_dmar(info, header);
     else if (is_named(header, "FACP"))
         read_fadt(info, header);
     else

@@ -15,6 +15,7 @@
 #include "boot/kernel/disk_irq.h"
 #include "boot/kernel/hosted_objects.h"
 #include "boot/kernel/interrupts.h"
+#include "boot/kernel/iommu.h"
 #include "boot/kernel/log.h"
 #include "boot/kernel/memory.h"
 #include "boot/kernel/options.h"
@@ -128,8 +129,8 @@ static void attach_blk(const struct vst_pci_function *function)
         return;
     }
     vst_pci_disable(&kernel_platform, function);
-    printf("%s: virtio-blk: %s\n", vst_pci_address_text(function->address, address),
-           vst_status_text(status));
+    printf("%s: virtio-blk: %s%s\n", vst_pci_address_text(function->address, address),
+           vst_status_text(status), iommu_obstacle());
 }
 
 static void attach_mmio(const struct mmio_place *place)
@@ -275,6 +276,7 @@ void kernel_start(uint32_t loader, uint32_t info_physical)
 {
     start_machine(loader, info_physical);
     start_pci();
+    iommu_start(&acpi, functions, n_functions, options.iommu_keep);
     attach_disks();
     exit(run_shell());
 }

@@ -223,6 +223,12 @@ static bool set_dma(struct options *options, const char *value)
     return true;
 }
 
+static bool set_iommu(struct options *options, const char *value)
+{
+    options->iommu_keep = strcmp(value, "keep") == 0;
+    return options->iommu_keep || strcmp(value, "bypass") == 0;
+}
+
 static const struct {
     const char *name;
     bool (*set)(struct options *options, const char *value);
@@ -241,6 +247,7 @@ static const struct {
     {"queues", set_queues},
     {"recovery", set_recovery},
     {"dma", set_dma},
+    {"iommu", set_iommu},
     {"interactive", set_interactive},
 };
 

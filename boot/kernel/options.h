@@ -17,6 +17,8 @@
  *   vstor.recovery=device|queue|off      what is done when a device fails (vstor/virtio.h); device
  *   vstor.dma=direct|bounce[:KIB]        bounce: disks reach a pool of that size alone (4096), through
  * which all data are copied (vstor/bounce.h); direct
+ *   vstor.iommu=bypass|keep              keep: leave IOMMUs as they are; bypass: have them let disks
+ * through
  *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
  * the last command
  */
@@ -31,6 +33,7 @@ struct options {
     struct vst_virtio_blk_config blk;
     unsigned n_cpus; /**< 0: all */
     bool pci_reassign;
+    bool iommu_keep;
     size_t bounce_bytes; /**< of the pool that disks are kept to; 0: none */
     bool interactive;
 };

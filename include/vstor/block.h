@@ -335,8 +335,8 @@ size_t vst_block_poll(struct vst_block_queue *queue, struct vst_block_request **
 
 /**
  * Whether poll may have something to return: for loops that wait (cheap: no work is done) and
- * before going idle. Time-outs are noticed by poll only, so call that at least once a second as
- * well.
+ * before going idle. Time-outs are noticed by poll only, and so is room for buffers that other
+ * queues have held (struct vst_platform, dma_map), so call that at least once a second as well.
  */
 bool vst_block_ready(const struct vst_block_queue *queue);
 

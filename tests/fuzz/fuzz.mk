@@ -21,7 +21,7 @@ $(FUZZ_B)/obj/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(FUZZ_CFLAGS) -c -o $@ $<
 
-$(FUZZ_B)/fuzz_boot: $(call fuzz_object,$(addprefix boot/kernel/,option_words.c mmio_places.c acpi_madt.c))
+$(FUZZ_B)/fuzz_boot: $(call fuzz_object,$(addprefix boot/kernel/,option_words.c mmio_places.c acpi_madt.c acpi_dmar.c))
 $(FUZZ_B)/fuzz_%: $(FUZZ_B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 	$(SAY) FUZZLD $@
 	$(Q)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^

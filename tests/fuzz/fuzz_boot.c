@@ -162,6 +162,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     check_info(&info);
     read_line(info.command_line);
     acpi_read(&acpi, &info);
-    FUZZ_CHECK(acpi.n_ecams <= ACPI_MAX_ECAMS);
+    FUZZ_CHECK(acpi.n_ecams <= ACPI_MAX_ECAMS && acpi.dmar.n_units <= ACPI_MAX_DMAR_UNITS);
     return 0;
 }
