@@ -304,6 +304,34 @@ static void take_serial(struct blk_device *blk, const char *shared)
     blk->base.serial[n] = '\0';
 }
 
+/** Others may hold all that buffers can be mapped to, but not for long. */
+static enum vst_status issue_get_id(struct blk_device *blk, struct vst_block_request *request,
+                                    const struct vst_block_segment *segment)
+{
+    const struct vst_platform *platform = blk->base.platform;
+    uint64_t start = platform->time_ns(platform->ctx);
+    struct vst_block_part part = {.bytes = VIRTIO_BLK_ID_BYTES, .n_pieces = 1, .segments = segment};
+    enum vst_status status;
+
+    while ((status = vst_virtio_blk_issue(&blk->queues[0], request, VIRTIO_BLK_T_GET_ID, &part)) ==
+           VST_ERR_FULL) {
+        if (platform->time_ns(platform->ctx) - start > ATTACH_TIMEOUT_NS)
+            break;
+        platform->relax(platform->ctx);
+    }
+    if (status != VST_OK)
+        vst_log(platform, VST_LOG_WARNING, "%s: no room to ask for the serial number",
+                blk->virtio.name);
+    return status;
+}
+
+static const char *why_no_answer(const struct blk_device *blk)
+{
+    return virtio_has(&blk->virtio, VIRTIO_F_ACCESS_PLATFORM)
+               ? "no answer to GET_ID; does an IOMMU keep the device from memory?"
+               : "no answer to GET_ID";
+}
+
 static void wait_for_answer(struct blk_device *blk)
 {
     const struct vst_platform *platform = blk->base.platform;
@@ -313,7 +341,7 @@ static void wait_for_answer(struct blk_device *blk)
     vst_block_kick(&blk->queues[0].base);
     while (vst_block_poll(&blk->queues[0].base, &done, 1) == 0) {
         if (platform->time_ns(platform->ctx) - start > ATTACH_TIMEOUT_NS && !blk->base.broken)
-            vst_virtio_blk_fault(&blk->queues[0], "no answer to GET_ID (DMA blocked?)", VST_ERR_TIMEOUT, true);
+            vst_virtio_blk_fault(&blk->queues[0], why_no_answer(blk), VST_ERR_TIMEOUT, true);
         platform->relax(platform->ctx);
     }
 }
@@ -332,10 +360,7 @@ static enum vst_status read_serial(struct blk_device *blk)
         return VST_ERR_NO_MEMORY;
     struct vst_block_segment segment = {id, VIRTIO_BLK_ID_BYTES};
     struct vst_block_request request = {.op = VST_BLOCK_READ};
-    struct vst_block_part part = {
-        .bytes = VIRTIO_BLK_ID_BYTES, .n_pieces = 1, .segments = &segment};
-    enum vst_status status =
-        vst_virtio_blk_issue(&blk->queues[0], &request, VIRTIO_BLK_T_GET_ID, &part);
+    enum vst_status status = issue_get_id(blk, &request, &segment);
 
     if (status == VST_OK) {
         wait_for_answer(blk);

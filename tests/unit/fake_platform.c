@@ -84,6 +84,10 @@ static enum vst_status fake_map(void *ctx, void *buffer, size_t bytes,
     struct fake_platform *fake = ctx;
 
     assert(bytes > 0);
+    if (fake->fail_maps_first > 0) {
+        fake->fail_maps_first--;
+        return fake->fail_map_status;
+    }
     if (fake->fail_map_after == 0)
         return fake->fail_map_status;
     if (fake->fail_map_after != SIZE_MAX)

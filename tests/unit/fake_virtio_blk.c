@@ -65,12 +65,6 @@ static void put32(uint64_t at, uint32_t v)
 
 /* ---------------------------------------------------------------- the device's work */
 
-struct piece {
-    uint64_t addr;
-    uint32_t bytes;
-    bool writable;
-};
-
 enum { MAX_PIECES = 1100, MAX_HELD = 32768 };
 
 static bool has(const struct fake_virtio_blk *blk, unsigned bit)
@@ -78,17 +72,23 @@ static bool has(const struct fake_virtio_blk *blk, unsigned bit)
     return (blk->driver_features & FEATURE(bit)) != 0;
 }
 
+static void check_reach(struct fake_virtio_blk *blk, uint64_t at, uint64_t bytes, bool writes)
+{
+    if (!fake_platform_device_may(blk->fake_platform, at, bytes, writes))
+        misuse(blk, "memory that is not mapped for the device, or not in this direction");
+}
+
 /** Adds one descriptor to the pieces of a chain, and looks at the order of directions. */
-static void add_piece(struct fake_virtio_blk *blk, struct piece *pieces, unsigned n, uint64_t d,
-                      bool writable)
+static void add_piece(struct fake_virtio_blk *blk, struct fake_piece *pieces, unsigned n,
+                      uint64_t d, bool writable)
 {
     if (n > 0 && pieces[n - 1].writable && !writable)
         misuse(blk, "readable descriptor behind a writable one");
-    pieces[n] = (struct piece){get64(d), get32(d + 8), writable};
+    pieces[n] = (struct fake_piece){get64(d), get32(d + 8), writable};
 }
 
 static unsigned collect_split(struct fake_blk_queue *q, uint64_t table, unsigned n_entries,
-                              uint16_t at, struct piece *pieces, bool in_indirect)
+                              uint16_t at, struct fake_piece *pieces, bool in_indirect)
 {
     struct fake_virtio_blk *blk = q->blk;
     for (unsigned n = 0;;) {
@@ -103,6 +103,7 @@ static unsigned collect_split(struct fake_blk_queue *q, uint64_t table, unsigned
                 misuse(blk, "indirect descriptor where none may be");
                 return 0;
             }
+            check_reach(blk, get64(d), get32(d + 8), false);
             return collect_split(q, get64(d), get32(d + 8) / 16, 0, pieces, true);
         }
         add_piece(blk, pieces, n++, d, (flags & 2) != 0);
@@ -115,7 +116,8 @@ static unsigned collect_split(struct fake_blk_queue *q, uint64_t table, unsigned
     }
 }
 
-static unsigned collect_packed_table(struct fake_virtio_blk *blk, uint64_t d, struct piece *pieces)
+static unsigned collect_packed_table(struct fake_virtio_blk *blk, uint64_t d,
+                                     struct fake_piece *pieces)
 {
     unsigned n = get32(d + 8) / 16;
     uint64_t table = get64(d);
@@ -124,6 +126,7 @@ static unsigned collect_packed_table(struct fake_virtio_blk *blk, uint64_t d, st
         misuse(blk, "bad indirect descriptor in the packed ring");
         return 0;
     }
+    check_reach(blk, table, 16ull * n, false);
     for (unsigned i = 0; i < n; i++) {
         uint16_t flags = get16(table + 16ull * i + 14);
         if (flags & ~2u)
@@ -150,7 +153,7 @@ static void packed_step(struct fake_blk_queue *q, uint16_t *at, bool *wrap, unsi
 }
 
 /** The chain at avail_at: its pieces, its id (that of the last descriptor), its length in the ring. */
-static unsigned collect_packed(struct fake_blk_queue *q, struct piece *pieces, uint16_t *id,
+static unsigned collect_packed(struct fake_blk_queue *q, struct fake_piece *pieces, uint16_t *id,
                                uint16_t *n_ring)
 {
     struct fake_virtio_blk *blk = q->blk;
@@ -176,7 +179,7 @@ static unsigned collect_packed(struct fake_blk_queue *q, struct piece *pieces, u
 }
 
 static uint8_t transfer(struct fake_virtio_blk *blk, uint32_t type, uint64_t sector,
-                        const struct piece *data, unsigned n)
+                        const struct fake_piece *data, unsigned n)
 {
     uint64_t at = sector * 512, total = 0;
 
@@ -204,7 +207,7 @@ static uint8_t transfer(struct fake_virtio_blk *blk, uint32_t type, uint64_t sec
     return 0;
 }
 
-static uint8_t serve(struct fake_virtio_blk *blk, const struct piece *pieces, unsigned n)
+static uint8_t serve(struct fake_virtio_blk *blk, const struct fake_piece *pieces, unsigned n)
 {
     uint32_t type = get32(pieces[0].addr);
     uint64_t sector = get64(pieces[0].addr + 8);
@@ -378,8 +381,35 @@ static void answer(struct fake_blk_queue *q, unsigned i, bool silent, unsigned n
     q->last_id = head;
 }
 
+/** From when the device takes a chain until it has answered, its memory must be there. */
+static void check_pieces(struct fake_virtio_blk *blk, const struct fake_piece *pieces, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        check_reach(blk, pieces[i].addr, pieces[i].bytes, pieces[i].writable);
+}
+
+/** For let_go, where it matters. */
+static void keep_pieces(struct fake_blk_queue *q, struct fake_held *held,
+                        const struct fake_piece *pieces, unsigned n)
+{
+    held->n_pieces = q->blk->fake_platform->confined ? n : 0;
+    held->first_piece = (unsigned)q->n_pieces;
+    q->n_pieces += held->n_pieces;
+    q->pieces = realloc(q->pieces, (q->n_pieces + 1) * sizeof(*pieces));
+    assert(q->pieces != NULL);
+    memcpy(q->pieces + held->first_piece, pieces, held->n_pieces * sizeof(*pieces));
+}
+
+static void let_go(struct fake_blk_queue *q)
+{
+    for (unsigned i = 0; i < q->n_held; i++)
+        check_pieces(q->blk, q->pieces + q->held[i].first_piece, q->held[i].n_pieces);
+    q->n_held = 0;
+    q->n_pieces = 0;
+}
+
 static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
-                 const struct piece *pieces, unsigned n)
+                 const struct fake_piece *pieces, unsigned n)
 {
     struct fake_virtio_blk *blk = q->blk;
     uint32_t length = 1;
@@ -389,6 +419,7 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
         misuse(blk, "no head of 16 bytes or no status byte");
         return;
     }
+    check_pieces(blk, pieces, n);
     if (n > blk->max_chain_descriptors)
         blk->max_chain_descriptors = n;
     if (n > q->size)
@@ -406,6 +437,7 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
     q->held[q->n_held].n_ring = n_ring;
     q->held[q->n_held].length = length;
     q->held[q->n_held].answer = serve(blk, pieces, n);
+    keep_pieces(q, &q->held[q->n_held], pieces, n);
     q->held[q->n_held++].status_address = pieces[n - 1].addr;
 }
 
@@ -419,7 +451,7 @@ void fake_virtio_blk_answer_queue(struct fake_blk_queue *q)
         n_ring = (batches(blk) ? n_ring : 0) + q->held[k].n_ring;
         answer(q, k, batches(blk) && i + 1 < n, batches(blk) ? n : 1, n_ring);
     }
-    q->n_held = 0;
+    let_go(q);
     maybe_interrupt(q);
 }
 
@@ -438,7 +470,7 @@ static bool answers(const struct fake_blk_queue *q)
 static bool take_one(struct fake_blk_queue *q)
 {
     struct fake_virtio_blk *blk = q->blk;
-    static struct piece pieces[MAX_PIECES];
+    static struct fake_piece pieces[MAX_PIECES];
     uint16_t head, n_ring = 1;
     unsigned n;
 
@@ -500,7 +532,7 @@ static void reset_queue(struct fake_blk_queue *q)
     q->vector = 0xffff;
     q->page_number = 0;
     q->last_avail = q->used_idx = q->signalled_used = 0;
-    q->n_held = 0;
+    let_go(q);
     q->avail_at = q->used_at = 0;
     q->avail_wrap = q->used_wrap = true;
     q->signalled_at = 0;
@@ -1002,8 +1034,10 @@ void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *pla
 void fake_virtio_blk_destroy(struct fake_virtio_blk *blk)
 {
     fake_machine_reset();
-    for (unsigned i = 0; i < FAKE_BLK_MAX_QUEUES; i++)
+    for (unsigned i = 0; i < FAKE_BLK_MAX_QUEUES; i++) {
         free(blk->queues[i].held);
+        free(blk->queues[i].pieces);
+    }
     fake_msix_destroy(&blk->msix);
     free(blk->disk);
     free(blk->bar);

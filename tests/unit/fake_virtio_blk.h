@@ -36,6 +36,12 @@ enum fake_lie {
 #define FAKE_MSIX_AT        0xc0u /* of the capability, in configuration space */
 
 /** One of the device's queues; its number is its place in fake_virtio_blk.queues. */
+struct fake_piece {
+    uint64_t addr;
+    uint32_t bytes;
+    bool writable;
+};
+
 struct fake_blk_queue {
     struct fake_virtio_blk *blk;
 
@@ -70,7 +76,10 @@ struct fake_blk_queue {
         uint32_t length;
         uint64_t status_address;
         uint8_t answer;
-    } * held; /* from the first request on */
+        unsigned first_piece, n_pieces; /* of memory; the device has it until it has answered */
+    } * held;                           /* from the first request on */
+    struct fake_piece *pieces;          /* of all that is held */
+    size_t n_pieces;
 };
 
 struct fake_virtio_blk {

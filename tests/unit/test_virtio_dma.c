@@ -202,7 +202,48 @@ static void test_pool_below_a_logical_block_is_refused(void **state)
     tear_down(f);
 }
 
+/** Attach waits for others; if they never let go, the disk has no serial number, which is said. */
+static void test_serial_number_waits_for_room(void **state)
+{
+    (void)state;
+    for (int ever = 0; ever < 2; ever++) {
+        struct fixture storage, *f = &storage;
+        dma_in_use = DMA_COPIED;
+        set_up(f, true);
+        f->fake.ns_per_look = 1000000;
+        f->fake.fail_map_status = VST_ERR_FULL;
+        f->fake.fail_maps_first = ever ? 100 : SIZE_MAX;
+        assert_int_equal(attach(f), VST_OK);
+        assert_string_equal(f->device->serial, ever ? "fake-0001" : "");
+        assert_int_equal(strstr(f->fake.all_logs, "no room to ask for the serial") == NULL, ever);
+        f->fake.fail_maps_first = 0;
+        char buffer[512];
+        assert_int_equal(transfer(f, VST_BLOCK_READ, buffer, 5, 1), VST_OK);
+        assert_memory_equal(buffer, f->blk.disk + 5 * 512, 512);
+        tear_down(f);
+    }
+}
+
 /* ------------------------------------------------------------------ a device that does not let go */
+
+static void test_silence_names_the_iommu_where_there_may_be_one(void **state)
+{
+    (void)state;
+    for (int through = 0; through < 2; through++) {
+        struct fixture storage, *f = &storage;
+        dma_in_use = DMA_AS_ASKED;
+        set_up(f, false);
+        f->config.timeout_ns = 30000000000;
+        f->fake.ns_per_look = 1000000;
+        if (through)
+            f->blk.offered_features |= VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM);
+        f->blk.lie = LIE_SILENCE;
+        assert_int_equal(attach(f), VST_ERR_TIMEOUT);
+        assert_non_null(strstr(f->fake.all_logs, "no answer to GET_ID"));
+        assert_int_equal(strstr(f->fake.all_logs, "IOMMU") != NULL, through);
+        tear_down(f);
+    }
+}
 
 /** What it writes once the request has come back reaches nobody. */
 static void test_late_writes_of_the_device_reach_nobody(void **state)
@@ -248,6 +289,8 @@ int main(void)
         cmocka_unit_test(test_scattered_request_is_split_to_fit),
         cmocka_unit_test(test_split_request_waits_for_room_that_others_hold),
         cmocka_unit_test(test_pool_below_a_logical_block_is_refused),
+        cmocka_unit_test(test_serial_number_waits_for_room),
+        cmocka_unit_test(test_silence_names_the_iommu_where_there_may_be_one),
         cmocka_unit_test(test_late_writes_of_the_device_reach_nobody),
     };
     int n_failed = 0;
