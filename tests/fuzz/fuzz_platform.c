@@ -77,7 +77,7 @@ static enum vst_status map_buffer(void *ctx, void *buffer, size_t bytes,
 
     fuzz_platform_step(fp);
     if (fp->n_mappings == FUZZ_MAX_MAPPINGS || (fp->maps_may_fail && ++fp->n_maps % 13 == 0))
-        return VST_ERR_NO_MEMORY;
+        return fp->n_maps % 2 != 0 ? VST_ERR_FULL : VST_ERR_NO_MEMORY;
     /* Nobody may touch it but the device, which this one does not: so it needs no memory. */
     *bus_addr = FIRST_MAPPING + ((uint64_t)fp->n_maps++ << 28);
     fp->mappings[fp->n_mappings++] = (struct fuzz_mapping){buffer, bytes, direction, *bus_addr};

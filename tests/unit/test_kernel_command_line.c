@@ -97,6 +97,33 @@ static void options_leave_the_line(void **state)
     assert_int_equal(n_warnings, 0);
 }
 
+static void pool_has_a_size(void **state)
+{
+    static const struct {
+        const char *line;
+        size_t bytes;
+    } cases[] = {
+        {"", 0},
+        {"vstor.dma=direct", 0},
+        {"vstor.dma=bounce", 4u << 20},
+        {"vstor.dma=bounce:4", 4096},
+        {"vstor.dma=bounce:64 vstor.iommu=bypass", 65536},
+        {"vstor.dma=bounce vstor.dma=direct", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(cases); i++) {
+        char line[64];
+        struct options options;
+        snprintf(line, sizeof(line), "%s", cases[i].line);
+        n_warnings = 0;
+        options_take(&options, line);
+        assert_int_equal(options.bounce_bytes, cases[i].bytes);
+        assert_false(options.iommu_keep);
+        assert_int_equal(n_warnings, 0);
+    }
+}
+
 static void nonsense_is_named_and_left_out(void **state)
 {
     static const char *const wrong[] = {
@@ -114,6 +141,11 @@ static void nonsense_is_named_and_left_out(void **state)
         "vstor.cpus=65",
         "vstor.pci=no",
         "vstor.interactive=2",
+        "vstor.dma",
+        "vstor.dma=bounce:3",
+        "vstor.dma=bounce:1k",
+        "vstor.dma=bounced",
+        "vstor.iommu=off",
     };
 
     (void)state;
@@ -130,6 +162,8 @@ static void nonsense_is_named_and_left_out(void **state)
         assert_memory_equal(&options.blk, &expected.blk, sizeof(expected.blk));
         assert_int_equal(options.log_level, expected.log_level);
         assert_false(options.pci_reassign);
+        assert_int_equal(options.bounce_bytes, 0);
+        assert_false(options.iommu_keep);
         assert_true(options.interactive);
     }
 }
@@ -137,8 +171,11 @@ static void nonsense_is_named_and_left_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(image_name_is_dropped),          cmocka_unit_test(grub_quoting_is_undone),
-        cmocka_unit_test(too_long_a_line_is_marked),      cmocka_unit_test(options_leave_the_line),
+        cmocka_unit_test(image_name_is_dropped),
+        cmocka_unit_test(grub_quoting_is_undone),
+        cmocka_unit_test(too_long_a_line_is_marked),
+        cmocka_unit_test(options_leave_the_line),
+        cmocka_unit_test(pool_has_a_size),
         cmocka_unit_test(nonsense_is_named_and_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
