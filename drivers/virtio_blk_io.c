@@ -191,7 +191,7 @@ struct piece_walk {
     uint32_t max_bytes;
 };
 
-static __attribute__((noinline, cold)) struct vst_block_segment next_piece(struct piece_walk *walk)
+static __attribute__((noinline)) struct vst_block_segment next_piece(struct piece_walk *walk)
 {
     size_t bytes = walk->segment->bytes - walk->skip_bytes;
     struct vst_block_segment piece = {.buffer = (char *)walk->segment->buffer + walk->skip_bytes};
@@ -254,7 +254,7 @@ static __attribute__((noinline, cold)) enum vst_status map_pieces(struct blk_que
     return VST_OK;
 }
 
-/** How many pieces of the caller's memory a part carries. */
+/** How many pieces of the caller's memory a part carries: ranges stand in memory of our own. */
 static uint32_t n_data_pieces(const struct vst_block_part *part)
 {
     return vst_block_op_has_ranges(part->op) ? 0 : part->n_pieces;
@@ -270,7 +270,7 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
 
     if (q->maps) {
         enum vst_status status =
-            map_pieces(q, chain->id, walk, part->n_pieces,
+            map_pieces(q, chain->id, walk, n_data_pieces(part),
                        device_writes(type) ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE);
         if (status != VST_OK)
             return status;
@@ -280,7 +280,6 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
         uint64_t bus_addr = vst_virtio_blk_put_ranges(q, chain->id, part);
         vst_virtq_chain_add(chain, bus_addr, part->n_pieces * (uint32_t)sizeof(struct blk_range),
                             false);
-        q->vq.slots[chain->id].n_pieces = 1; /* of our own memory: nothing to map */
     }
     for (uint32_t i = 0; i < n_data_pieces(part); i++) {
         struct vst_block_segment piece = next_piece(&walk);
@@ -289,7 +288,7 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
             (uint32_t)piece.bytes, device_writes(type));
     }
     vst_virtq_chain_add(chain, header_bus_addr + offsetof(struct blk_header, status), 1, true);
-    q->vq.slots[chain->id].n_pieces = (uint16_t)part->n_pieces;
+    q->vq.slots[chain->id].n_pieces = (uint16_t)(chain->n - 2);
     return VST_OK;
 }
 
