@@ -157,14 +157,18 @@ static bool next_available(struct fuzz_virtio *device, struct fuzz_chain *chain)
     return true;
 }
 
-static void put_used(struct fuzz_virtio *device, const struct fuzz_chain *chain, uint32_t length)
+/** One used entry with the id of `chain`; with IN_ORDER it stands for `n_chains` that end with it. */
+static void put_used(struct fuzz_virtio *device, const struct fuzz_chain *chain, uint16_t n_chains,
+                     unsigned n_descriptors)
 {
+    const uint32_t length = 1;
+
     if (is_packed(device)) {
         uint64_t at = device->desc + 16ull * device->used_at;
         poke(at + 8, length, 4);
         poke(at + 12, chain->id, 2);
         poke(at + 14, device->used_wrap ? 0x8080 : 0, 2);
-        unsigned next = device->used_at + chain->n_descriptors;
+        unsigned next = device->used_at + n_descriptors;
         device->used_wrap ^= next >= device->queue_size;
         device->used_at = (uint16_t)(next % device->queue_size);
         return;
@@ -172,7 +176,8 @@ static void put_used(struct fuzz_virtio *device, const struct fuzz_chain *chain,
     uint64_t at = device->device_area + 4 + 8ull * (device->used_at % device->queue_size);
     poke(at, chain->id, 4);
     poke(at + 4, length, 4);
-    poke(device->device_area + 2, ++device->used_at, 2);
+    device->used_at = (uint16_t)(device->used_at + n_chains);
+    poke(device->device_area + 2, device->used_at, 2);
 }
 
 void fuzz_virtio_take(struct fuzz_virtio *device, unsigned max)
@@ -187,19 +192,34 @@ void fuzz_virtio_take(struct fuzz_virtio *device, unsigned max)
         poke(device->device_area + 4 + 8ull * device->queue_size, device->avail_at, 2);
 }
 
+static void write_answer(struct fuzz_virtio *device, const struct fuzz_chain *chain, uint8_t status)
+{
+    if (chain->status_addr != 0 && fuzz_platform_shared(device->fp, chain->status_addr, 1) != NULL)
+        poke(chain->status_addr, status, 1);
+    if (chain->id_addr != 0 && fuzz_platform_shared(device->fp, chain->id_addr, 20) != NULL)
+        memcpy((void *)(uintptr_t)chain->id_addr, "fuzz\x01serial\xff 012345678", 20);
+}
+
+/* 2.7.9, 2.8.9: with IN_ORDER nobody overtakes; all chains up to the one meant are answered, by one
+ * used entry. A device that names a later one keeps nothing of those before: their descriptors are
+ * the driver's again. */
 void fuzz_virtio_answer(struct fuzz_virtio *device, unsigned which, uint8_t status)
 {
     if (!is_live(device) || device->n_held == 0)
         return;
     check_areas(device);
     which %= device->n_held;
-    struct fuzz_chain chain = device->held[which];
-    device->held[which] = device->held[--device->n_held];
-    if (chain.status_addr != 0 && fuzz_platform_shared(device->fp, chain.status_addr, 1) != NULL)
-        poke(chain.status_addr, status, 1);
-    if (chain.id_addr != 0 && fuzz_platform_shared(device->fp, chain.id_addr, 20) != NULL)
-        memcpy((void *)(uintptr_t)chain.id_addr, "fuzz\x01serial\xff 012345678", 20);
-    put_used(device, &chain, 1);
+    bool in_order = (device->features & VIRTIO_BIT(VIRTIO_F_IN_ORDER)) != 0;
+    unsigned first = in_order ? 0 : which, n_descriptors = 0;
+    struct fuzz_chain last = device->held[which];
+    for (unsigned i = first; i <= which; i++) {
+        write_answer(device, &device->held[i], status);
+        n_descriptors += device->held[i].n_descriptors;
+    }
+    device->n_held -= which + 1 - first;
+    memmove(&device->held[first], &device->held[which + 1],
+            (device->n_held - first) * sizeof(device->held[0]));
+    put_used(device, &last, (uint16_t)(which + 1 - first), n_descriptors);
 }
 
 void fuzz_virtio_edit(struct fuzz_virtio *device)

@@ -68,7 +68,8 @@ void fuzz_virtio_end(void);
 /** The device takes up to `max` available chains and checks them as far as it can. */
 void fuzz_virtio_take(struct fuzz_virtio *device, unsigned max);
 
-/** Answers one of the chains taken, if there is any, with this status byte. */
+/** Answers one of the chains taken, if there is any, with this status byte; with IN_ORDER also those
+ * before it. */
 void fuzz_virtio_answer(struct fuzz_virtio *device, unsigned which, uint8_t status);
 
 /** Changes a field that the device writes, as the input says. */
