@@ -8,7 +8,7 @@ DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python
               python3-numpy:checks-of-disk-contents libcmocka-dev:unit-tests clang:second-compiler \
               ovmf:UEFI-firmware grub-common:boot-media grub-pc-bin:BIOS-boot grub-efi-amd64-bin:UEFI-boot \
               xorriso:boot-media mtools:FAT-images dosfstools:FAT-images gdisk:GPT-images \
-              libclang-rt-14-dev:fuzzers-and-sanitizers-of-clang spin:model-checker \
+              libclang-rt-14-dev:fuzzers-and-sanitizers-of-clang llvm:coverage-of-fuzzers spin:model-checker \
               gcovr:coverage-report valgrind:counts-instructions
 DEPS       := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 

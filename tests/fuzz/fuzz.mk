@@ -3,17 +3,21 @@
 
 FUZZ_B       := build/fuzz
 FUZZ_TARGETS := pci blk_config ring ring_varied device boot
-FUZZ_JOBS    ?= 2
+FUZZ_JOBS    ?= $(shell nproc)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FUZZ_CFLAGS  := $(COMMON) -O1 $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link -Iarch/host/include
+FUZZ_CFLAGS   = $(COMMON) -O1 $(FUZZ_SANITIZE) $(FUZZ_GUIDE) -Iarch/host/include
+# What libFuzzer is led by: the code under test and the targets, not the model of the device, which runs far more often.
+FUZZ_GUIDE    = -fsanitize=fuzzer-no-link
 # The drivers' loads are announced: a device may change memory right before any of them.
 FUZZ_LOADS   := -fsanitize-coverage=trace-loads
 fuzz_object   = $(patsubst %,$(FUZZ_B)/obj/%.o,$(basename $(1)))
-FUZZ_FAKES   := $(addprefix tests/fuzz/,fuzz_platform.c fuzz_virtio.c fuzz_loads.c fuzz_io.c)
+FUZZ_MODEL   := $(addprefix tests/fuzz/,fuzz_platform.c fuzz_virtio.c fuzz_fronts.c fuzz_rings.c fuzz_loads.c)
+FUZZ_FAKES   := $(FUZZ_MODEL) tests/fuzz/fuzz_io.c
 FUZZ_OBJS    := $(call fuzz_object,$(LIB_SRCS) $(FUZZ_FAKES))
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(FUZZ_B)/fuzz_%)
 
 $(FUZZ_B)/obj/drivers/%.o: FUZZ_CFLAGS += $(FUZZ_LOADS)
+$(call fuzz_object,$(FUZZ_MODEL)): FUZZ_GUIDE =
 # The fuzzer of boot/ has that code inside, for there a physical address is a pointer.
 $(FUZZ_B)/obj/tests/fuzz/fuzz_boot.o: FUZZ_CFLAGS += -Iarch/$(ARCH)/include -Wno-undef
 $(FUZZ_B)/obj/%.o: %.c
@@ -21,19 +25,23 @@ $(FUZZ_B)/obj/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(FUZZ_CFLAGS) -c -o $@ $<
 
-$(FUZZ_B)/fuzz_boot: $(call fuzz_object,$(addprefix boot/kernel/,option_words.c mmio_places.c acpi_madt.c acpi_dmar.c))
+FUZZ_BOOT_SRCS := $(addprefix boot/kernel/,option_words.c mmio_places.c acpi_madt.c acpi_dmar.c)
+$(FUZZ_B)/fuzz_boot: $(call fuzz_object,$(FUZZ_BOOT_SRCS))
 $(FUZZ_B)/fuzz_%: $(FUZZ_B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 	$(SAY) FUZZLD $@
 	$(Q)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^
 
 $(FUZZ_OBJS) $(FUZZ_TARGETS:%=$(FUZZ_B)/obj/tests/fuzz/fuzz_%.o): | deps
 
-run_fuzzers = printf '%s\n' $(1) | xargs -P $(FUZZ_JOBS) -I@ sh tests/fuzz/run.sh $(FUZZ_B) @ $(2)
+FUZZ_CHOSEN = $(or $(TARGET),$(FUZZ_TARGETS))
+# $(1) targets, $(2) seconds, $(3) folder of kept inputs, if any. A finding of one does not stop the others.
+run_fuzzers = printf '%s\n' $(1) | xargs -P $(FUZZ_JOBS) -I@ sh tests/fuzz/run.sh $(FUZZ_B) @ $(2) $(3:%=%/@); \
+  status=$$?; sh tests/fuzz/summary.sh $(FUZZ_B) $(1); exit $$status
 
 .PHONY: fuzz
 fuzz: T ?= 60
-fuzz: $(FUZZ_PROGRAMS) ## fuzz each target, or TARGET=ring, for T=60 seconds, FUZZ_JOBS=2 at a time
-	$(Q)$(call run_fuzzers,$(or $(TARGET),$(FUZZ_TARGETS)),$(T))
+fuzz: $(FUZZ_PROGRAMS) ## fuzz each target, or TARGET='ring pci', for T=60 seconds, FUZZ_JOBS=2 at a time, going on where the last run ended
+	$(Q)$(call run_fuzzers,$(FUZZ_CHOSEN),$(T),$(FUZZ_B)/corpus)
 
 # Every seed and every input that once found something, nothing random: the same answer each time.
 .PHONY: fuzz-replay
@@ -43,9 +51,37 @@ fuzz-replay: $(FUZZ_PROGRAMS) ## run the fuzzers' committed inputs
 	    { tail -n 30 $(FUZZ_B)/replay.log >&2; echo "fuzz_$$t fails on an input of tests/fuzz/corpus/$$t" >&2; exit 1; }; \
 	  printf '  REPLAY   %s: %s inputs\n' $$t $$(ls tests/fuzz/corpus/$$t | wc -l); done
 
-# Thirty seconds of each: a minute and a half on two processors.
+# From the committed inputs each time: a minute and a half on two processors.
 .PHONY: fuzz-smoke
-fuzz-smoke: $(FUZZ_PROGRAMS) ## thirty seconds of each fuzzer
+fuzz-smoke: $(FUZZ_PROGRAMS) ## thirty seconds of each fuzzer, from the committed inputs
 	$(Q)$(call run_fuzzers,$(FUZZ_TARGETS),30)
 
--include $(shell find $(FUZZ_B)/obj -name '*.d' 2>/dev/null)
+# What the fuzzers have found by now becomes what they start from.
+.PHONY: fuzz-merge
+fuzz-merge: $(FUZZ_PROGRAMS) ## reduce committed and kept inputs to the fewest that reach as much, as tests/fuzz/corpus
+	$(Q)for t in $(FUZZ_CHOSEN); do sh tests/fuzz/merge.sh $(FUZZ_B) $$t || exit 1; done
+
+# ---------------------------------------------------------------- what they reach
+FUZZ_COV_B   := build/fuzz-coverage
+FUZZ_COV_CFLAGS := $(COMMON) -O1 -fprofile-instr-generate -fcoverage-mapping -Iarch/host/include
+cov_object    = $(patsubst %,$(FUZZ_COV_B)/obj/%.o,$(basename $(1)))
+FUZZ_COV_OBJS := $(call cov_object,$(LIB_SRCS) $(FUZZ_FAKES) tests/fuzz/fuzz_replay.c)
+
+$(FUZZ_COV_B)/obj/drivers/%.o: FUZZ_COV_CFLAGS += $(FUZZ_LOADS)
+$(FUZZ_COV_B)/obj/tests/fuzz/fuzz_boot.o: FUZZ_COV_CFLAGS += -Iarch/$(ARCH)/include -Wno-undef
+$(FUZZ_COV_B)/obj/%.o: %.c
+	$(SAY) COVCC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(FUZZ_COV_CFLAGS) -c -o $@ $<
+$(FUZZ_COV_B)/fuzz_boot: $(call cov_object,$(FUZZ_BOOT_SRCS))
+$(FUZZ_COV_B)/fuzz_%: $(FUZZ_COV_B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_COV_OBJS)
+	$(SAY) COVLD $@
+	$(Q)clang -fprofile-instr-generate -o $@ $^
+
+$(FUZZ_COV_OBJS) $(FUZZ_TARGETS:%=$(FUZZ_COV_B)/obj/tests/fuzz/fuzz_%.o): | deps
+
+.PHONY: fuzz-coverage
+fuzz-coverage: $(FUZZ_TARGETS:%=$(FUZZ_COV_B)/fuzz_%) ## lines of drivers/ and pci/ that the fuzzers' inputs reach, and those they don't
+	$(Q)$(PYTHON) -B tests/fuzz/coverage.py $(FUZZ_COV_B) $(FUZZ_B)/corpus $(FUZZ_TARGETS)
+
+-include $(shell find $(FUZZ_B)/obj $(FUZZ_COV_B)/obj -name '*.d' 2>/dev/null)

@@ -33,8 +33,12 @@ static void *copy_physical(void *to, const void *from, size_t bytes)
     if (at >= ARCH_EARLY_MAP_BYTES)
         return memmove(to, from, bytes);
     FUZZ_CHECK(bytes <= ARCH_EARLY_MAP_BYTES - at);
-    for (size_t i = 0; i < bytes; i++)
-        ((char *)to)[i] = in_area(at + i, 1) ? ((const char *)from)[i] : 0;
+    memset(to, 0, bytes);
+    uint64_t first = at > BIOS_AREA ? at : BIOS_AREA, end = at + bytes;
+    if (end > BIOS_AREA + AREA_BYTES)
+        end = BIOS_AREA + AREA_BYTES;
+    if (first < end)
+        memcpy((char *)to + (first - at), (const char *)from + (first - at), end - first);
     return to;
 }
 

@@ -144,6 +144,17 @@ static void check_structures(const struct vst_pci_function *f)
     free(list);
 }
 
+static void check_msix(const struct vst_pci_function *f)
+{
+    struct vst_pci_msix_structures s;
+
+    if (vst_pci_msix_parse(&model.fp.platform, f, &s) != VST_OK)
+        return;
+    FUZZ_CHECK(s.n_entries >= 1 && s.n_entries <= 2048 && s.table_bar < VST_PCI_N_BARS);
+    FUZZ_CHECK(f->bars[s.table_bar].kind >= VST_PCI_BAR_MEMORY32 && f->bars[s.table_bar].assigned);
+    FUZZ_CHECK((uint64_t)s.table_offset_bytes + 16ull * s.n_entries <= f->bars[s.table_bar].bytes);
+}
+
 static void set_up(struct fuzz_input *input, struct vst_pci_host *host)
 {
     static const struct vst_pci_window empty = {1, 0};
@@ -184,6 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     for (size_t i = 0; i < n; i++) {
         check_function(functions, n, i);
         check_structures(&functions[i]);
+        check_msix(&functions[i]);
         vst_pci_enable(&model.fp.platform, functions, &functions[i]);
     }
     free(functions);

@@ -3,6 +3,9 @@
  * The platform below the fuzzers: exact memory (ASan sees the first byte too far), a clock that
  * moves only when looked at, and a count of the driver's steps that turns an endless loop into a
  * finding. It also keeps the rule that nothing a device can still reach is given back.
+ *
+ * Shared memory lies low, where the page numbers of legacy devices reach it. Where the platform
+ * maps buffers its bus address is another than its pointer.
  */
 #ifndef VSTOR_TESTS_FUZZ_PLATFORM_H
 #define VSTOR_TESTS_FUZZ_PLATFORM_H
@@ -17,6 +20,7 @@
 struct fuzz_memory {
     char *at;
     size_t bytes;
+    uint64_t bus_addr; /**< of shared memory */
     enum vst_memory_kind kind;
 };
 
@@ -35,6 +39,8 @@ struct fuzz_platform {
     unsigned n_steps; /**< since the test last set it to 0 */
     struct fuzz_memory memory[FUZZ_MAX_MEMORY];
     size_t n_memory;
+    size_t low_used_bytes;
+    bool any_high; /**< some shared memory was too large to lie low */
     size_t n_mappings, n_maps;
     bool maps_may_fail;
     unsigned allocs_until_failure; /**< 0: none fails */
@@ -51,7 +57,10 @@ void fuzz_platform_step(struct fuzz_platform *fp);
 /** Frees what is left over; returns how many pieces that were. */
 size_t fuzz_platform_free_all(struct fuzz_platform *fp);
 
-/** The piece of shared memory that holds all of these bytes, or NULL. */
-struct fuzz_memory *fuzz_platform_shared(struct fuzz_platform *fp, uint64_t bus_addr, size_t bytes);
+/** Where the device finds these bytes, if all of them are shared memory; else NULL. */
+char *fuzz_platform_shared(struct fuzz_platform *fp, uint64_t bus_addr, size_t bytes);
+
+/** The piece of shared memory that holds all of these bytes, by the driver's pointer; or NULL. */
+struct fuzz_memory *fuzz_platform_memory(struct fuzz_platform *fp, uintptr_t at, size_t bytes);
 
 #endif
