@@ -50,7 +50,7 @@ check: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## the f
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit threads model fuzz-replay | deps ## every test
+test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit threads model fuzz-smoke | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Usage: run.sh BUILD TARGET SECONDS [KEPT]
 # Runs one fuzzer from its committed corpus. With KEPT it starts from that folder as well and leaves there what it finds
-# new. One line of progress every 15 seconds or so; the numbers go to BUILD/result/TARGET, for summary.sh. On a finding:
+# new. FUZZ_SEED is the seed of its dice, by default another one each time. One line of progress every 15 seconds or so; the numbers go to BUILD/result/TARGET, for summary.sh. On a finding:
 # the log, the input's path, the way to see it again, and failure.
 set -u
 build=$1 target=$2 seconds=$3 kept=${4:-}
@@ -13,7 +13,7 @@ new=$kept
 [ -n "$kept" ] || rm -rf "$new"
 mkdir -p "$new" "$build/findings" "$build/result"
 rm -f "$build/result/$target"
-"$program" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=2048 -print_final_stats=1 -close_fd_mask=1 \
+"$program" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=2048 -print_final_stats=1 -seed="${FUZZ_SEED:-0}" -close_fd_mask=1 \
     -artifact_prefix="$build/findings/$target-" -verbosity=1 "$new" "tests/fuzz/corpus/$target" >"$log" 2>&1 &
 pid=$!
 trap 'kill $pid 2>/dev/null' INT TERM HUP
