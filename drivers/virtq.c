@@ -106,7 +106,8 @@ void vst_virtq_forget(struct virtq *vq)
     vq->n_awaited = 0;
     vq->n_free = vq->n_ring_free = vq->size;
     /* 2.8.1: both wrap counters begin with 1. */
-    vq->avail_place = vq->used_place = virtq_place_of(vq, 0x8000);
+    if (vq->packed)
+        vq->avail_place = vq->used_place = virtq_place_of(vq, 0x8000);
     vq->n_extra = 0;
     for (uint16_t id = 0; id < vq->size; id++) {
         vq->free[vq->size - 1 - id] = &vq->slots[id];
