@@ -66,6 +66,7 @@ struct blk_queue {
     enum vst_status fault; /**< how requests end that are not replayed */
     uint32_t generation;   /**< of the device whose ring this is */
     uint32_t rest_n_free, rest_n_ring_free;
+    struct vst_block_request_list waiting; /**< to be replayed, once the platform can map them */
     /* the watch: see blk_watch */
     uint16_t epoch;
     uint32_t n_used_at_watch;
@@ -216,6 +217,8 @@ void vst_virtio_blk_fault(struct blk_queue *q, const char *why, enum vst_status 
                           bool of_device);
 /** To be called from poll if the queue is broken or the device not in service: goes one step on. */
 void vst_virtio_blk_attend(struct blk_queue *q);
+/** Tries again to replay what the platform had no room to map. From poll. */
+void vst_virtio_blk_replay_waiting(struct blk_queue *q);
 /** Nothing is in flight: lets go of the ring, until the next submit. */
 void vst_virtio_blk_rest(struct blk_queue *q);
 /** No room: if the queue was at rest it is awake now (VST_OK); else VST_ERR_FULL, VST_ERR_BROKEN. */

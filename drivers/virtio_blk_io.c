@@ -316,7 +316,8 @@ static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *
     slot->start_sector = part->start_sector;
     struct blk_header *header = slot->shared;
     drv_le32_put(&header->type, type);
-    start_slot(q, slot, header, part->start_sector);
+    /* 5.2.6.1: a flush names no sector; the one that it stands behind is our affair. */
+    start_slot(q, slot, header, part->bytes != 0 ? part->start_sector : 0);
     vst_virtq_chain_put(&chain, request);
     if (traced(q))
         vst_trace_add(&q->base, (struct vst_trace_event){.kind = VST_TRACE_SUBMIT,
@@ -687,6 +688,8 @@ static __attribute__((noinline)) void blk_watch(struct blk_queue *q)
 
     if (__atomic_load_n(&q->blk->phase, __ATOMIC_RELAXED) != BLK_IN_SERVICE)
         vst_virtio_blk_attend(q);
+    if (q->waiting.first != NULL)
+        vst_virtio_blk_replay_waiting(q);
     if (q->vq.n_published == q->vq.n_used || q->vq.broken)
         return;
     uint64_t now_ns = platform->time_ns(platform->ctx);

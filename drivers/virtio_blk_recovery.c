@@ -65,7 +65,7 @@ static uint64_t now_ns(const struct blk_device *blk)
 
 static bool any_in_flight(const struct blk_queue *q)
 {
-    return q->vq.n_put != q->vq.n_used;
+    return q->vq.n_put != q->vq.n_used || q->waiting.first != NULL;
 }
 
 static void trace(struct blk_queue *q, enum vst_trace_kind kind)
@@ -181,36 +181,59 @@ static enum vst_status issue_lifetime(struct blk_queue *q, struct vst_block_requ
     return q->base.driver->submit_part(&q->base, request, &part);
 }
 
-static void issue_again(struct blk_queue *q, struct vst_block_request *request)
+static enum vst_status issue_again(struct blk_queue *q, struct vst_block_request *request)
 {
-    request->status = (enum vst_status)(REPLAY_MARK + n_replays_of(request, false) + 1);
+    enum vst_status status = request->op == VST_BLOCK_LIFETIME
+                                 ? issue_lifetime(q, request)
+                                 : q->base.driver->submit(&q->base, request);
+
+    if (status != VST_OK)
+        return status;
     q->base.stats.replays++;
     vst_trace_add(&q->base, (struct vst_trace_event){.kind = VST_TRACE_REPLAY,
                                                      .detail = (uint8_t)request->op,
                                                      .sector = request->start_sector});
-    enum vst_status status = request->op == VST_BLOCK_LIFETIME
-                                 ? issue_lifetime(q, request)
-                                 : q->base.driver->submit(&q->base, request);
-    if (status == VST_OK)
-        return;
-    request->error_sector = request->start_sector;
-    vst_block_finish(&q->base, request, status);
+    return VST_OK;
+}
+
+__attribute__((cold)) void vst_virtio_blk_replay_waiting(struct blk_queue *q)
+{
+    while (q->waiting.first != NULL && !q->vq.broken) {
+        struct vst_block_request *request = q->waiting.first, *next = request->priv.next;
+        enum vst_status status = issue_again(q, request);
+        /* There was room in the ring; where mappings are had from a pool, others may have been first. */
+        if (status == VST_ERR_FULL)
+            break;
+        q->waiting.first = next;
+        if (status == VST_OK)
+            continue;
+        request->error_sector = request->start_sector;
+        vst_block_finish(&q->base, request, status);
+    }
+    q->base.driver->kick(&q->base);
+}
+
+static void wait_for_replay(struct blk_queue *q, struct vst_block_request *request)
+{
+    request->status = (enum vst_status)(REPLAY_MARK + n_replays_of(request, false) + 1);
+    request->priv.next = NULL;
+    if (q->waiting.first == NULL)
+        q->waiting.first = request;
+    else
+        q->waiting.last->priv.next = request;
+    q->waiting.last = request;
 }
 
 /** The ring is new: what was in flight goes there again, or ends. Returns how many were replayed. */
 static unsigned start_over(struct blk_queue *q, enum vst_status fault)
 {
-    struct vst_block_request *first = NULL, **end = &first, *next;
     uint64_t n_before = q->base.stats.replays;
 
     for (uint32_t id = 0; id < q->vq.size; id++) {
         struct vst_block_request *request = q->vq.slots[id].token;
-        if (request == NULL || !drop(q, (uint16_t)id, fault))
-            continue;
-        *end = request;
-        end = &request->priv.next;
+        if (request != NULL && drop(q, (uint16_t)id, fault))
+            wait_for_replay(q, request);
     }
-    *end = NULL;
     vst_virtq_forget(&q->vq);
     trace(q, VST_TRACE_RESTART);
     q->n_in_order = 0;
@@ -218,11 +241,7 @@ static unsigned start_over(struct blk_queue *q, enum vst_status fault)
     q->unanswered_at_watch = false;
     q->fault = VST_ERR_BROKEN;
     q->fault_of_device = false;
-    for (; first != NULL; first = next) {
-        next = first->priv.next;
-        issue_again(q, first);
-    }
-    q->base.driver->kick(&q->base);
+    vst_virtio_blk_replay_waiting(q);
     return (unsigned)(q->base.stats.replays - n_before);
 }
 
@@ -286,6 +305,12 @@ static void end_all(struct blk_queue *q)
     }
     q->vq.n_used = q->vq.n_published = q->vq.n_put;
     q->n_in_order = 0;
+    while (q->waiting.first != NULL) {
+        struct vst_block_request *request = q->waiting.first;
+        q->waiting.first = request->priv.next;
+        request->error_sector = request->start_sector;
+        vst_block_finish(&q->base, request, q->blk->fault);
+    }
 }
 
 /* ------------------------------------------------------------------ one queue (2.6.1) */

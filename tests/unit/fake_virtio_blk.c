@@ -207,6 +207,18 @@ static uint8_t transfer(struct fake_virtio_blk *blk, uint32_t type, uint64_t sec
     return 0;
 }
 
+/** 5.2.6.2: ranges of sectors, which become zeroes. */
+static uint8_t write_zeroes(struct fake_virtio_blk *blk, const struct fake_piece *ranges)
+{
+    for (uint32_t at = 0; at + 16 <= ranges->bytes; at += 16) {
+        uint64_t sector = get64(ranges->addr + at), n = get32(ranges->addr + at + 8);
+        if (sector + n > blk->disk_sectors)
+            return 1;
+        memset(blk->disk + sector * 512, 0, n * 512);
+    }
+    return ranges->bytes % 16 != 0;
+}
+
 static uint8_t serve(struct fake_virtio_blk *blk, const struct fake_piece *pieces, unsigned n)
 {
     uint32_t type = get32(pieces[0].addr);
@@ -228,6 +240,15 @@ static uint8_t serve(struct fake_virtio_blk *blk, const struct fake_piece *piece
             misuse(blk, "GET_ID without 20 bytes");
         memcpy((void *)(uintptr_t)pieces[1].addr, blk->id, 20);
         return 0;
+    case 10: /* lifetime, a little of it */
+        if (n != 3 || !pieces[1].writable)
+            misuse(blk, "GET_LIFETIME without room");
+        memset((void *)(uintptr_t)pieces[1].addr, 0x5a, pieces[1].bytes);
+        return has(blk, 15) ? 0 : 2;
+    case 13:
+        if (n != 3 || pieces[1].writable)
+            misuse(blk, "WRITE_ZEROES without ranges");
+        return has(blk, 14) ? write_zeroes(blk, &pieces[1]) : 2;
     default:
         return 2;
     }

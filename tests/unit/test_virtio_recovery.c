@@ -363,6 +363,41 @@ static void test_time_out_completed_without_a_device_reset_windows_965(void **st
         }
 }
 
+/** IN_ORDER: a whole batch was given back by one used entry, and only half of it taken. */
+static void test_batch_half_taken(void **state)
+{
+    (void)state;
+    for (uint64_t extra = IN_ORDER; extra <= (IN_ORDER | PACKED); extra += PACKED) {
+        const struct shape shape = {.offered = extra};
+        struct fixture *f = &storage;
+        set_up_shape(f, &shape, VST_RECOVERY_DEVICE);
+        f->blk.in_order_batches = true;
+        f->blk.heals = false;
+        f->blk.answers_nothing = true;
+        submit_all(f, N_REQUESTS, 1);
+        fake_virtio_blk_answer_all(&f->blk);
+        poll_queue(f, f->queue);
+        assert_int_equal(f->n_back, 4);
+        f->blk.status |= VIRTIO_STATUS_NEEDS_RESET;
+        f->fake.now_ns += TIMEOUT_NS / 2;
+        struct vst_block_request *none;
+        for (unsigned looks = 0; f->blk.n_resets == 0;
+             looks++) { /* the watch, while it takes nothing */
+            assert_true(looks < MAX_LOOKS);
+            assert_int_equal(vst_block_poll(f->queue, &none, 0), 0);
+        }
+        poll_queue(f, f->queue);
+        assert_int_equal(f->n_back, 4); /* nothing of the old batch */
+        f->blk.answers_nothing = false;
+        fake_virtio_blk_answer_all(&f->blk);
+        take_back(f, N_REQUESTS);
+        check_good(f, 0, N_REQUESTS);
+        assert_int_equal(f->queue->stats.replays, 4);
+        check_at_work(f);
+        tear_down(f);
+    }
+}
+
 /* ------------------------------------------------------------------ resets that fail */
 
 static void check_queue_reset_fails(struct fixture *f)
@@ -833,6 +868,110 @@ static void test_split_poison_ends(void **state)
     }
 }
 
+/* ------------------------------------------------------------------ the other operations */
+
+static void attach_for_operations(struct fixture *f, const struct shape *shape)
+{
+    set_up(f, shape->copying, FAKE_MODERN);
+    f->blk.offered_features |=
+        shape->offered | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES) | VIRTIO_BIT(VIRTIO_BLK_F_LIFETIME);
+    f->config.refused_features = shape->refused;
+    f->config.queue_size = 32;
+    fake_virtio_blk_set_config32(&f->blk, VIRTIO_BLK_CONFIG_MAX_ZEROES_SECTORS, 5);
+    fake_virtio_blk_set_config32(&f->blk, VIRTIO_BLK_CONFIG_MAX_ZEROES_SEG, 2);
+    attach(f);
+}
+
+/** What was written is written and flushed anew, whichever of the two was under way. */
+static void test_durable_write_is_written_and_flushed_again(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(shapes); i++)
+        for (int flushing = 0; flushing < 2; flushing++) {
+            struct fixture *f = &storage;
+            attach_for_operations(f, &shapes[i]);
+            f->blk.answers_nothing = true;
+            struct io *io = &f->ios[1];
+            memset(io->data, 0x77, sizeof(io->data));
+            io->segment = (struct vst_block_segment){io->data, 1024};
+            io->request = (struct vst_block_request){.op = VST_BLOCK_WRITE_DURABLE,
+                                                     .n_segments = 1,
+                                                     .segments = &io->segment,
+                                                     .start_sector = 7,
+                                                     .n_sectors = 2};
+            assert_int_equal(vst_block_submit(f->queue, &io->request), VST_OK);
+            vst_block_kick(f->queue);
+            if (flushing) {
+                fake_virtio_blk_answer_all(&f->blk);
+                poll_queue(f, f->queue);
+                assert_int_equal(f->blk.n_flushes, 1);
+            }
+            memset(f->blk.disk + 7 * 512, 0, 1024); /* the reset finds it not yet written */
+            take_back(f, 1);
+            assert_int_equal(io->request.status, VST_OK);
+            assert_memory_equal(f->blk.disk + 7 * 512, io->data, 1024);
+            assert_int_equal(f->blk.n_flushes, 1 + flushing);
+            assert_int_equal(f->queue->stats.replays, 1);
+            check_at_work(f);
+            tear_down(f);
+        }
+}
+
+static void test_ranges_are_zeroed_again(void **state)
+{
+    static const struct vst_block_range ranges[] = {{3, 12}, {40, 1}, {50, 30}};
+    static const uint8_t zeroes[512];
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(shapes); i++) {
+        struct fixture *f = &storage;
+        attach_for_operations(f, &shapes[i]);
+        f->blk.answers_nothing = true;
+        struct io *io = &f->ios[0];
+        io->request = (struct vst_block_request){
+            .op = VST_BLOCK_WRITE_ZEROES, .n_segments = 3, .ranges = ranges, .n_sectors = 43};
+        assert_int_equal(vst_block_submit(f->queue, &io->request), VST_OK);
+        vst_block_kick(f->queue);
+        memset(f->blk.disk, 0xdd, 100 * 512); /* the reset finds nothing of it done */
+        take_back(f, 1);
+        assert_int_equal(io->request.status, VST_OK);
+        for (uint64_t sector = 0; sector < 100; sector++) {
+            bool inside = false;
+            for (size_t k = 0; k < VST_ARRAY_LENGTH(ranges); k++)
+                inside |= sector - ranges[k].start_sector < ranges[k].n_sectors;
+            assert_int_equal(memcmp(f->blk.disk + sector * 512, zeroes, 512) == 0, inside);
+        }
+        assert_int_equal(f->queue->stats.replays, 1);
+        tear_down(f);
+    }
+}
+
+/** Their length is no number of sectors. */
+static void test_flush_and_lifetime_are_replayed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(shapes); i++) {
+        struct fixture *f = &storage;
+        attach_for_operations(f, &shapes[i]);
+        f->blk.answers_nothing = true;
+        f->ios[0].segment = (struct vst_block_segment){f->ios[0].data, 6};
+        f->ios[0].request = (struct vst_block_request){
+            .op = VST_BLOCK_LIFETIME, .n_segments = 1, .segments = &f->ios[0].segment};
+        f->ios[1].request = (struct vst_block_request){.op = VST_BLOCK_FLUSH};
+        for (unsigned k = 0; k < 2; k++)
+            assert_int_equal(vst_block_submit(f->queue, &f->ios[k].request), VST_OK);
+        vst_block_kick(f->queue);
+        memset(f->ios[0].data, 0, 6);
+        take_back(f, 2);
+        for (unsigned k = 0; k < 2; k++)
+            assert_int_equal(f->ios[k].request.status, VST_OK);
+        for (size_t b = 0; b < 6; b++)
+            assert_int_equal(f->ios[0].data[b], 0x5a);
+        assert_int_equal(f->queue->stats.replays, 2);
+        tear_down(f);
+    }
+}
+
 /* ------------------------------------------------------------------ rest */
 
 static void test_queue_rests_and_wakes(void **state)
@@ -974,7 +1113,13 @@ static void test_while_a_reset_waits_for_another_queue(void **state)
     struct vst_block_queue *first, *other;
 
     (void)state;
-    set_up_two(f, 0);
+    set_up(f, false, FAKE_MODERN);
+    fake_virtio_blk_offer_queues(&f->blk, 2, 32);
+    f->blk.offered_features |= PACKED;
+    f->blk.function.interrupt_pin = 1;
+    f->config.n_queues = 2;
+    f->config.irq.mode = VST_IRQ_INTX;
+    attach(f);
     first = f->device->queues[0];
     other = f->device->queues[1];
     f->blk.answers_nothing = true;
@@ -985,7 +1130,13 @@ static void test_while_a_reset_waits_for_another_queue(void **state)
     assert_true(f->blk.status != 0 && f->blk.n_resets == 0); /* it waits for the other */
     assert_int_equal(submit_to(f, first, N_REQUESTS, 1), VST_ERR_FULL);
     assert_true(vst_block_ready(first));
+    uint32_t asked;
+    memcpy(&asked, (void *)(uintptr_t)f->blk.queues[0].avail, 4);
     assert_true(vst_block_arm(first));
+    assert_memory_equal((void *)(uintptr_t)f->blk.queues[0].avail, &asked,
+                        4); /* not its ring now */
+    vst_block_disarm(first);
+    assert_memory_equal((void *)(uintptr_t)f->blk.queues[0].avail, &asked, 4);
     assert_true(vst_block_arm(other)); /* who sleeps now would be waited for */
     vst_block_disarm(other);
     poll_queue(f, other);
@@ -1073,6 +1224,7 @@ static void test_messages_come_after_a_reset(void **state)
         assert_false(vst_block_arm(f->queue));
         unsigned before = f->blk.queues[1].n_interrupts;
         assert_int_equal(f->blk.queues[1].vector, 1);
+        assert_int_equal(f->blk.config_vector, f->device->change_message);
         fake_virtio_blk_answer_all(&f->blk);
         assert_int_equal(f->blk.queues[1].n_interrupts, before + 1);
         assert_true(vst_block_awaited(f->queue));
@@ -1095,6 +1247,7 @@ int main(void)
         cmocka_unit_test(test_needs_reset_is_met_by_a_reset_of_the_device),
         cmocka_unit_test(test_each_transport),
         cmocka_unit_test(test_time_out_completed_without_a_device_reset_windows_965),
+        cmocka_unit_test(test_batch_half_taken),
         cmocka_unit_test(test_queue_reset_that_is_not_confirmed),
         cmocka_unit_test(test_queue_reset_that_is_ignored),
         cmocka_unit_test(test_queue_reset_that_is_ignored_by_mmio),
@@ -1117,6 +1270,9 @@ int main(void)
         cmocka_unit_test(test_split_request_beside_plain_ones),
         cmocka_unit_test(test_split_request_with_a_failed_part_ends),
         cmocka_unit_test(test_split_poison_ends),
+        cmocka_unit_test(test_durable_write_is_written_and_flushed_again),
+        cmocka_unit_test(test_ranges_are_zeroed_again),
+        cmocka_unit_test(test_flush_and_lifetime_are_replayed),
         cmocka_unit_test(test_queue_rests_and_wakes),
         cmocka_unit_test(test_two_owners_in_every_order),
         cmocka_unit_test(test_resting_queue_does_not_hold_up_the_reset),
