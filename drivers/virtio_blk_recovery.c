@@ -104,7 +104,17 @@ static bool open(struct blk_queue *q)
 
 __attribute__((cold)) void vst_virtio_blk_rest(struct blk_queue *q)
 {
-    if (!q->at_rest && !q->vq.broken && !any_in_flight(q))
+    const struct vst_platform *platform = q->blk->base.platform;
+
+    if (any_in_flight(q))
+        return;
+    /* A lie behind the last answer. Nobody may come back to meet it, and a reset of the device would
+     * wait for this queue. Whoever is busy is so for as long as a reset takes. */
+    while (!q->at_rest && q->vq.broken && phase_of(q->blk) != BLK_OUT_OF_SERVICE) {
+        vst_virtio_blk_attend(q);
+        platform->relax(platform->ctx);
+    }
+    if (!q->at_rest && !q->vq.broken)
         shut(q);
 }
 

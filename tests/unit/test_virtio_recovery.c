@@ -1080,6 +1080,44 @@ static void test_resting_queue_does_not_hold_up_the_reset(void **state)
     }
 }
 
+/** As if the device had given back what nobody gave it, behind its only answer. */
+static void lie_behind_the_first_answer(struct vst_block_queue *queue)
+{
+    struct blk_queue *q = VST_CONTAINER_OF(queue, struct blk_queue, base);
+    uint32_t id_flags = (uint32_t)(VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED) << 16;
+
+    memcpy(&q->vq.ring[1].rest.dev.id_flags, &id_flags, sizeof(id_flags));
+}
+
+/** One poll brings the last answer and a lie behind it; then the queue is rested and left alone. */
+static void test_queue_rested_behind_a_lie_does_not_hold_up_the_reset(void **state)
+{
+    struct fixture *f = &storage;
+    struct vst_block_queue *other;
+
+    (void)state;
+    set_up_two(f, PACKED);
+    other = f->device->queues[1];
+    assert_int_equal(submit_to(f, other, 0, 1), VST_OK);
+    vst_block_kick(other);
+    lie_behind_the_first_answer(other);
+    poll_queue(f, other);
+    assert_int_equal(f->n_back, 1);
+    vst_block_rest(other);
+    f->blk.answers_nothing = true;
+    for (unsigned i = 1; i < 4; i++)
+        assert_int_equal(submit_to(f, f->queue, i, 1), VST_OK);
+    vst_block_kick(f->queue);
+    f->blk.status |= VIRTIO_STATUS_NEEDS_RESET;
+    f->fake.ns_per_look = 100000;
+    take_back(f, 4);
+    assert_false(f->device->broken);
+    check_good(f, 0, 4);
+    f->queue = other;
+    check_at_work(f);
+    tear_down(f);
+}
+
 /** Only one queue is silent: the other goes on undisturbed. */
 static void test_queue_reset_leaves_the_other_queue_alone(void **state)
 {
@@ -1276,6 +1314,7 @@ int main(void)
         cmocka_unit_test(test_queue_rests_and_wakes),
         cmocka_unit_test(test_two_owners_in_every_order),
         cmocka_unit_test(test_resting_queue_does_not_hold_up_the_reset),
+        cmocka_unit_test(test_queue_rested_behind_a_lie_does_not_hold_up_the_reset),
         cmocka_unit_test(test_queue_reset_leaves_the_other_queue_alone),
         cmocka_unit_test(test_while_a_reset_waits_for_another_queue),
         cmocka_unit_test(test_owner_that_does_not_poll_is_not_waited_for_for_ever),
