@@ -67,6 +67,7 @@ struct blk_queue {
     uint32_t generation;   /**< of the device whose ring this is */
     uint32_t rest_n_free, rest_n_ring_free;
     struct vst_block_request_list waiting; /**< to be replayed, once the platform can map them */
+    uint16_t waiting_since; /**< the epoch; they wait for as long as commands may take */
     /* the watch: see blk_watch */
     uint16_t epoch;
     uint32_t n_used_at_watch;

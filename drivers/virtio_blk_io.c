@@ -690,7 +690,7 @@ static __attribute__((noinline)) void blk_watch(struct blk_queue *q)
         vst_virtio_blk_attend(q);
     if (q->waiting.first != NULL)
         vst_virtio_blk_replay_waiting(q);
-    if (q->vq.n_published == q->vq.n_used || q->vq.broken)
+    if ((q->vq.n_published == q->vq.n_used && q->waiting.first == NULL) || q->vq.broken)
         return;
     uint64_t now_ns = platform->time_ns(platform->ctx);
     if (now_ns - q->watch_ns < q->blk->watch_interval_ns)

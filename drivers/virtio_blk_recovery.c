@@ -206,19 +206,31 @@ static enum vst_status issue_again(struct blk_queue *q, struct vst_block_request
     return VST_OK;
 }
 
+static void end_first_waiting(struct blk_queue *q, enum vst_status status)
+{
+    struct vst_block_request *request = q->waiting.first;
+
+    q->waiting.first = request->priv.next;
+    request->error_sector = request->start_sector;
+    vst_block_finish(&q->base, request, status);
+}
+
 __attribute__((cold)) void vst_virtio_blk_replay_waiting(struct blk_queue *q)
 {
     while (q->waiting.first != NULL && !q->vq.broken) {
-        struct vst_block_request *request = q->waiting.first, *next = request->priv.next;
-        enum vst_status status = issue_again(q, request);
+        struct vst_block_request *next = q->waiting.first->priv.next;
+        enum vst_status status = issue_again(q, q->waiting.first);
         /* There was room in the ring; where mappings are had from a pool, others may have been first. */
-        if (status == VST_ERR_FULL)
-            break;
-        q->waiting.first = next;
+        if (status == VST_ERR_FULL) {
+            if ((uint16_t)(q->epoch - q->waiting_since) <= q->blk->timeout_epochs)
+                break;
+            q->base.stats.timeouts++;
+            status = VST_ERR_TIMEOUT;
+        }
         if (status == VST_OK)
-            continue;
-        request->error_sector = request->start_sector;
-        vst_block_finish(&q->base, request, status);
+            q->waiting.first = next;
+        else
+            end_first_waiting(q, status);
     }
     q->base.driver->kick(&q->base);
 }
@@ -227,10 +239,12 @@ static void wait_for_replay(struct blk_queue *q, struct vst_block_request *reque
 {
     request->status = (enum vst_status)(REPLAY_MARK + n_replays_of(request, false) + 1);
     request->priv.next = NULL;
-    if (q->waiting.first == NULL)
+    if (q->waiting.first == NULL) {
+        q->waiting_since = q->epoch;
         q->waiting.first = request;
-    else
+    } else {
         q->waiting.last->priv.next = request;
+    }
     q->waiting.last = request;
 }
 
@@ -315,12 +329,8 @@ static void end_all(struct blk_queue *q)
     }
     q->vq.n_used = q->vq.n_published = q->vq.n_put;
     q->n_in_order = 0;
-    while (q->waiting.first != NULL) {
-        struct vst_block_request *request = q->waiting.first;
-        q->waiting.first = request->priv.next;
-        request->error_sector = request->start_sector;
-        vst_block_finish(&q->base, request, q->blk->fault);
-    }
+    while (q->waiting.first != NULL)
+        end_first_waiting(q, q->blk->fault);
 }
 
 /* ------------------------------------------------------------------ one queue (2.6.1) */

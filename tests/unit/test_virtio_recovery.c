@@ -764,6 +764,46 @@ static void test_map_that_fails_in_the_replay_ends_the_request(void **state)
     tear_down(f);
 }
 
+/** The pool that buffers are copied to is full, for a while or for ever: "full" is no answer to what is in flight. */
+static void test_replay_waits_for_room_to_map(void **state)
+{
+    static const struct {
+        bool room_again, asks_for_reset;
+        enum vst_status status;
+    } turns[] = {
+        {true, false, VST_OK}, {false, false, VST_ERR_TIMEOUT}, {false, true, VST_ERR_BROKEN}};
+    struct fixture *f = &storage;
+
+    (void)state;
+    for (size_t turn = 0; turn < VST_ARRAY_LENGTH(turns); turn++) {
+        set_up_shape(f, &shapes[3], VST_RECOVERY_DEVICE);
+        f->blk.answers_nothing = true;
+        submit_all(f, N_REQUESTS, 1);
+        f->fake.fail_map_status = VST_ERR_FULL;
+        f->fake.fail_map_after = 3;
+        take_back(f, 3);
+        vst_block_rest(f->queue); /* which must not take it for idle */
+        poll_queue(f, f->queue);
+        assert_int_equal(f->n_back, 3);
+        if (turns[turn].room_again)
+            f->fake.fail_map_after = SIZE_MAX;
+        if (turns[turn].asks_for_reset) {
+            f->blk.refuses_features_ok = true;
+            f->blk.status |= VIRTIO_STATUS_NEEDS_RESET;
+        }
+        take_back(f, N_REQUESTS);
+        unsigned n_as_expected = 0;
+        for (unsigned i = 0; i < N_REQUESTS; i++)
+            n_as_expected += f->ios[i].request.status == turns[turn].status;
+        assert_int_equal(n_as_expected, turns[turn].room_again ? N_REQUESTS : N_REQUESTS - 3);
+        f->fake.fail_map_after = SIZE_MAX;
+        if (!turns[turn].asks_for_reset)
+            check_at_work(f);
+        f->fake.fail_map_status = VST_ERR_NO_MEMORY;
+        tear_down(f);
+    }
+}
+
 /* ------------------------------------------------------------------ split requests */
 
 static void attach_splitting(struct fixture *f, const struct shape *shape,
@@ -1304,6 +1344,7 @@ int main(void)
         cmocka_unit_test(test_queue_reset_without_effect_is_followed_by_one_of_the_device),
         cmocka_unit_test(test_what_must_not_be_replayed_ends),
         cmocka_unit_test(test_map_that_fails_in_the_replay_ends_the_request),
+        cmocka_unit_test(test_replay_waits_for_room_to_map),
         cmocka_unit_test(test_split_request_starts_over),
         cmocka_unit_test(test_split_request_beside_plain_ones),
         cmocka_unit_test(test_split_request_with_a_failed_part_ends),
