@@ -3,10 +3,14 @@
 
 What is counted is what happens between two marks that the guest executes; start-up and warm-up lie before the first.
 """
+import bisect
+import collections
 import dataclasses
 import json
+import pathlib
 import re
 import statistics
+import subprocess
 import tempfile
 
 import harness
@@ -25,6 +29,7 @@ class Count:
     kicks: int
     interrupts: int
     ios: int = 1
+    functions: dict = dataclasses.field(default_factory=dict)  # instructions by function, where they were asked for
 
     def per_io(self, name):
         return getattr(self, name) / self.ios
@@ -66,14 +71,37 @@ def count_events(trace, window):
     return kicks, interrupts
 
 
-def measure(append, window, deadline_s=120, **machine):
-    """Runs one machine under the plugin. Returns the window's Count and the guest's own Result."""
+def functions_of(kernel):
+    """Addresses and names of the functions of an ELF file with symbols, in ascending order."""
+    table = subprocess.run(["nm", "--defined-only", "-n", kernel], check=True, capture_output=True, text=True).stdout
+    rows = [line.split() for line in table.splitlines()]
+    found = [(int(address, 16), name) for address, kind, name in rows if kind in "tTwW"]
+    return [address for address, _ in found], [name for _, name in found]
+
+
+def by_function(histogram, kernel):
+    """Instructions by function, from the plugin's histogram of one window."""
+    addresses, names = functions_of(kernel)
+    counts = collections.Counter()
+    for line in histogram.splitlines():
+        address, executions, n_instructions, repeats = line.split()
+        if int(repeats) == 0:
+            name = names[bisect.bisect_right(addresses, int(address, 16)) - 1]
+            counts[name] += int(executions) * int(n_instructions)
+    return dict(counts)
+
+
+def measure(append, window, deadline_s=120, functions=False, **machine):
+    """Runs one machine under the plugin. Returns the window's Count and the guest's own Result.
+
+    With `functions`, which is slow, also where the instructions went: waiting included, each by itself.
+    """
     if not PLUGIN.exists():
         raise harness.MachineError(f"{PLUGIN} is not built; run `make build/host/libicnt.so` first")
     with tempfile.TemporaryDirectory(prefix="vstor-icount-") as folder:
         report, trace = f"{folder}/report", f"{folder}/trace"
-        extra = ["-icount", "shift=0,sleep=on", "-plugin", f"{PLUGIN},out={report},mmio=all", "-d", "plugin",
-                 "-D", trace]
+        plugin = f"{PLUGIN},out={report}," + (f"mode=insn,hist={folder}" if functions else "mmio=all")
+        extra = ["-icount", "shift=0,sleep=on", "-plugin", plugin, "-d", "plugin", "-D", trace]
         for event in (KICK, *INTERRUPTS):
             extra += ["-trace", event]
         # The counters are not atomic: one CPU for good. -icount has no fences whatever maxcpus says.
@@ -82,17 +110,19 @@ def measure(append, window, deadline_s=120, **machine):
         if window not in windows:
             result.fail(f"the guest did not execute both marks of window {window}; windows seen: {windows}")
         kicks, interrupts = count_events(open(trace).read(), window)
+        histograms = sorted(pathlib.Path(folder).glob(f"w{window}.*.hist"))
+        where = by_function(histograms[0].read_text(), harness.BUILD / "vstor.debug") if functions else {}
     counters = windows[window]
     spin = counters["spin"]
-    return Count(counters["total"] - counters["rep2"] - spin, spin, kicks, interrupts), result
+    return Count(counters["total"] - counters["rep2"] - spin, spin, kicks, interrupts, functions=where), result
 
 
-def random_reads(depth, n_ios, ring="split"):
-    """One start of `bench` with 4 KiB random reads."""
+def random_reads(depth, n_ios, ring="split", size="4k", functions=False):
+    """One start of `bench` with random reads."""
     # At depth 1 a completion must not race with going idle: it takes 20 microseconds. (performance.md)
     disk = null_disk(latency_ns=20000 if depth == 1 else 0, ring=ring)
-    line = f"bench vda rw=randread bs=4k iodepth={depth} number_ios={n_ios} json=1; exit"
-    count, result = measure(line, WINDOW_BENCH, disks=[disk])
+    line = f"bench vda rw=randread bs={size} iodepth={depth} number_ios={n_ios} json=1; exit"
+    count, result = measure(line, WINDOW_BENCH, disks=[disk], functions=functions)
     record = result.one("bench")
     if record["ios"] != n_ios or record["errors"]:
         result.fail(f"expected {n_ios} reads without an error, got {json.dumps(record)}")
