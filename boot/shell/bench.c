@@ -324,6 +324,14 @@ static __attribute__((noinline)) uint64_t wait_for_room(struct bench *bench, uin
     return remaining;
 }
 
+/* Gives the idle slots something to do. Afterwards something is in flight, or nothing remains. */
+static __attribute__((noinline)) uint64_t refill(struct bench *bench, uint64_t now,
+                                                 uint64_t remaining)
+{
+    remaining = issue_idle(bench, now, remaining);
+    return bench->n_idle == bench->job.depth ? wait_for_room(bench, remaining) : remaining;
+}
+
 /*
  * Submits and completes exactly n_ios, or as many as end_ticks allows, at constant depth. Nothing
  * is in flight before and after. Returns how many were done. Compiled once for each of the ways that
@@ -340,17 +348,10 @@ run_window_as(struct bench *bench, uint64_t n_ios, bool random, bool sleeps)
     for (size_t i = 0; i < depth; i++)
         bench->idle[i] = &bench->slots[depth - 1 - i];
     bench->n_idle = depth;
-    uint64_t remaining = issue_idle(bench, now, n_ios);
+    uint64_t remaining = refill(bench, now, n_ios);
     place = bench->place;
     vst_block_kick(queue);
-    for (;;) {
-        if (VST_UNLIKELY(bench->n_idle == depth)) {
-            bench->place = place;
-            remaining = wait_for_room(bench, remaining);
-            place = bench->place;
-            if (bench->n_idle == depth)
-                return n_done;
-        }
+    while (bench->n_idle < depth) {
         /* 2. What has ended. */
         size_t n = sleeps ? wait_asleep(bench) : wait_looking(bench);
         uint64_t before = now;
@@ -364,11 +365,12 @@ run_window_as(struct bench *bench, uint64_t n_ios, bool random, bool sleeps)
         remaining = turn_round(bench, n, now, remaining, &place, random);
         if (VST_UNLIKELY(bench->n_idle > 0)) {
             bench->place = place;
-            remaining = issue_idle(bench, now, remaining);
+            remaining = refill(bench, now, remaining);
             place = bench->place;
         }
         vst_block_kick(queue);
     }
+    return n_done;
 }
 
 static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64_t n_ios)
