@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench.h"
 #include "console.h"
 #include "histogram.h"
 #include "marks.h"
@@ -40,12 +41,6 @@ struct slot {
 /* Where I/Os go. */
 struct area {
     uint64_t first_sector, block_sectors, n_blocks;
-};
-
-struct job {
-    const char *rw;
-    bool write, random;
-    uint64_t block_bytes, depth, n_ios, runtime_ns, offset, bytes, seed, n_jobs;
 };
 
 /* What the measured part did, and when. */
@@ -847,8 +842,11 @@ static bool run_bench(struct shell_context *context)
     struct job job = {0};
 
     if (!parse_rw(context, &job) || !parse_shape(context, &job) || !parse_jobs(context, &job) ||
-        !parse_length(context, &job) || !parse_area(context, &job))
+        !parse_length(context, &job) || !parse_area(context, &job) ||
+        !bench_verify_parse(context, &job))
         return false;
+    if (job.verify)
+        return bench_verify(context, &job);
     struct bench *benches = calloc(job.n_jobs, sizeof(*benches));
     bool ok = benches != NULL ? run_jobs(context, &job, benches)
                               : shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the jobs");
@@ -857,8 +855,8 @@ static bool run_bench(struct shell_context *context)
 }
 
 static const char *const options_bench[] = {
-    "rw=",   "bs=",     "iodepth=", "number_ios=", "runtime=",
-    "size=", "offset=", "seed=",    "numjobs=",    NULL};
+    "rw=",   "bs=",      "iodepth=", "number_ios=", "runtime=", "size=", "offset=",
+    "seed=", "numjobs=", "verify=",  "fsync=",      "sync=",    NULL};
 
 const struct shell_command command_bench = {
     .name = "bench",
@@ -875,6 +873,12 @@ const struct shell_command command_bench = {
             "    numjobs=N       jobs at once, each on its own CPU and queue, default 1;\n"
             "                    iodepth and number_ios are for each, the result is the sum;\n"
             "                    with json=1 also what each queue had\n"
+            "    verify=1        with rw=write or randwrite: nothing is measured; each block\n"
+            "                    written tells where it belongs and which write it is, and in\n"
+            "                    the end all are read back and checked. Runs over the same\n"
+            "                    area should differ in seed=, at most 65535\n"
+            "    fsync=N         with verify=1: a flush after every N writes\n"
+            "    sync=1          with verify=1: each write is durable when it ends\n"
             "A warm-up comes first and does not count. Nothing is flushed.\n"
             "Percentiles are exact to 3 %. Ticks are those of the processor's counter.\n"
             "    bench vda rw=randread bs=4k iodepth=32 number_ios=100000\n",

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "mismatch.h"
 #include "pattern.h"
 #include "stream.h"
 
@@ -68,10 +69,7 @@ static const char *const options_pattern[] = {"seed=", "queue=", NULL};
 
 struct pattern_job {
     uint64_t offset, bytes, seed;
-    /* what verify found */
-    uint64_t wrong_offset;
-    uint8_t expected, found;
-    char explanation[100];
+    struct mismatch mismatch; /* what verify found */
 };
 
 static bool parse_pattern_job(const struct shell_context *context, struct pattern_job *job)
@@ -136,38 +134,8 @@ const struct shell_command command_fill = {
 static bool verify_chunk(void *user, uint64_t offset_bytes, uint8_t *data, size_t bytes)
 {
     struct pattern_job *job = user;
-    size_t wrong = pattern_first_difference(job->seed, offset_bytes, data, bytes);
 
-    if (wrong == bytes)
-        return true;
-    job->wrong_offset = offset_bytes + wrong;
-    job->expected = pattern_byte(job->seed, job->wrong_offset);
-    job->found = data[wrong];
-    pattern_explain(job->seed, offset_bytes, data, bytes, wrong, job->explanation,
-                    sizeof(job->explanation));
-    return false;
-}
-
-static bool report_mismatch(const struct shell_context *context, const struct pattern_job *job)
-{
-    struct json json;
-
-    if (!context->json) {
-        for (size_t i = 0; i < context->n_typed; i++)
-            printf("%s%s", i ? " " : "", context->typed[i]);
-        printf(": wrong at byte %" PRIu64 ": expected %02x, found %02x%s%s\n", job->wrong_offset,
-               job->expected, job->found, *job->explanation ? "; " : "", job->explanation);
-        return false;
-    }
-    shell_json_open(context, &json);
-    json_text(&json, "error", "mismatch");
-    json_u64(&json, "offset", job->wrong_offset);
-    json_u64(&json, "expected", job->expected);
-    json_u64(&json, "found", job->found);
-    json_u64(&json, "seed", job->seed);
-    json_text(&json, "text", *job->explanation ? job->explanation : "not the pattern");
-    json_close(&json);
-    return false;
+    return mismatch_check(&job->mismatch, job->seed, offset_bytes, data, bytes);
 }
 
 static bool run_verify(struct shell_context *context)
@@ -180,7 +148,7 @@ static bool run_verify(struct shell_context *context)
     case STREAM_DONE:
         return report_pattern_job(context, &job);
     case STREAM_REFUSED:
-        return report_mismatch(context, &job);
+        return mismatch_fail(context, &job.mismatch);
     default:
         return false;
     }

@@ -90,6 +90,8 @@ static enum vst_status carry_out(struct shell_disk *disk, const struct shell_dis
         return VST_ERR_IO;
     if (request->op == VST_BLOCK_WRITE)
         note_write(disk, *first_sector, bytes / VST_SECTOR_BYTES);
+    if (request->op != VST_BLOCK_READ && disk->lost_sector == *first_sector)
+        return VST_OK;
     for (; bytes > 0; segment++, skip = 0) {
         size_t n = segment->bytes - skip < bytes ? segment->bytes - skip : (size_t)bytes;
         move_bytes(disk, request->op, offset, (uint8_t *)segment->buffer + skip, n);
@@ -181,6 +183,7 @@ void shell_disk_make(struct shell_disk *disk, const struct vst_platform *platfor
         .per_poll = 1,
         .bad_sector = UINT64_MAX,
         .n_bad_sectors = 1,
+        .lost_sector = UINT64_MAX,
         .break_after = UINT64_MAX,
         .first_written_sector = UINT64_MAX,
     };

@@ -32,10 +32,11 @@ struct shell_disk {
     bool newest_first;
     uint64_t bad_sector; /* UINT64_MAX: none */
     uint64_t n_bad_sectors;
-    unsigned n_slow; /* the first so many requests take a thousand polls more */
+    uint64_t lost_sector; /* writes to it end well and change nothing; UINT64_MAX: none */
+    unsigned n_slow;      /* the first so many requests take a thousand polls more */
     enum vst_status flush_status;
     unsigned refreshes_until_resize; /* to half the size; 0: never */
-    uint64_t break_after; /* commands until the device breaks; UINT64_MAX: never */
+    uint64_t break_after;            /* commands until the device breaks; UINT64_MAX: never */
 
     /* what the test looks at */
     size_t max_in_flight;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What `bench` was asked for, shared by its two ways: to measure, and to verify. */
+#ifndef VSTOR_SHELL_BENCH_H
+#define VSTOR_SHELL_BENCH_H
+
+#include "command.h"
+
+struct job {
+    const char *rw;
+    bool write, random;
+    uint64_t block_bytes, depth, n_ios, runtime_ns, offset, bytes, seed, n_jobs;
+    bool verify, sync;
+    uint64_t fsync; /* writes between two flushes; 0: none */
+};
+
+/** Reads verify=, fsync= and sync= into a job that is complete otherwise. False, having said so, if
+ * they make no sense. */
+bool bench_verify_parse(const struct shell_context *context, struct job *job);
+
+/** Writes as the job says, reads all of it back, and tells of both. False, having said so, if
+ * anything failed. */
+bool bench_verify(const struct shell_context *context, const struct job *job);
+
+#endif
