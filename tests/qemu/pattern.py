@@ -29,6 +29,32 @@ def pattern(offset, n_bytes, seed):
     return units.tobytes()[offset - first:offset - first + n_bytes]
 
 
+def _undo_xor_shift(z, shift):
+    result = z
+    for _ in range(64 // shift):
+        result = z ^ (result >> numpy.uint64(shift))
+    return result
+
+
+def _unmix(z):
+    """The other way round: each step can be undone, the multiplications by the inverses modulo 2**64."""
+    z = _undo_xor_shift(z, 31) * numpy.uint64(pow(0x94D049BB133111EB, -1, 1 << 64))
+    z = _undo_xor_shift(z, 27) * numpy.uint64(pow(0xBF58476D1CE4E5B9, -1, 1 << 64))
+    return _undo_xor_shift(z, 30)
+
+
+def seeds_of_sectors(sectors):
+    """Of an array of sectors, by the first unit of each: the seeds and the offsets they tell."""
+    units = numpy.ascontiguousarray(sectors[:, :UNIT_BYTES]).view("<u8")
+    return _unmix(units[:, 1]) - units[:, 0] * GOLDEN, units[:, 0]
+
+
+def seed_of(data, offset):
+    """The seed that would explain the first unit of data at this offset, a multiple of the unit."""
+    unit = numpy.frombuffer(data[:UNIT_BYTES], dtype="<u8")
+    return (int(_unmix(unit[1:])[0]) - offset * int(GOLDEN)) % (1 << 64)
+
+
 def first_difference(left, right):
     """Index of the first byte in which two byte strings of one length differ, or None."""
     assert len(left) == len(right), f"lengths differ: {len(left)} and {len(right)}"
