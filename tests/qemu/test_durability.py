@@ -157,7 +157,7 @@ def check_cuts(entries, steps, n_cuts, seed=1):
             promises.take(entry)
         n_taken = cut
         wrong = promises.wrong(replay.sectors)
-        assert not len(wrong), f"cut after {cut} of {len(entries)} commands: {len(wrong)} sectors lost, the first {wrong[0]}"
+        assert not len(wrong), f"cut after {cut} of {len(entries)} commands: {len(wrong)} sectors, the first {wrong[0]}"
     assert len(cuts) >= n_cuts
     # So that it is not for want of promises that none was broken.
     assert all(step.n_told > len(step.written) * step.n_ios * 0.9 for step in promises.benches)
@@ -183,8 +183,8 @@ MIXED = [lambda: fill(0, 512 * KiB, 11), lambda: zero(64 * KiB, 96 * KiB), lambd
 
 @pytest.mark.parametrize("ring", ["split", "packed"])
 def test_a_thousand_power_cuts(run, tmp_path, ring):
-    """Mixed writes on two queues, several deep, with flushes among them: at each of 1,000 cuts all is there that a flush,
-    or a durable write, had been answered for. The same area is written over by later commands."""
+    """Mixed writes on two queues, several deep, with flushes among them: at each of 1,000 cuts all is there that a
+    flush, or a durable write, had been answered for. The same area is written over by later commands."""
     disk = logged_disk(tmp_path, DISK_BYTES, **{"num-queues": 2, "packed": "on"})
     steps = [make() for make in MIXED]
     result = run_steps(run, disk, steps, f"vstor.queues=2 vstor.ring={ring}", smp="2")
@@ -223,5 +223,6 @@ def test_seen_from_outside(prompt, tmp_path):
                                   ("zero vda 8k 64k", 8 * KiB, bytes(64 * KiB)),
                                   ("write vda 513 0102; flush vda", 513, b"\x01\x02")):
         assert not machine.command(line).text
-        for _, replay in disks_after_cuts(*[entries := read_log(tmp_path / "log.raw"), DISK_BYTES, [len(entries)]], None):
+        entries = read_log(tmp_path / "log.raw")
+        for _, replay in disks_after_cuts(entries, DISK_BYTES, [len(entries)], None):
             assert replay.sectors.tobytes()[offset:offset + len(content)] == content, line
