@@ -278,6 +278,7 @@ static void write_all(void *argument)
         look_around(writer);
     } while (writer->n_in_flight > 0 || writer->n_remaining > 0);
     writer->end_ns = now_ns(writer);
+    vst_block_rest(writer->queue);
 }
 
 /* ---------------------------------------------------------------- reading back */

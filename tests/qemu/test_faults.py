@@ -245,9 +245,9 @@ def content_after(iotype, done):
 @pytest.mark.parametrize("policy,timeout_ms", [("report", 60000), ("ignore", 60000), ("enospc", 60000), ("stop", 60000),
                                                ("stop", 1000)])
 def test_policies(prompt, copy, policy, timeout_ms):
-    """rerror= and werror=: told; kept from the guest, which then can't know; or the machine stopped until somebody has put
-    things right, then the command is done. That may take longer than the guest's time-out: under TCG its clock stands
-    as well, and one that went on would count as one interval of the time-out only, because nobody polled."""
+    """rerror= and werror=: told; kept from the guest, which then can't know; or the machine stopped until somebody has
+    put things right, then the command is done. That may take longer than the guest's time-out: under TCG its clock
+    stands as well, and one that went on would count as one interval of the time-out only, because nobody polled."""
     cases = [(policy, iotype, errno) for iotype in POLICY_COMMANDS for errno in (EIO, ENOSPC)]
     disks = [debugged(copy(f"disk{i}.raw"), iotype, bad=() if iotype == "flush" else (1234,), errno=errno, once=True,
                       policy=policy) for i, (_, iotype, errno) in enumerate(cases)]
@@ -304,23 +304,41 @@ def test_paused_longer_than_the_time_out(prompt, writable, irq):
     assert not machine.command("bench vda rw=randwrite verify=1 number_ios=500 json=1").errors
 
 
-def test_throttled_is_not_late(prompt, copy):
-    """A disk of 40 commands a second with a deep queue: each waits for its turn, and all are done."""
-    path = copy("disk.raw")
-    nodes = [{"driver": "file", "node-name": "file0", "filename": str(path)},
+def throttled(path, per_second):
+    """A disk of so many commands a second, and the throttle that does it."""
+    nodes = [{"driver": "file", "node-name": "file0", "filename": str(path), "cache": {"no-flush": True}},
              {"driver": "raw", "node-name": "raw0", "file": "file0"},
              {"driver": "throttle", "node-name": "slow0", "throttle-group": "slow", "file": "raw0"}]
-    machine = prompt("vstor.timeout=30000", objects=["throttle-group,id=slow,x-iops-total=40"],
-                     disks=[Disk(path, blockdev=nodes, properties={"request-merging": "off"})])
+    return {"disks": [Disk(path, blockdev=nodes, properties={"request-merging": "off"})],
+            "objects": [f"throttle-group,id=slow,x-iops-total={per_second}"]}
+
+
+def test_throttled_is_not_late(prompt, copy):
+    """A disk of 40 commands a second with a deep queue: each waits for its turn, and all are done."""
+    machine = prompt("vstor.timeout=30000", **throttled(copy("disk.raw"), 40))
     bench = machine.command("bench vda rw=write verify=1 bs=16k iodepth=40 number_ios=40 json=1").one("bench")
     assert (bench["ios"], bench["errors"], bench["verified"]) == (40, 0, 40)
     stats = machine.command("stats json=1").one("stats")
     assert (stats["errors"], stats["timeouts"], stats["rescues"]) == (0, 0, 0), stats
 
 
+def test_throttled_beyond_the_time_out(prompt, copy):
+    """Where commands wait for longer than the time-out the device is reset, which has QEMU end them all, and they are
+    done again: no write that comes late undoes a newer one to the same block."""
+    machine = prompt("vstor.timeout=1500", **throttled(copy("disk.raw"), 1))
+    machine.send("bench vda rw=randwrite verify=1 size=64k iodepth=8 number_ios=400 json=1\r")
+    machine.wait_for("device reset")
+    machine.qmp("qom-set", path="/objects/slow", property="limits", value={"iops-total": 0})
+    machine.wait_for(r'"ios":400,.*"errors":0,.*"verified":16}')
+    machine.wait_for_prompt()
+    stats = machine.command("stats json=1").one("stats")
+    assert stats["timeouts"] >= 1 and stats["replays"] >= 1 and stats["errors"] == 0, stats
+
+
 def test_slow_disk_is_not_rung_again(run):
     """Nothing moves for two seconds and more, but the device has seen all there is: no doorbell is rung again."""
     slow = Disk(blockdev=[{"driver": "null-co", "node-name": "slow0", "size": MiB, "latency-ns": 2_400_000_000}],
                 properties={"cyls": 2, "heads": 16, "secs": 63})  # else QEMU reads once itself, to guess them
-    stats = run("vstor.timeout=30000 read vda 0 512 json=1; stats json=1; exit", disks=[slow]).expect_status(0).one("stats")
+    result = run("vstor.timeout=30000 read vda 0 512 json=1; stats json=1; exit", disks=[slow]).expect_status(0)
+    stats = result.one("stats")
     assert (stats["reads"], stats["errors"], stats["timeouts"], stats["rescues"]) == (1, 0, 0, 0), stats

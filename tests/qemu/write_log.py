@@ -31,7 +31,8 @@ class Entry:
 
 
 def logged_disk(folder, n_bytes, **properties):
-    """An empty disk in folder/disk.raw whose log is folder/log.raw. The files' own flushes are left out: no power is cut."""
+    """An empty disk in folder/disk.raw whose log is folder/log.raw. The files' own flushes are left out: it is not
+    the host whose power is cut."""
     disk, log = images.sparse(folder / "disk.raw", n_bytes), images.sparse(folder / "log.raw", 0)
     no_flush = {"no-flush": True}
     nodes = [{"driver": "file", "node-name": "file0", "filename": str(disk), "discard": "unmap", "cache": no_flush},
@@ -84,9 +85,9 @@ class Replay:
 
 
 def disks_after_cuts(entries, n_bytes, cuts, random):
-    """For each cut, ascending numbers of entries that had been carried out: the number, and a disk as it may be then. All
-    up to the last flush is there; of what came after it any part, each command wholly, up to some sector, or not at all.
-    Every other disk has nothing of it. The disk is the generator's own and changes with the next one."""
+    """For each cut, ascending numbers of entries that had been carried out: the number, and a disk as it may be then.
+    All up to the last flush is there; of what came after it any part, each command wholly, up to some sector, or not at
+    all. Every other disk has nothing of it. The disk is the generator's own and changes with the next one."""
     replay = Replay(n_bytes)
     n_safe = 0
     for nth, cut in enumerate(cuts):
