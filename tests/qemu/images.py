@@ -52,7 +52,7 @@ def image(name):
     path = CACHE / f"{recipe_version()}-{name}"
     with locked(name):
         if not path.exists():
-            for old in CACHE.glob(f"*-{name}"):
+            for old in CACHE.glob(f"{'[0-9a-f]' * 12}-{name}"):  # not the lock that we hold
                 old.unlink()
             unfinished = CACHE / f"unfinished-{name}"
             MAKERS[name](unfinished)
