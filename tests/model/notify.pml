@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The notification protocol of a virtqueue, checked by spin: see README.md.
+ * The notification protocol of a virtqueue with interrupt re-arm and idle, checked by spin: see
+ * README.md, also for which line stands for which function.
  *
- * One of SPLIT_EVENT, SPLIT_FLAGS, PACKED is defined. N: size of the ring. M: modulus of the counters
- * (2 * N is the tightest that VIRTIO allows: 65536 for 32768). NO_FENCE n leaves fence n out.
+ * One of SPLIT_EVENT, SPLIT_FLAGS, PACKED, PACKED_FLAGS is defined. N: size of the ring. M: modulus
+ * of the counters (2 * N is the tightest that VIRTIO allows: 65536 for 32768). DEPTH: of the store
+ * buffers. ELSEWHERE: the interrupt goes to another CPU, which passes it on. WITHOUT_...: one link of
+ * the protocol is missing.
  */
 #ifndef N
 #define N 2
@@ -11,8 +14,15 @@
 #ifndef M
 #define M 4
 #endif
-#ifndef NO_FENCE
-#define NO_FENCE 0
+#ifndef DEPTH
+#define DEPTH 2
+#endif
+
+#if defined(PACKED) || defined(PACKED_FLAGS)
+#define RING_PACKED
+#endif
+#if defined(SPLIT_EVENT) || defined(PACKED)
+#define EVENT_IDX
 #endif
 
 #define DRIVER 0
@@ -37,17 +47,18 @@
 #define TELL_AT     2
 
 byte word[N_WORDS];
-bool doorbell, interrupt;
+bool doorbell;
+
+/* The driver's CPU: an interrupt waits at its local APIC, cli, hlt. */
+bool pending, masked, halted;
+bool elsewhere; /* an interrupt waits at the other CPU */
 
 /* TSO: stores of a side wait in order in its buffer, while its loads go ahead of them. */
-#ifndef DEPTH
-#define DEPTH 2
-#endif
 chan buffer[2] = [DEPTH] of { byte, byte };
 
 #define STORE(side, where, value) buffer[side]!where,value
-/* Fence number n: goes on once the side's own stores are visible. */
-#define FENCE(side, n) (NO_FENCE == n || empty(buffer[side]))
+/* Goes on once the side's own stores are visible. */
+#define FENCE(side) empty(buffer[side])
 
 proctype memory(byte side)
 {
@@ -56,8 +67,17 @@ end:
     do
     :: atomic { buffer[side]?where,value ->
            if
-           :: where == DOORBELL -> doorbell = true
-           :: where == INTERRUPT -> interrupt = true
+           :: where == DOORBELL ->
+                  doorbell = true;
+#ifndef RING_PACKED
+                  assert(word[AVAIL_IDX] == value) /* NOTIFICATION_DATA: 2.9, 4.1.5.2 */
+#endif
+           :: where == INTERRUPT ->
+#ifdef ELSEWHERE
+                  elsewhere = true
+#else
+                  pending = true
+#endif
            :: else -> word[where] = value
            fi;
            where = 0; value = 0 }
@@ -65,175 +85,400 @@ end:
 }
 
 /* virtq_event_crossed: to be told at `event`; the counter went from old to new_. (2.7.7.2, 2.7.10) */
-#define CROSSED(event, new_, old) (((new_) - (event) - 1 + 2 * M) % M < ((new_) - (old) + M) % M)
+#define CROSSED(event, new_, old)                                                                  \
+    (((new_) - (event) - 1 + 2 * M) % M < ((new_) - (old) + M) % M)
 
-#ifdef PACKED
-/* Positions run from 0 to 2N - 1: index, and the wrap counter, 1 in the first lap. */
+#ifdef RING_PACKED
+/* Places run from 0 to 2N - 1: offset, and the wrap counter, 1 in the first round. */
 #undef M
-#define M 64 /* the modulus of the comparison; positions wrap at 2 * N */
-#define LAP  (2 * N)
-#define INDEX(pos) ((pos) % N)
-#define WRAP(pos)  (1 - (pos) / N)
-#define AVAILABLE(pos) (2 * WRAP(pos) + 1 - WRAP(pos))
-#define USED(pos)      (3 * WRAP(pos))
-/* 2.8.10.1: an event of the other lap lies N before. */
-#define EVENT_INDEX(event, new_) (INDEX(event) - (WRAP(event) != WRAP(new_) -> N : 0))
-#define TOLD(event, flags, new_, old)                                                              \
+#define M (2 * N)
+#define OFFSET(place) ((place) % N)
+#define WRAP(place)   (1 - (place) / N)
+#define AVAILABLE(place) (2 * WRAP(place) + 1 - WRAP(place))
+#define USED(place)      (3 * WRAP(place))
+#define HAS_WORK(place)  (word[DESC + OFFSET(place)] == AVAILABLE(place))
+#define IS_USED(place)   (word[DESC + OFFSET(place)] == USED(place)) /* virtq_packed_is_used */
+#define N_READY          (IS_USED(n_used) -> 1 : 0)
+#else
+#define HAS_WORK(place)  (word[AVAIL_IDX] != (place))
+#define N_READY          ((word[USED_IDX] - n_used + M) % M)
+#endif
+
+/* Whether the driver has to ring: virtq_wants_kick_split, virtq_wants_kick_packed. */
+#ifdef SPLIT_EVENT
+#ifdef WITHOUT_MODULUS
+#define WANTS_KICK (n_published > event) /* virtio-drivers: indices compared by size */
+#else
+#define WANTS_KICK CROSSED(event, n_published, old)
+#endif
+#else
+/* virtq_packed_event_crossed: the event lies BEHIND descriptors before the last one shown. */
+#ifdef WITHOUT_ROUNDS
+#define ROUNDS 0
+#else
+#define ROUNDS (WRAP(n_published) != WRAP(event) -> N : 0)
+#endif
+#define BEHIND (OFFSET(n_published) - OFFSET(event) - 1 + ROUNDS)
+#define PACKED_CROSSED (BEHIND >= 0 && BEHIND < (n_published - old + M) % M)
+#ifdef RING_PACKED
+#define WANTS_KICK (flags == TELL_ALWAYS || (flags == TELL_AT && PACKED_CROSSED))
+#else
+#define WANTS_KICK (flags == TELL_ALWAYS)
+#endif
+#endif
+
+/* Whether the device has to interrupt: 2.7.7.2; 2.8.10.1, where an event of the other round lies N before. */
+#ifdef SPLIT_EVENT
+#define WANTS_INTERRUPT CROSSED(event, given, told)
+#else
+#define EVENT_OFFSET (OFFSET(event) - (WRAP(event) != WRAP(given) -> N : 0))
+#ifdef RING_PACKED
+#define WANTS_INTERRUPT                                                                            \
     (flags == TELL_ALWAYS ||                                                                       \
      (flags == TELL_AT &&                                                                          \
-      (INDEX(new_) - EVENT_INDEX(event, new_) - 1 + M) % M < (new_ - old + LAP) % LAP))
-#define HAS_WORK(pos)       (word[DESC + INDEX(pos)] == AVAILABLE(pos))
-#define HAS_COMPLETION(pos) (word[DESC + INDEX(pos)] == USED(pos))
-#define SHOW_WORK(pos)       STORE(DRIVER, DESC + INDEX(pos), AVAILABLE(pos))
-#define SHOW_COMPLETION(pos) STORE(DEVICE, DESC + INDEX(pos), USED(pos))
+      (OFFSET(given) - EVENT_OFFSET - 1 + 64) % 64 < (given - told + M) % M))
 #else
-#define LAP  M
-#define HAS_WORK(pos)       (word[AVAIL_IDX] != (pos))
-#define HAS_COMPLETION(pos) (word[USED_IDX] != (pos))
-#ifdef SPLIT_EVENT
-#define TOLD(event, flags, new_, old) CROSSED(event, new_, old)
-#else
-#define TOLD(event, flags, new_, old) (flags == TELL_ALWAYS)
+#define WANTS_INTERRUPT (flags == TELL_ALWAYS)
 #endif
 #endif
 
-/* Asks to be told from position `pos` on, before the recheck. */
-inline arm(side, at_event, at_flags, pos)
+/* ------------------------------------------------------------------ the driver */
+
+/* struct virtq. n_put, n_published, n_used modulo M. */
+byte n_put, n_published, n_used, n_in_flight, n_awaited, armed_place;
+bool armed;
+bool taken_since; /* n_used != n_used_when_armed; that is 32 bits wide and does not come round */
+
+#define N_PUBLISHED_IN_FLIGHT (n_in_flight - (n_put - n_published + M) % M)
+
+/* vst_virtq_awaited: one look at memory */
+#ifdef RING_PACKED
+#define HAS_COME IS_USED(armed_place)
+#else
+#define HAS_COME (N_READY >= n_awaited)
+#endif
+#ifdef WITHOUT_TAKEN_SINCE
+#define AWAITED (n_awaited == 0 || HAS_COME)
+#else
+#define AWAITED (n_awaited == 0 || taken_since || HAS_COME)
+#endif
+
+inline virtq_put()
 {
-#ifndef SPLIT_FLAGS
-    STORE(side, at_event, pos);
+#ifdef RING_PACKED
+    STORE(DRIVER, DESC + OFFSET(n_put), AVAILABLE(n_put));
+#endif
+    n_put = (n_put + 1) % M; n_in_flight++
+}
+
+/* blk_kick with virtq_publish */
+inline kick()
+{
+    atomic {
+        old = n_published; n_published = n_put;
+#ifndef RING_PACKED
+        STORE(DRIVER, AVAIL_IDX, n_published)
+#endif
+    };
+#ifndef WITHOUT_KICK_FENCE
+    FENCE(DRIVER);
+#endif
+    atomic {
+        event = word[KICK_EVENT]; flags = word[KICK_FLAGS]; /* packed: one load; split: one of them */
+        if
+        :: WANTS_KICK -> STORE(DRIVER, DOORBELL, n_published)
+        :: else
+        fi;
+        event = 0; flags = 0; old = 0
+    }
+}
+
+/* blk_poll: what comes with one look, all of it or `max` = 1; packed: one, and again */
+inline poll()
+{
+    if
+    :: n_put != n_published -> kick()
+    :: else
+    fi;
+    atomic {
+        n = N_READY;
+        assert(n <= N_PUBLISHED_IN_FLIGHT); /* no honest device is taken for a liar */
+        if
+        :: n > 1 -> n = 1
+        :: true
+        fi;
+        n_used = (n_used + n) % M; n_in_flight = n_in_flight - n;
+        taken_since = taken_since || (n > 0 && n_awaited > 0);
+#ifdef SPLIT_EVENT
+        if
+        :: n > 0 && !armed -> STORE(DRIVER, IRQ_EVENT, (n_used + M - 1) % M) /* look_after, now and then */
+        :: true
+        fi;
+#endif
+        n = 0
+    }
+}
+
+/* vst_virtq_arm */
+inline arm()
+{
+    atomic {
+        n = 1;
+#ifdef EVENT_IDX
+        do
+        :: n < N -> n++ /* as many as the caller likes */
+        :: break
+        od;
+#endif
+        n = (n > N_PUBLISHED_IN_FLIGHT -> N_PUBLISHED_IN_FLIGHT : n);
+        n_awaited = n; taken_since = false;
+        if
+        :: n == 0
+        :: else ->
+               armed = true; armed_place = (n_used + n - 1) % M; n = 0;
+#ifdef WITHOUT_EXACT_PLACE
+               armed_place = (armed_place + 1) % M; /* taken for the index that it will be told at */
+#endif
+#ifdef EVENT_IDX
+               STORE(DRIVER, IRQ_EVENT, armed_place);
 #endif
 #ifdef PACKED
-    STORE(side, at_flags, TELL_AT);
+               STORE(DRIVER, IRQ_FLAGS, TELL_AT);
 #endif
-#ifdef SPLIT_FLAGS
-    STORE(side, at_flags, TELL_ALWAYS);
+#ifndef EVENT_IDX
+               STORE(DRIVER, IRQ_FLAGS, TELL_ALWAYS);
+#endif
+#ifndef RING_PACKED
+               armed_place = 0
+#endif
+        fi
+    };
+#ifdef WITHOUT_ARM_FENCE
+    skip
+#else
+    FENCE(DRIVER)
 #endif
 }
 
-/* Awake: needs no telling, and may say so. With split event index there is nothing to say. */
-inline disarm(side, at_flags)
+/* vst_virtq_disarm */
+inline disarm()
 {
-#if !defined(SPLIT_EVENT) && !defined(NO_DISARM)
+    atomic {
+        n_awaited = 0; taken_since = false; armed_place = 0;
+        if
+        :: !armed
+        :: else ->
+               armed = false;
+#ifdef SPLIT_EVENT
+               STORE(DRIVER, IRQ_EVENT, (n_used + M - 1) % M)
+#else
+               STORE(DRIVER, IRQ_FLAGS, TELL_NEVER)
+#endif
+        fi
+    }
+}
+
+/* interrupts_idle_unless(vst_block_awaited): cli; the look; sti, or sti and hlt in one */
+inline idle_unless_awaited()
+{
+#ifndef WITHOUT_CLI
+    masked = true;
+#endif
     if
-    :: STORE(side, at_flags, TELL_NEVER)
-    :: skip
+#ifndef WITHOUT_LOOK
+    :: AWAITED -> masked = false
+#endif
+    :: else ->
+#if defined(WITHOUT_CLI) || defined(WITHOUT_SHADOW)
+           masked = false;
+           halted = true;
+#else
+           atomic { masked = false; halted = true };
+#endif
+endhalted: !halted
+    fi
+}
+
+/*
+ * One CPU. It waits as block.h has it: arm, idle unless awaited, disarm; or, with ANY_ORDER, it does each
+ * of these when it likes, arms again further on, polls and submits while armed.
+ */
+proctype driver()
+{
+    byte old, event, flags, n;
+
+    do
+    :: atomic { n_in_flight < N -> virtq_put() }
+    :: n_put != n_published -> kick()
+    :: n_in_flight > 0 -> poll()
+#ifdef ANY_ORDER
+    :: n_in_flight > 0 -> arm()
+    :: n_awaited > 0 || armed -> disarm()
+    :: n_awaited > 0 && n_put == n_published -> idle_unless_awaited()
+#else
+    :: n_in_flight > 0 && n_put == n_published -> /* kick before you wait */
+        arm();
+        idle_unless_awaited();
+        disarm()
+#endif
+    od
+}
+
+/*
+ * handle_message, handle_line, VECTOR_WAKE: whatever interrupts this CPU has no effect but that hlt
+ * ends. Edge by MSI-X; with INTx `pending` is the device's ISR bit, which the handler's read clears.
+ */
+proctype handler()
+{
+end:
+    do
+    :: atomic { pending && !masked -> pending = false; halted = false }
+#ifdef ELSEWHERE
+    :: atomic { elsewhere -> elsewhere = false; pending = true } /* told: interrupts_wake */
+#endif
+    od
+}
+
+/* A tick of the local APIC, an interrupt of others: taken at other times than in hlt it changes nothing. */
+proctype others()
+{
+end:
+    do
+    :: atomic { halted -> halted = false }
+    od
+}
+
+/* ------------------------------------------------------------------ the device */
+
+byte n_held;   /* requests taken and not answered */
+byte n_untold; /* used entries put and not told of */
+bool asleep; /* until the doorbell rings */
+byte taken; /* requests ever taken, modulo M: where it looks for the next */
+
+/* Puts a used entry; tells of it at once, or of several later. */
+inline give()
+{
+#ifdef RING_PACKED
+    STORE(DEVICE, DESC + OFFSET(given), USED(given));
+    given = (given + 1) % M;
+#else
+    given = (given + 1) % M;
+    STORE(DEVICE, USED_IDX, given);
+#endif
+    n_held--; n_untold++
+}
+
+inline tell()
+{
+#ifndef WITHOUT_DEVICE_TELL_FENCE
+    FENCE(DEVICE);
+#endif
+#ifdef PACKED
+    flags = word[IRQ_FLAGS]; /* two loads, flags first */
+#endif
+    atomic {
+#ifndef PACKED
+        flags = word[IRQ_FLAGS];
+#endif
+        event = word[IRQ_EVENT];
+        if
+        :: WANTS_INTERRUPT -> STORE(DEVICE, INTERRUPT, 0)
+        :: else
+        fi;
+        told = given; n_untold = 0; event = 0; flags = 0
+    }
+}
+
+/* Its own re-arm: asks for the doorbell, then looks again. */
+inline ask_for_doorbell()
+{
+    atomic {
+#ifdef EVENT_IDX
+        STORE(DEVICE, KICK_EVENT, taken);
+#endif
+#ifdef PACKED
+        STORE(DEVICE, KICK_FLAGS, TELL_AT)
+#endif
+#ifndef EVENT_IDX
+        STORE(DEVICE, KICK_FLAGS, TELL_ALWAYS)
+#endif
+    };
+#ifndef WITHOUT_DEVICE_ASK_FENCE
+    FENCE(DEVICE)
+#else
+    skip
+#endif
+}
+
+/* Awake it needs no doorbell, and says so or not; with split event index there is nothing to say. */
+inline need_no_doorbell()
+{
+#ifndef SPLIT_EVENT
+    if
+    :: STORE(DEVICE, KICK_FLAGS, TELL_NEVER)
+#ifndef PACKED /* which has the most states */
+    :: true
+#endif
     fi
 #else
     skip
 #endif
 }
 
-/* One 32-bit load of a packed event structure; of the two words a split ring has only one. */
-inline load_event(ev, at_event, fl, at_flags)
-{
-    d_step { ev = word[at_event]; fl = word[at_flags] }
-}
-
-proctype driver()
-{
-    byte put, used, in_flight, old, event, flags, n;
-
-    do
-    :: in_flight < N -> /* virtq_put once or twice, then virtq_publish */
-        old = put; n = 1;
-        if
-        :: in_flight + 2 <= N -> n = 2
-        :: skip
-        fi;
-        do
-        :: n > 0 ->
-#ifdef PACKED
-            SHOW_WORK(put);
-#endif
-            put = (put + 1) % LAP; in_flight++; n--
-        :: n == 0 -> break
-        od;
-#ifndef PACKED
-        STORE(DRIVER, AVAIL_IDX, put); /* drv_le16_publish(&vq->avail->idx) */
-#endif
-        FENCE(DRIVER, 1);              /* arch_full_barrier in virtq_publish */
-        load_event(event, KICK_EVENT, flags, KICK_FLAGS); /* virtq_wants_kick */
-        if
-        :: TOLD(event, flags, put, old) -> STORE(DRIVER, DOORBELL, 0) /* virtq_ring_doorbell */
-        :: else
-        fi;
-        event = 0; flags = 0; old = 0
-    :: HAS_COMPLETION(used) && in_flight > 0 -> /* virtq_n_used, virtq_read_next */
-        used = (used + 1) % LAP; in_flight--
-    :: in_flight > 0 -> /* nothing to do until something completes: re-arm, recheck, halt */
-        arm(DRIVER, IRQ_EVENT, IRQ_FLAGS, used);
-        FENCE(DRIVER, 2);
-        if
-        :: HAS_COMPLETION(used)
-        :: else ->
-halted:     interrupt -> interrupt = false
-        fi;
-        disarm(DRIVER, IRQ_FLAGS)
-    od
-}
-
-/* Answers one request, or more at once, and tells the driver if it wants to know. */
-inline complete()
-{
-    old = used;
-    do
-    :: pending > 0 ->
-#ifdef PACKED
-        SHOW_COMPLETION(used);
-#endif
-        used = (used + 1) % LAP; pending--;
-        if
-        :: break
-        :: pending > 0
-        fi
-    od;
-#ifndef PACKED
-    STORE(DEVICE, USED_IDX, used);
-#endif
-    FENCE(DEVICE, 3);
-    load_event(event, IRQ_EVENT, flags, IRQ_FLAGS);
-    if
-    :: TOLD(event, flags, used, old) -> STORE(DEVICE, INTERRUPT, 0)
-    :: else
-    fi;
-    event = 0; flags = 0; old = 0
-}
-
 proctype device()
 {
-    byte taken, used, pending, old, event, flags;
+    byte given, told, event, flags;
 
     do
-    :: HAS_WORK(taken) && pending < N -> taken = (taken + 1) % LAP; pending++
-    :: pending > 0 -> complete()
-    :: !HAS_WORK(taken) -> /* nothing to take: ask for the doorbell, recheck, sleep */
-        arm(DEVICE, KICK_EVENT, KICK_FLAGS, taken);
-        FENCE(DEVICE, 4);
+    :: atomic { HAS_WORK(taken) -> taken = (taken + 1) % M; n_held++ }
+    :: atomic { n_held > 0 && n_untold < N -> give() }
+    :: n_untold > 0 -> tell()
+    :: !HAS_WORK(taken) -> /* nothing to take: ask for the doorbell, look again, sleep */
+        ask_for_doorbell();
         if
+#ifndef WITHOUT_DEVICE_LOOK
         :: HAS_WORK(taken)
+#endif
         :: else ->
-asleep:     do /* answers go out, but nobody looks for work before the doorbell */
-            :: doorbell -> doorbell = false; break
-            :: pending > 0 -> complete()
-            od
+               asleep = true;
+               do /* answers go out, but nobody looks for work before the doorbell */
+               :: atomic { doorbell -> doorbell = false; asleep = false }; break
+               :: atomic { n_held > 0 && n_untold < N -> give() }
+               :: n_untold > 0 -> tell()
+               od
         fi;
-        disarm(DEVICE, KICK_FLAGS)
+        need_no_doorbell()
     od
 }
 
 /*
- * Nobody moves any more. That happens only with the driver halted and the device asleep, each
- * waiting for the other: a kick or an interrupt was lost, for the driver halts only with requests
- * in flight. Since the driver may halt at any time, every lost kick leads there; spin reports it
- * as an invalid end state.
+ * The driver in hlt, the device waiting for its doorbell, nothing under way between them: only a tick or
+ * an answer that the device keeps to itself could go on from here.
  */
+#define AT_REST                                                                                    \
+    (halted && asleep && !pending && !elsewhere && !doorbell && n_untold == 0 &&                   \
+     empty(buffer[DRIVER]) && empty(buffer[DEVICE]))
+
+proctype watch()
+{
+end:
+    atomic {
+        AT_REST && (HAS_WORK(taken) || AWAITED || n_held == 0) ->
+            assert(!HAS_WORK(taken)); /* else a kick was lost */
+            assert(!AWAITED);         /* else a wake-up was lost */
+            assert(n_held > 0)        /* else what it waits for is never to come */
+    }
+}
+
 init
 {
     atomic {
-#ifdef SPLIT_FLAGS
-        word[KICK_FLAGS] = TELL_ALWAYS;
+#ifdef SPLIT_EVENT
+        word[IRQ_EVENT] = M - 1;
+#else
+        word[IRQ_FLAGS] = TELL_NEVER;
 #endif
-        run memory(DRIVER); run memory(DEVICE); run driver(); run device()
+        run memory(DRIVER); run memory(DEVICE); run driver(); run handler(); run others(); run device();
+        run watch()
     }
 }
