@@ -77,8 +77,8 @@ bench-ring: $(HOST_B)/bench-ring ## instructions and cycles per request of the r
 	$(Q)$(PYTHON) -B tests/bench/bench_ring.py $< $(ARGS)
 
 .PHONY: model
-model: | deps ## check the notification protocol exhaustively with spin, with its fences and without
-	$(Q)sh tests/model/check.sh build/model
+model: | deps ## check notification, wake-up and recovery exhaustively with spin, whole and with each link missing; ARGS=deep
+	$(Q)sh tests/model/check.sh build/model $(ARGS)
 
 # Unit tests alone, built by gcc with --coverage; what is not covered of drivers/ and pci/ is listed.
 COVERAGE_B := build/coverage
