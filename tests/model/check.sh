@@ -60,15 +60,16 @@ protocols_hold()
     holds notify 'PACKED_FLAGS N=2 DEPTH=1'
     holds wake ''
     # all that can happen; then that nobody waits for ever
-    holds recovery 'FAULTS=1 QUEUE_RESET DEADLINE'
-    holds recovery 'FAULTS=2 QUEUE_RESET NO_VAIN_POLLS'
+    holds recovery 'FAULTS=1 QUEUE_RESET POOL GIVE_UP'
+    holds recovery 'FAULTS=1 QUEUE_RESET POOL GIVE_UP NO_VAIN_POLLS'
+    holds recovery 'FAULTS=2 QUEUE_RESET POOL NO_VAIN_POLLS'
     [ "$deep" = deep ] || return 0
     holds notify 'SPLIT_EVENT N=2 M=8 DEPTH=1'
     holds notify 'SPLIT_EVENT N=2 M=4 DEPTH=1 ANY_ORDER' 16000
     holds notify 'SPLIT_FLAGS N=2 M=4 DEPTH=2 ANY_ORDER' 16000
     holds notify 'PACKED_FLAGS N=2 DEPTH=1 ANY_ORDER' 16000
-    holds recovery 'FAULTS=2 QUEUE_RESET DEADLINE' 16000
-    holds recovery 'FAULTS=1 REQUESTS=2 NO_VAIN_POLLS' 16000
+    holds recovery 'FAULTS=2 QUEUE_RESET POOL GIVE_UP' 16000
+    holds recovery 'FAULTS=1 REQUESTS=2 POOL NO_VAIN_POLLS' 16000
     holds recovery 'FAULTS=1 OWNERS=3 NO_VAIN_POLLS' 16000
 }
 
@@ -81,7 +82,8 @@ nothing_is_for_nothing()
     needs notify 'PACKED N=2 DEPTH=1' EXACT_PLACE ROUNDS
     needs notify 'SPLIT_EVENT N=2 M=4 DEPTH=1 ANY_ORDER' TAKEN_SINCE
     needs wake '' SEND_FENCE CLI SHADOW
-    needs recovery 'FAULTS=2 NO_VAIN_POLLS' GATE OPEN_CAS SEIZE LOCK ORDER REST_OF_BROKEN
+    needs recovery 'FAULTS=2 NO_VAIN_POLLS' GATE DISARM OPEN_CAS SEIZE LOCK ORDER REST_OF_BROKEN
+    needs recovery 'FAULTS=2 POOL NO_VAIN_POLLS' WAITING
 }
 
 nothing_is_for_nothing >needs.out 2>&1 &

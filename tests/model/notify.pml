@@ -97,7 +97,7 @@ end:
 #define AVAILABLE(place) (2 * WRAP(place) + 1 - WRAP(place))
 #define USED(place)      (3 * WRAP(place))
 #define HAS_WORK(place)  (word[DESC + OFFSET(place)] == AVAILABLE(place))
-#define IS_USED(place)   (word[DESC + OFFSET(place)] == USED(place)) /* virtq_packed_is_used */
+#define IS_USED(place)   (word[DESC + OFFSET(place)] == USED(place)) /* virtq_place_is_used */
 #define N_READY          (IS_USED(n_used) -> 1 : 0)
 #else
 #define HAS_WORK(place)  (word[AVAIL_IDX] != (place))

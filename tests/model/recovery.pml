@@ -4,7 +4,8 @@
  * stands for which function of drivers/virtio_blk_recovery.c.
  *
  * OWNERS: queues, each with a CPU of its own. REQUESTS: of each, all of which its ring can hold. FAULTS: how
- * often the device fails. QUEUE_RESET: a queue may be reset alone. DEADLINE: the rendezvous may be given up.
+ * often the device fails. QUEUE_RESET: a queue may be reset alone. GIVE_UP: the device may be taken out of
+ * service. POOL: the platform may lack room to map what is to be replayed.
  * WITHOUT_...: one link of the protocol is missing.
  */
 #ifndef OWNERS
@@ -35,6 +36,7 @@ byte state[OWNERS];
 bool at_rest[OWNERS], broken[OWNERS];
 byte n_free[OWNERS], rest_n_free[OWNERS], caught_up[OWNERS];
 byte in_flight[OWNERS]; /* slots with a token, a set of requests */
+byte waiting[OWNERS];   /* to be replayed, once there is room to map them */
 byte put[OWNERS];       /* what stands in the ring since it was last empty */
 bool unkicked[OWNERS];  /* n_put != n_published */
 /* rings: what the device has been shown, and what it has given back */
@@ -58,6 +60,7 @@ bool being_reset[OWNERS]; /* from the reset to the hand-back the ring is nobody'
 /* TSO: a CPU's stores wait in order in its buffer; a locked instruction waits until it is empty. */
 #define STATE      0 /* + queue */
 #define SHOWN      8 /* + queue; by its owner */
+#define DISARM     12 /* + queue; by its owner: of the ring, too */
 #define CLEAR      16 /* + queue; by recovery */
 #define LIVE       24 /* + queue; a register */
 #define PHASE      32
@@ -84,7 +87,8 @@ end:
            :: where == BUSY -> busy = value
            :: where >= LIVE && where < PHASE -> live[where - LIVE] = true
            :: where >= CLEAR && where < LIVE -> shown[where - CLEAR] = 0; used[where - CLEAR] = 0
-           :: where >= SHOWN && where < CLEAR ->
+           :: where >= DISARM && where < CLEAR -> assert(!being_reset[where - DISARM])
+           :: where >= SHOWN && where < DISARM ->
                   assert(!being_reset[where - SHOWN]);
                   shown[where - SHOWN] = value
            :: else -> state[where] = value; being_reset[where] = false
@@ -98,6 +102,13 @@ end:
 
 #define BIT(i) (1 << (i))
 #define NTH(i) (me * REQUESTS + (i))
+
+/* any_in_flight */
+#ifdef WITHOUT_WAITING
+#define ANY_IN_FLIGHT (in_flight[me] != 0)
+#else
+#define ANY_IN_FLIGHT ((in_flight[me] | waiting[me]) != 0)
+#endif
 
 /* ------------------------------------------------------------------ the device */
 
@@ -144,16 +155,31 @@ end:
 
 /* ------------------------------------------------------------------ rest */
 
+/* vst_virtq_disarm, if armed */
+inline disarm()
+{
+    if
+    :: !broken[me] -> STORE(DISARM + me, 0)
+    :: else
+    fi
+}
+
 inline shut()
 {
     atomic {
+#ifdef WITHOUT_DISARM
+        STORE(STATE + me, RESTING);
+#endif
+        disarm();
         at_rest[me] = true;
         rest_n_free[me] = n_free[me];
         n_free[me] = 0;
 #ifndef WITHOUT_GATE
         broken[me] = true;
 #endif
+#ifndef WITHOUT_DISARM
         STORE(STATE + me, RESTING)
+#endif
     }
 }
 
@@ -188,22 +214,48 @@ inline open_queue()
 
 /* ------------------------------------------------------------------ replay */
 
+#ifdef POOL
+#define LACKS_ROOM true
+#else
+#define LACKS_ROOM false
+#endif
+/* Later polls: with NO_VAIN_POLLS there is room then. */
+#ifdef NO_VAIN_POLLS
+#define STILL_LACKS_ROOM false
+#else
+#define STILL_LACKS_ROOM LACKS_ROOM
+#endif
+
+/* Sees to what waits for room; up to the first for which there is none, if it may lack. */
+inline replay_waiting(may_lack)
+{
+    i = 0;
+    do
+    :: i < REQUESTS && !broken[me] && (waiting[me] & BIT(i)) != 0 && n_free[me] > 0 ->
+           if
+           :: TOUCH_RING;
+              waiting[me] = waiting[me] & ~BIT(i);
+              in_flight[me] = in_flight[me] | BIT(i);
+              put[me] = put[me] | BIT(i);
+              n_free[me]--; unkicked[me] = true; i++
+           :: may_lack -> break
+           fi
+    :: i < REQUESTS && !broken[me] && (waiting[me] & BIT(i)) == 0 -> i++
+    :: else -> break
+    od;
+    i = 0;
+    kick()
+}
+
 /* start_over: the ring is new; what was in flight goes there again */
 inline start_over()
 {
     TOUCH_RING;
     assert(due[me] == in_flight[me]); /* each once for each reset */
     due[me] = 0;
-    broken[me] = false; unkicked[me] = false; put[me] = in_flight[me];
-    n_free[me] = REQUESTS; i = 0;
-    do
-    :: i < REQUESTS -> n_free[me] = n_free[me] - ((in_flight[me] >> i) & 1); i++
-    :: else -> i = 0; break
-    od;
-    if
-    :: in_flight[me] != 0 -> STORE(SHOWN + me, put[me])
-    :: else
-    fi
+    waiting[me] = waiting[me] | in_flight[me]; in_flight[me] = 0;
+    broken[me] = false; unkicked[me] = false; put[me] = 0; n_free[me] = REQUESTS;
+    replay_waiting(LACKS_ROOM)
 }
 
 /* ------------------------------------------------------------------ recovery */
@@ -314,13 +366,11 @@ inline drive()
                   seize_all();
                   if
                   :: all -> reset_device()
-                  :: else ->
-#ifdef DEADLINE
-                         if
-                         :: take_out_of_service()
-                         :: true
-                         fi
+                  :: all -> skip /* somebody reads the configuration */
+#ifdef GIVE_UP
+                  :: take_out_of_service() /* it does not start again; 5 seconds */
 #endif
+                  :: !all
                   fi
            :: else
            fi;
@@ -347,6 +397,9 @@ inline meet_fault()
                              start_over()
                          }
 #endif
+#ifdef GIVE_UP
+                  :: take_out_of_service() /* VST_RECOVERY_NONE; or resets bore no fruit */
+#endif
                   :: atomic { true -> STORE(PHASE, RECOVERING) }
                   fi
            :: else
@@ -364,7 +417,7 @@ inline end_all()
         do
         :: i < REQUESTS ->
                if
-               :: (in_flight[me] & BIT(i)) != 0 ->
+               :: ((in_flight[me] | waiting[me]) & BIT(i)) != 0 ->
                       assert(request[NTH(i)] == OWNED && !live[me]);
                       request[NTH(i)] = ENDED
                :: else
@@ -372,7 +425,7 @@ inline end_all()
                i++
         :: else -> break
         od;
-        in_flight[me] = 0; unkicked[me] = false; broken[me] = true; i = 0
+        in_flight[me] = 0; waiting[me] = 0; unkicked[me] = false; broken[me] = true; i = 0
     }
 }
 
@@ -393,7 +446,7 @@ inline attend()
     fi;
     if
     :: atomic { PHASE_OF == OUT_OF_SERVICE -> end_all() }
-    :: PHASE_OF == IN_SERVICE && at_rest[me] && in_flight[me] != 0 ->
+    :: PHASE_OF == IN_SERVICE && at_rest[me] && ANY_IN_FLIGHT ->
            open_queue();
            opened = false
     :: else
@@ -404,7 +457,7 @@ inline attend()
 inline wake()
 {
     if
-    :: at_rest[me] && PHASE_OF == IN_SERVICE && in_flight[me] == 0 ->
+    :: at_rest[me] && PHASE_OF == IN_SERVICE && !ANY_IN_FLIGHT ->
            open_queue()
     :: else
     fi
@@ -472,13 +525,19 @@ inline take_used()
     }
 }
 
-/* blk_watch: the phase; later, a request too old, a device that asks to be reset */
+/* blk_watch: the phase; what waits; later, a request too old, a device that asks to be reset */
 inline watch()
 {
     if
     :: PHASE_OF != IN_SERVICE -> attend()
     :: else
     fi;
+    atomic {
+        if
+        :: waiting[me] != 0 -> replay_waiting(STILL_LACKS_ROOM)
+        :: else
+        fi
+    };
     if
     :: in_flight[me] != 0 && !broken[me] ->
            kick();
@@ -501,13 +560,13 @@ inline watch()
 #define ANY_ACTIVE (state[0] == ACTIVE || state[1] == ACTIVE || state[2] == ACTIVE)
 #endif
 #define FINDS                                                                                      \
-    ((used[me] & in_flight[me]) != 0 || lied[me] || unkicked[me] || in_flight[me] == 0 ||           \
-     mute[me] || needs_reset)
+    ((used[me] & in_flight[me]) != 0 || lied[me] || unkicked[me] || !ANY_IN_FLIGHT ||               \
+     waiting[me] != 0 || mute[me] || needs_reset)
 #define WORTH_A_POLL                                                                               \
     (PHASE_OF == OUT_OF_SERVICE ||                                                                 \
      (PHASE_OF == RECOVERING && (!at_rest[me] || (!busy && !ANY_ACTIVE))) ||                       \
      (PHASE_OF == IN_SERVICE &&                                                                    \
-      (at_rest[me] -> must_poll || (in_flight[me] != 0 && state[me] == RESTING) :                  \
+      (at_rest[me] -> must_poll || (ANY_IN_FLIGHT && state[me] == RESTING) :                       \
                       (broken[me] -> !busy : FINDS))))
 #else
 #define WORTH_A_POLL true
@@ -518,12 +577,12 @@ inline rest()
 {
 #ifndef WITHOUT_REST_OF_BROKEN
     do
-    :: !at_rest[me] && broken[me] && PHASE_OF != OUT_OF_SERVICE && WORTH_A_POLL -> attend()
-    :: at_rest[me] || !broken[me] || PHASE_OF == OUT_OF_SERVICE -> break
+    :: !ANY_IN_FLIGHT && !at_rest[me] && broken[me] && PHASE_OF != OUT_OF_SERVICE && WORTH_A_POLL -> attend()
+    :: ANY_IN_FLIGHT || at_rest[me] || !broken[me] || PHASE_OF == OUT_OF_SERVICE -> break
     od;
 #endif
     if
-    :: !at_rest[me] && !broken[me] && in_flight[me] == 0 -> atomic { shut() }
+    :: !at_rest[me] && !broken[me] && !ANY_IN_FLIGHT -> atomic { shut() }
     :: else
     fi
 }
@@ -566,16 +625,16 @@ proctype owner(byte me)
     do
     :: HAS_NEW && !must_poll && PHASE_OF != OUT_OF_SERVICE -> submit()
     :: unkicked[me] && !broken[me] -> kick()
-    :: (in_flight[me] != 0 || must_poll) && WORTH_A_POLL -> poll()
-    :: in_flight[me] == 0 && !at_rest[me] && HAS_NEW -> rest()
-    :: in_flight[me] == 0 && (!HAS_NEW || PHASE_OF == OUT_OF_SERVICE) -> break
+    :: (ANY_IN_FLIGHT || must_poll) && WORTH_A_POLL -> poll()
+    :: !ANY_IN_FLIGHT && !at_rest[me] && HAS_NEW -> rest()
+    :: !ANY_IN_FLIGHT && (!HAS_NEW || PHASE_OF == OUT_OF_SERVICE) -> break
     od;
     if
     :: poll()
     :: true
     fi;
     rest();
-    assert(in_flight[me] == 0 && (!HAS_NEW || PHASE_OF == OUT_OF_SERVICE))
+    assert((in_flight[me] | waiting[me]) == 0 && (!HAS_NEW || PHASE_OF == OUT_OF_SERVICE))
 }
 
 init
