@@ -219,14 +219,14 @@ inline open_queue()
 #else
 #define LACKS_ROOM false
 #endif
-/* Later polls: with NO_VAIN_POLLS there is room then. */
+/* With NO_VAIN_POLLS later polls find room, or have waited for too long. */
 #ifdef NO_VAIN_POLLS
 #define STILL_LACKS_ROOM false
 #else
 #define STILL_LACKS_ROOM LACKS_ROOM
 #endif
 
-/* Sees to what waits for room; up to the first for which there is none, if it may lack. */
+/* Sees to what waits for room, up to the first for which there is none, if it may lack. */
 inline replay_waiting(may_lack)
 {
     i = 0;
@@ -238,6 +238,10 @@ inline replay_waiting(may_lack)
               in_flight[me] = in_flight[me] | BIT(i);
               put[me] = put[me] | BIT(i);
               n_free[me]--; unkicked[me] = true; i++
+           :: LACKS_ROOM -> /* for too long */
+              assert(request[NTH(i)] == OWNED);
+              request[NTH(i)] = ENDED;
+              waiting[me] = waiting[me] & ~BIT(i); i++
            :: may_lack -> break
            fi
     :: i < REQUESTS && !broken[me] && (waiting[me] & BIT(i)) == 0 -> i++
@@ -539,10 +543,10 @@ inline watch()
         fi
     };
     if
-    :: in_flight[me] != 0 && !broken[me] ->
+    :: ANY_IN_FLIGHT && !broken[me] ->
            kick();
            if
-           :: mute[me] || needs_reset -> broken[me] = true; attend() /* vst_virtio_blk_fault */
+           :: (mute[me] && in_flight[me] != 0) || needs_reset -> broken[me] = true; attend() /* vst_virtio_blk_fault */
            :: else
            fi
     :: else
