@@ -342,7 +342,8 @@ bool vst_block_ready(const struct vst_block_queue *queue);
 
 /**
  * Says that nothing is in flight and that the queue will not be polled for a while. The next submit
- * ends that by itself. Does nothing if something is in flight. On the queue's CPU.
+ * ends that by itself. Does nothing if something is in flight. On the queue's CPU. Does not block
+ * unless the device has failed: then for as long as poll may.
  */
 void vst_block_rest(struct vst_block_queue *queue);
 
