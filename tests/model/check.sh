@@ -32,7 +32,7 @@ holds()
     grep -q 'errors: [1-9]' "$log" && { echo "$1 fails with $2; see $build/$run" >&2; exit 1; }
     ! grep -q -e 'search not completed' -e 'max search depth too small' -e 'out of memory' "$log" &&
         grep -q 'errors: 0' "$log" || { echo "$run: the search is not complete" >&2; exit 1; }
-    printf '  MODEL    %-9s %-52s holds %10s states\n' "$1" "$2" "$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1/p' "$log")"
+    printf '  MODEL    %-9s %-54s holds %10s states\n' "$1" "$2" "$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1/p' "$log")"
 }
 
 # The model $1 with definitions $2 fails without each of the links $3...
@@ -45,7 +45,7 @@ needs()
         search "$model" "$definitions WITHOUT_$link" "-O0 -DSAFETY -DNOCLAIM -DMEMLIM=2000" "-m1000000 -w20"
         grep -q 'errors: [1-9]' "$log" ||
             { echo "$model $definitions holds without $link: it proves nothing" >&2; exit 1; }
-        printf '  MODEL    %-9s %-52s fails %10s states\n' "$model" "${definitions:+$definitions, }no $link" \
+        printf '  MODEL    %-9s %-54s fails %10s states\n' "$model" "${definitions:+$definitions, }no $link" \
             "$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1/p' "$log")"
     done
 }
@@ -80,7 +80,7 @@ nothing_is_for_nothing()
     done
     needs notify 'SPLIT_EVENT N=2 M=4 DEPTH=1' CLI SHADOW LOOK DEVICE_LOOK EXACT_PLACE MODULUS
     needs notify 'PACKED N=2 DEPTH=1' EXACT_PLACE ROUNDS
-    needs notify 'SPLIT_EVENT N=2 M=4 DEPTH=1 ANY_ORDER' TAKEN_SINCE
+    needs notify 'SPLIT_FLAGS N=2 M=4 DEPTH=1 ANY_ORDER' TAKEN_SINCE
     needs wake '' SEND_FENCE CLI SHADOW
     needs recovery 'FAULTS=2 NO_VAIN_POLLS' GATE DISARM OPEN_CAS SEIZE LOCK ORDER REST_OF_BROKEN
     needs recovery 'FAULTS=2 POOL NO_VAIN_POLLS' WAITING
