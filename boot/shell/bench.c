@@ -45,7 +45,7 @@ struct area {
 
 /* What the measured part did, and when. */
 struct result {
-    uint64_t n_ios, n_errors, kicks, interrupts, interrupts_elsewhere;
+    uint64_t n_ios, n_writes, n_errors, kicks, interrupts, interrupts_elsewhere;
     uint64_t start_ns, end_ns, start_ticks, end_ticks;
     uint64_t ns, ticks; /* from the start of the first job to the end of the last */
 };
@@ -73,6 +73,8 @@ struct bench {
     bool interrupted;
     enum vst_status status; /* of a submit that was refused: nothing more is issued */
     uint64_t refused_bytes;
+    uint64_t n_writes;   /* of a mixed job */
+    uint64_t read_share; /* of a mixed job, out of 2^32 */
     uint64_t n_errors, first_error_bytes;
     enum vst_status first_error;
     /*
@@ -104,10 +106,16 @@ static inline __attribute__((always_inline)) uint64_t next_sector(const struct a
     return area->first_sector + block * area->block_sectors;
 }
 
+/* How the I/Os of a job follow each other. */
+enum order { SEQUENTIAL, RANDOM, RANDOM_MIXED };
+
 static inline __attribute__((always_inline)) enum vst_status
-issue(struct bench *bench, struct slot *slot, uint64_t *place, bool random, uint64_t now)
+issue(struct bench *bench, struct slot *slot, uint64_t *place, enum order order, uint64_t now)
 {
-    slot->request.start_sector = next_sector(&bench->area, place, random);
+    slot->request.start_sector = next_sector(&bench->area, place, order != SEQUENTIAL);
+    if (order == RANDOM_MIXED) /* the place is made of the upper bits: these are others */
+        slot->request.op =
+            (uint32_t)(*place >> 8) < bench->read_share ? VST_BLOCK_READ : VST_BLOCK_WRITE;
     slot->issued_ticks = now;
     return vst_block_submit(bench->queue, &slot->request);
 }
@@ -122,10 +130,12 @@ static __attribute__((noinline)) void note_error(struct bench *bench, const stru
 
 /* What an I/O took and how it ended. */
 static inline __attribute__((always_inline)) void book(struct bench *bench, const struct slot *slot,
-                                                       uint64_t now)
+                                                       uint64_t now, enum order order)
 {
     if (VST_UNLIKELY(slot->request.status != VST_OK))
         note_error(bench, slot);
+    if (order == RANDOM_MIXED)
+        bench->n_writes += slot->request.op == VST_BLOCK_WRITE;
     histogram_count(&bench->histogram, now - slot->issued_ticks);
 }
 
@@ -223,6 +233,13 @@ static __attribute__((noinline)) bool look_around(struct bench *bench, uint64_t 
     return bench->interrupted || now >= bench->end_ticks;
 }
 
+static enum order order_of(const struct bench *bench)
+{
+    if (bench->job.mixed)
+        return RANDOM_MIXED;
+    return bench->job.random ? RANDOM : SEQUENTIAL;
+}
+
 /*
  * With nothing in flight a queue is full only while its device is being reset, because of another
  * queue: polling helps that on.
@@ -237,7 +254,7 @@ static __attribute__((noinline)) enum vst_status issue_patiently(struct bench *b
     while (status == VST_ERR_FULL && now_ticks(bench) - start < patience) {
         if (vst_block_poll(bench->queue, bench->done, bench->job.depth) > 0)
             break;
-        status = issue(bench, slot, &bench->place, bench->job.random, slot->issued_ticks);
+        status = issue(bench, slot, &bench->place, order_of(bench), slot->issued_ticks);
     }
     return status;
 }
@@ -249,7 +266,7 @@ static __attribute__((noinline)) uint64_t issue_idle(struct bench *bench, uint64
     while (bench->n_idle > 0 && remaining > 0) {
         struct slot *slot = bench->idle[--bench->n_idle];
         bench->histogram.sum -= now;
-        enum vst_status status = issue(bench, slot, &bench->place, bench->job.random, now);
+        enum vst_status status = issue(bench, slot, &bench->place, order_of(bench), now);
         if (status == VST_ERR_FULL && bench->n_idle + 1 == bench->job.depth)
             status = issue_patiently(bench, slot);
         if (status == VST_OK) {
@@ -267,7 +284,7 @@ static __attribute__((noinline)) void retire(struct bench *bench, struct vst_blo
 {
     for (; done != end; done++) {
         struct slot *slot = (struct slot *)*done;
-        book(bench, slot, now);
+        book(bench, slot, now, order_of(bench));
         make_idle(bench, slot, now);
     }
 }
@@ -278,7 +295,7 @@ static __attribute__((noinline)) void retire(struct bench *bench, struct vst_blo
  */
 static inline __attribute__((always_inline)) uint64_t turn_round(struct bench *bench, size_t n,
                                                                  uint64_t now, uint64_t remaining,
-                                                                 uint64_t *place, bool random)
+                                                                 uint64_t *place, enum order order)
 {
     size_t n_again = n < remaining ? n : (size_t)remaining;
     struct vst_block_request **done = bench->done, **again = done + n_again, **end = done + n;
@@ -286,8 +303,8 @@ static inline __attribute__((always_inline)) uint64_t turn_round(struct bench *b
     remaining -= n_again;
     for (; done != again; done++) {
         struct slot *slot = (struct slot *)*done;
-        book(bench, slot, now);
-        enum vst_status status = issue(bench, slot, place, random, now);
+        book(bench, slot, now, order);
+        enum vst_status status = issue(bench, slot, place, order, now);
         if (VST_LIKELY(status == VST_OK))
             continue;
         if (note_refusal(bench, (struct slot *)*done, status, now)) {
@@ -330,10 +347,10 @@ static __attribute__((noinline)) uint64_t refill(struct bench *bench, uint64_t n
 /*
  * Submits and completes exactly n_ios, or as many as end_ticks allows, at constant depth. Nothing
  * is in flight before and after. Returns how many were done. Compiled once for each of the ways that
- * are measured: `random` and `sleeps` are constants there.
+ * are measured: `order` and `sleeps` are constants there.
  */
 static inline __attribute__((always_inline)) uint64_t
-run_window_as(struct bench *bench, uint64_t n_ios, bool random, bool sleeps)
+run_window_as(struct bench *bench, uint64_t n_ios, enum order order, bool sleeps)
 {
     struct vst_block_queue *queue = bench->queue;
     uint64_t now = now_ticks(bench), depth = bench->job.depth;
@@ -357,7 +374,7 @@ run_window_as(struct bench *bench, uint64_t n_ios, bool random, bool sleeps)
         if (VST_UNLIKELY(now >= bench->look_ticks) && look_around(bench, now))
             remaining = 0;
         /* 3. The same slots again, elsewhere. */
-        remaining = turn_round(bench, n, now, remaining, &place, random);
+        remaining = turn_round(bench, n, now, remaining, &place, order);
         if (VST_UNLIKELY(bench->n_idle > 0)) {
             bench->place = place;
             remaining = refill(bench, now, remaining);
@@ -368,12 +385,22 @@ run_window_as(struct bench *bench, uint64_t n_ios, bool random, bool sleeps)
     return n_done;
 }
 
+/* Functions of their own, so that none takes registers from another. */
+static __attribute__((noinline)) uint64_t run_mixed(struct bench *bench, uint64_t n_ios)
+{
+    return run_window_as(bench, n_ios, RANDOM_MIXED, false);
+}
+
 static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64_t n_ios)
 {
+    enum order order = order_of(bench);
+
     if (bench->sleeps)
-        return run_window_as(bench, n_ios, bench->job.random, true);
-    return bench->job.random ? run_window_as(bench, n_ios, true, false)
-                             : run_window_as(bench, n_ios, false, false);
+        return run_window_as(bench, n_ios, order, true);
+    if (order == RANDOM_MIXED)
+        return run_mixed(bench, n_ios);
+    return order == RANDOM ? run_window_as(bench, n_ios, RANDOM, false)
+                           : run_window_as(bench, n_ios, SEQUENTIAL, false);
 }
 
 /* ---------------------------------------------------------------- before and after */
@@ -407,7 +434,7 @@ static void measure(void *argument)
     const struct vst_platform *platform = bench->platform;
     struct vst_block_queue *queue = bench->queue;
     struct vst_block_stats before = queue->stats;
-    uint64_t n_errors_before = bench->n_errors;
+    uint64_t n_errors_before = bench->n_errors, n_writes_before = bench->n_writes;
     struct result result;
 
     set_limits(bench, bench->job.runtime_ns);
@@ -423,6 +450,7 @@ static void measure(void *argument)
     result.interrupts = queue->stats.interrupts - before.interrupts;
     result.interrupts_elsewhere = queue->stats.interrupts_elsewhere - before.interrupts_elsewhere;
     result.n_errors = bench->n_errors - n_errors_before;
+    result.n_writes = bench->n_writes - n_writes_before;
     bench->result = result;
 }
 
@@ -466,6 +494,7 @@ static void prepare(struct bench *bench)
         slot->request.segments = &slot->segment;
         slot->request.n_sectors = job->block_bytes / VST_SECTOR_BYTES;
     }
+    bench->read_share = (job->read_percent << 32) / 100;
     bench->place = job->random ? 2 * (job->seed + bench->number) + 1 : 0;
     bench->area = (struct area){
         .first_sector = job->offset / VST_SECTOR_BYTES,
@@ -476,16 +505,26 @@ static void prepare(struct bench *bench)
 
 /* ---------------------------------------------------------------- what was asked for */
 
+static bool parse_mix(const struct shell_context *context, struct job *job)
+{
+    if (!shell_option_number(context, "rwmixread=", 50, &job->read_percent))
+        return false;
+    if (!job->mixed && shell_option(context, "rwmixread=") != NULL)
+        return shell_fail_usage(context, "rwmixread= goes with rw=randrw");
+    return job->read_percent <= 100 ||
+           shell_fail_usage(context, "rwmixread=%" PRIu64 " is more than 100 per cent",
+                            job->read_percent);
+}
+
 static bool parse_rw(const struct shell_context *context, struct job *job)
 {
     static const struct {
         const char *name;
-        bool write, random;
+        bool write, random, mixed;
     } modes[] = {
-        {"read", false, false},
-        {"write", true, false},
-        {"randread", false, true},
-        {"randwrite", true, true},
+        {"read", false, false, false},    {"write", true, false, false},
+        {"randread", false, true, false}, {"randwrite", true, true, false},
+        {"randrw", true, true, true},
     };
     const char *rw = shell_option(context, "rw=");
 
@@ -495,9 +534,11 @@ static bool parse_rw(const struct shell_context *context, struct job *job)
         job->rw = modes[i].name;
         job->write = modes[i].write;
         job->random = modes[i].random;
-        return true;
+        job->mixed = modes[i].mixed;
+        return parse_mix(context, job);
     }
-    return shell_fail_usage(context, "rw=%s is none of read, write, randread, randwrite", rw);
+    return shell_fail_usage(context, "rw=%s is none of read, write, randread, randwrite, randrw",
+                            rw);
 }
 
 static bool parse_shape(const struct shell_context *context, struct job *job)
@@ -595,6 +636,9 @@ static void print_result(const struct bench *bench, const struct result *result)
     printf("%s: rw=%s, bs=%s, iodepth=%" PRIu64 ", %" PRIu64 " I/Os in %s\n", context->device->name,
            job->rw, size_text(job->block_bytes, a), job->depth, result->n_ios,
            duration_text(result->ns, b));
+    if (job->mixed)
+        printf("  %" PRIu64 " reads, %" PRIu64 " writes\n", result->n_ios - result->n_writes,
+               result->n_writes);
     printf("  IOPS %" PRIu64 ", bandwidth %s MiB/s, errors %" PRIu64 "\n",
            scale_u64(result->n_ios, NS_PER_S, result->ns), ratio_text(rate, 1u << 20, 1, a),
            result->n_errors);
@@ -675,6 +719,10 @@ static void print_json(const struct bench *bench, const struct result *result)
     json_u64(&json, "bs", job->block_bytes);
     json_u64(&json, "iodepth", job->depth);
     json_u64(&json, "ios", result->n_ios);
+    if (job->mixed) {
+        json_u64(&json, "reads", result->n_ios - result->n_writes);
+        json_u64(&json, "writes", result->n_writes);
+    }
     json_u64(&json, "bytes", result->n_ios * job->block_bytes);
     json_u64(&json, "errors", result->n_errors);
     json_u64(&json, "ns", result->ns);
@@ -756,6 +804,7 @@ static struct result sum_up(struct bench *benches)
         const struct result *one = &benches[k].result;
         sum.n_ios += one->n_ios;
         sum.n_errors += one->n_errors;
+        sum.n_writes += one->n_writes;
         sum.kicks += one->kicks;
         sum.interrupts += one->interrupts;
         sum.start_ns = min_u64(sum.start_ns, one->start_ns);
@@ -855,15 +904,16 @@ static bool run_bench(struct shell_context *context)
 }
 
 static const char *const options_bench[] = {
-    "rw=",   "bs=",      "iodepth=", "number_ios=", "runtime=", "size=", "offset=",
-    "seed=", "numjobs=", "verify=",  "fsync=",      "sync=",    NULL};
+    "rw=",     "rwmixread=", "bs=",      "iodepth=", "number_ios=", "runtime=", "size=",
+    "offset=", "seed=",      "numjobs=", "verify=",  "fsync=",      "sync=",    NULL};
 
 const struct shell_command command_bench = {
     .name = "bench",
     .usage = "DEV [rw=MODE] [bs=SIZE] [iodepth=N] [number_ios=N|runtime=S] ...",
     .summary = "Measures the speed of a device",
-    .help = "    rw=read|write|randread|randwrite   default randread. write and randwrite\n"
+    .help = "    rw=read|write|randread|randwrite|randrw   default randread. All that write\n"
             "                    DESTROY what is on the device\n"
+            "    rwmixread=N     with rw=randrw: so many per cent read, default 50\n"
             "    bs=SIZE         bytes per I/O, default 4k\n"
             "    iodepth=N       I/Os in flight, default 32 (fio's is 1)\n"
             "    number_ios=N    ends after so many I/Os\n"

@@ -8,6 +8,8 @@
 struct job {
     const char *rw;
     bool write, random;
+    bool mixed;            /* randrw: each I/O reads or writes, by chance */
+    uint64_t read_percent; /* of a mixed job */
     uint64_t block_bytes, depth, n_ios, runtime_ns, offset, bytes, seed, n_jobs;
     bool verify, sync;
     uint64_t fsync; /* writes between two flushes; 0: none */

@@ -504,7 +504,7 @@ bool bench_verify_parse(const struct shell_context *context, struct job *job)
     if (!job->verify)
         return (!job->sync && job->fsync == 0) ||
                shell_fail_usage(context, "fsync= and sync= go with verify=1");
-    if (!job->write)
+    if (!job->write || job->mixed)
         return shell_fail_usage(context, "verify=1 needs rw=write or rw=randwrite");
     if (job->seed > MAX_RUN)
         return shell_fail_usage(context, "with verify=1 seed= is at most %u", MAX_RUN);

@@ -233,6 +233,32 @@ static void writes_stay_in_their_area(void **state)
     assert_int_equal(fake->disk.end_written_sector, 128 + 12 * 16);
 }
 
+static void mixed_reads_and_writes(void **state)
+{
+    struct fake_host *fake = *state;
+
+    assert_int_equal(fake_host_run(fake, "bench vda rw=randrw number_ios=4000 json=1"),
+                     SHELL_NO_EXIT);
+    assert_int_equal(number_of(fake, "reads") + number_of(fake, "writes"), 4000);
+    assert_in_range(number_of(fake, "writes"), 1800, 2200);
+    assert_int_equal(fake_host_run(fake, "bench vda rw=randrw rwmixread=90 number_ios=4000 json=1"),
+                     SHELL_NO_EXIT);
+    assert_in_range(number_of(fake, "writes"), 300, 500);
+}
+
+static void mixed_to_the_extremes(void **state)
+{
+    struct fake_host *fake = *state;
+
+    fake->disk.end_written_sector = 0;
+    fake_host_run(fake, "bench vda rw=randrw rwmixread=100 number_ios=4000 json=1");
+    assert_int_equal(number_of(fake, "reads"), 4000);
+    assert_int_equal(fake->disk.end_written_sector, 0);
+    fake_host_run(fake, "bench vda rw=randrw rwmixread=0 number_ios=4000 json=1");
+    assert_int_equal(number_of(fake, "writes"), 4000);
+    assert_int_not_equal(fake->disk.end_written_sector, 0);
+}
+
 static void sequential_wraps_at_the_end(void **state)
 {
     struct fake_host *fake = *state;
@@ -329,7 +355,9 @@ static void nonsense_is_refused(void **state)
     static const struct {
         const char *options, *says;
     } cases[] = {
-        {"rw=trim", "rw=trim is none of read, write, randread, randwrite"},
+        {"rw=trim", "rw=trim is none of read, write, randread, randwrite, randrw"},
+        {"rw=randread rwmixread=70", "rwmixread= goes with rw=randrw"},
+        {"rw=randrw rwmixread=101", "rwmixread=101 is more than 100 per cent"},
         {"bs=1000", "bs=1000 is not a multiple of the logical block of 512 bytes"},
         {"bs=0", "bs=0 is not a multiple"},
         {"bs=128M", "is more than 64M"},
@@ -373,6 +401,8 @@ int main(void)
         TEST(clock_set_back_makes_nothing_faster),
         TEST(people_get_eighty_columns),
         TEST(writes_stay_in_their_area),
+        TEST(mixed_reads_and_writes),
+        TEST(mixed_to_the_extremes),
         TEST(sequential_wraps_at_the_end),
         TEST(random_reaches_every_block),
         TEST(runtime_ends_it),
