@@ -186,7 +186,7 @@ def test_indices_wrap_at_65536(prompt, writable):
     assert stats["reads"] >= 70000 and stats["rescues"] == 0
 
 
-@pytest.mark.parametrize("rw", ["read", "write", "randread", "randwrite"])
+@pytest.mark.parametrize("rw", ["read", "write", "randread", "randwrite", "randrw"])
 @pytest.mark.parametrize("bs,depth", [("512", 1), ("4k", 32), ("128k", 8), ("1M", 4)])
 def test_bench_modes(run, writable, rw, bs, depth):
     """`bench` in every mode does as many I/Os as it was told, without errors, and kicks less than once each at depth."""
