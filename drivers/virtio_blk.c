@@ -4,7 +4,6 @@
 #include <vstor/trace.h>
 
 #define DEFAULT_QUEUE_SIZE   128u
-#define MIN_QUEUE_SIZE       4u /* asked for less: a chain has three descriptors at least */
 #define DEFAULT_MAX_SEGMENTS 30u
 #define MIN_TRACE_EVENTS     32u
 #define MOST_SEGMENTS        4094u /* a table of 64 KiB */
@@ -143,35 +142,9 @@ static void note_modes(struct blk_device *blk, const struct blk_limits_read *rea
 
 /* ------------------------------------------------------------------ the queue */
 
-/** Largest power of two that is at most n; n > 0. */
-static uint16_t power_of_two_below(uint16_t n)
-{
-    uint16_t power = 1;
-
-    while (power <= n / 2)
-        power = (uint16_t)(power * 2);
-    return power;
-}
-
 static enum vst_status choose_queue_size(struct blk_device *blk, uint16_t queue, uint16_t *size)
 {
-    uint16_t offered = blk->virtio.transport->queue_size(&blk->virtio, queue);
-
-    if (offered == 0) {
-        vst_log(blk->base.platform, VST_LOG_ERROR, "%s: the device has no request queue %u",
-                blk->virtio.name, queue);
-        return VST_ERR_NOT_FOUND;
-    }
-    /* 2.7: a split queue's size is a power of two; where the device fixes it, it has to be one. */
-    bool fixed = blk->virtio.queue_size_fixed;
-    if (offered > VIRTQ_MAX_SIZE || (fixed && !vst_is_power_of_two(offered)))
-        return malformed(blk, "queue size", offered);
-    *size = fixed || offered < blk->config.queue_size ? offered : blk->config.queue_size;
-    if (!virtio_has(&blk->virtio, VIRTIO_F_RING_PACKED)) /* 2.7: split ones only */
-        *size = power_of_two_below(*size);
-    if (*size < MIN_QUEUE_SIZE && offered >= MIN_QUEUE_SIZE)
-        *size = MIN_QUEUE_SIZE;
-    return VST_OK;
+    return vst_virtq_choose_size(&blk->virtio, queue, blk->config.queue_size, size);
 }
 
 /**
@@ -182,7 +155,7 @@ static uint16_t choose_n_queues(struct blk_device *blk, const struct blk_limits_
                                 uint16_t queue_size)
 {
     bool by_window =
-        blk->is_pci && !blk->virtio.legacy && blk->pci.notify.kind == VIRTIO_REGISTERS_WINDOW;
+        blk->irq.is_pci && !blk->virtio.legacy && blk->pci.notify.kind == VIRTIO_REGISTERS_WINDOW;
     uint16_t n = read->num_queues < blk->config.n_queues ? read->num_queues : blk->config.n_queues;
     uint16_t i = 1, size;
 
@@ -191,28 +164,6 @@ static uint16_t choose_n_queues(struct blk_device *blk, const struct blk_limits_
     while (i < n && choose_queue_size(blk, i, &size) == VST_OK && size == queue_size)
         i++;
     return i;
-}
-
-/** Tells the device of a queue; if there is no room for its vector, of one without. */
-static enum vst_status create_ring(struct blk_queue *q, struct virtq_layout *layout)
-{
-    struct blk_device *blk = q->blk;
-    enum vst_status status = vst_virtq_create(&q->vq, &blk->virtio, layout);
-
-    if (status == VST_ERR_NO_MEMORY && layout->vector != VIRTIO_NO_VECTOR && layout->vector != 0) {
-        layout->vector = 0;
-        vst_log(blk->base.platform, VST_LOG_INFO, "%s: queue %u shares the first vector",
-                blk->virtio.name, layout->index);
-        status = vst_virtq_create(&q->vq, &blk->virtio, layout);
-    }
-    if (status == VST_ERR_NO_MEMORY && layout->vector != VIRTIO_NO_VECTOR) {
-        vst_virtio_blk_irq_fall_back(blk, "the device takes no vector for a queue");
-        layout->vector = VIRTIO_NO_VECTOR;
-        status = vst_virtq_create(&q->vq, &blk->virtio, layout);
-    }
-    q->vector = layout->vector;
-    q->base.message = layout->vector != VIRTIO_NO_VECTOR ? layout->vector : 0;
-    return status;
 }
 
 static bool create_trace(struct blk_queue *q)
@@ -243,7 +194,7 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint
     struct virtq_layout layout = {
         .index = index,
         .size = queue_size,
-        .vector = vst_virtio_blk_irq_vector(blk, index),
+        .vector = vst_virtio_irq_vector(&blk->irq, index),
         .header_bytes = sizeof(struct blk_header),
         .table_entries = vst_virtio_blk_table_entries(&blk->base.limits),
     };
@@ -268,7 +219,10 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint
     }
     if (!create_trace(q))
         return VST_ERR_NO_MEMORY;
-    return create_ring(q, &layout);
+    enum vst_status status = vst_virtio_irq_create_ring(&blk->irq, &q->vq, &layout);
+    q->vector = layout.vector;
+    q->base.message = layout.vector != VIRTIO_NO_VECTOR ? layout.vector : 0;
+    return status;
 }
 
 static enum vst_status create_queues(struct blk_device *blk, const struct blk_limits_read *read,
@@ -278,7 +232,8 @@ static enum vst_status create_queues(struct blk_device *blk, const struct blk_li
 
     blk->base.queues = blk->queue_list;
     blk->base.n_queues = choose_n_queues(blk, read, queue_size);
-    vst_virtio_blk_irq_open(blk);
+    vst_virtio_irq_open(&blk->irq, blk->base.n_queues);
+    blk->base.change_message = blk->irq.config_vector;
     for (uint16_t i = 0; i < blk->base.n_queues && status == VST_OK; i++)
         status = create_queue(blk, i, queue_size);
     return status;
@@ -395,7 +350,7 @@ static void fill_defaults(struct blk_device *blk, const struct vst_virtio_blk_co
         blk->config.timeout_ns = DEFAULT_TIMEOUT_NS;
     if (blk->config.n_trace_events < MIN_TRACE_EVENTS)
         blk->config.n_trace_events = MIN_TRACE_EVENTS;
-    blk->config.n_trace_events = power_of_two_below(blk->config.n_trace_events);
+    blk->config.n_trace_events = vst_power_of_two_below(blk->config.n_trace_events);
     blk->config.n_queues = n_queues_wanted(config);
     blk->watch_interval_ns =
         blk->config.timeout_ns / 4 < MAX_WATCH_NS ? blk->config.timeout_ns / 4 : MAX_WATCH_NS;
@@ -443,7 +398,8 @@ static enum vst_status start(struct blk_device *blk)
     status = read_serial(blk);
     if (status != VST_OK)
         return status;
-    vst_virtio_blk_irq_start(blk);
+    vst_virtio_blk_irq_acknowledge(blk);
+    vst_virtio_irq_start(&blk->irq);
     blk->recovery = blk->config.recovery;
     for (uint16_t i = 0; i < blk->base.n_queues; i++)
         vst_virtio_blk_rest(&blk->queues[i]);
@@ -464,7 +420,7 @@ static void release(struct blk_device *blk)
 {
     const struct vst_platform *platform = blk->base.platform;
 
-    vst_virtio_blk_irq_close(blk);
+    vst_virtio_irq_close(&blk->irq);
     for (uint16_t i = 0; i < blk->n_queues_created; i++) {
         struct blk_queue *q = &blk->queues[i];
         if (!blk->reset_unconfirmed)
@@ -483,9 +439,7 @@ static void describe(struct blk_device *blk)
     blk->base.driver_name = "virtio-blk";
     blk->base.transport_name = blk->virtio.transport->name;
     blk->base.ring_name = blk->queues[0].vq.packed ? "packed" : "split";
-    blk->base.irq_mode = blk->irq_mode == VST_IRQ_MSIX   ? "msix"
-                         : blk->irq_mode == VST_IRQ_INTX ? "intx"
-                                                         : "poll";
+    blk->base.irq_mode = vst_virtio_irq_mode_name(blk->irq.mode);
     vst_virtio_feature_names(blk->virtio.features, true, blk->feature_names, BLK_MAX_FEATURE_NAMES);
     blk->base.features = blk->feature_names;
 }
@@ -535,8 +489,7 @@ enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
 
     if (blk == NULL)
         return VST_ERR_NO_MEMORY;
-    blk->is_pci = true;
-    blk->function = *function;
+    vst_virtio_irq_init(&blk->irq, &blk->virtio, function, &config->irq);
     enum vst_status status =
         vst_virtio_pci_open_any(&blk->any, platform, function, &blk->config.pci);
     vst_format(blk->base.path, sizeof(blk->base.path), "pci-%s", blk->virtio.name);
@@ -552,6 +505,7 @@ enum vst_status vst_virtio_mmio_blk_attach(const struct vst_platform *platform, 
 
     if (blk == NULL)
         return VST_ERR_NO_MEMORY;
+    vst_virtio_irq_init(&blk->irq, &blk->virtio, NULL, &config->irq);
     enum vst_status status =
         vst_virtio_mmio_open(&blk->any.mmio, platform, physical, bytes, VIRTIO_TYPE_BLOCK);
     vst_format(blk->base.path, sizeof(blk->base.path), "%s", blk->virtio.name);

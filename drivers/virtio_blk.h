@@ -3,8 +3,8 @@
 #ifndef VSTOR_DRIVERS_VIRTIO_BLK_H
 #define VSTOR_DRIVERS_VIRTIO_BLK_H
 
-#include "drivers/virtio_transports.h"
-#include "drivers/virtq.h"
+#include "drivers/virtio_irq.h"
+#include "drivers/virtio_pieces.h"
 
 /**
  * Shared memory of a slot: struct virtio_blk_req's head and its status byte (5.2.6); the indirect
@@ -41,19 +41,12 @@ _Static_assert(sizeof(struct blk_range) == sizeof(struct virtq_desc), "ranges st
  */
 #define BLK_STATUS_POISON 0xffu
 
-/** A segment as the platform mapped it, to be unmapped with the same values. */
-struct blk_mapping {
-    void *buffer;
-    size_t bytes;
-    uint64_t bus_addr;
-};
-
 struct blk_queue {
     struct vst_block_queue base;
     struct virtq vq;
     struct blk_device *blk;
     bool maps;                    /**< the platform maps buffers: dma_map is not NULL */
-    struct blk_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
+    struct virtio_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
     size_t mappings_bytes;
     uint32_t n_in_order; /**< IN_ORDER: chains given back that poll has not taken yet */
     uint16_t vector;     /**< MSI-X table entry, or VIRTIO_NO_VECTOR */
@@ -125,13 +118,9 @@ struct blk_device {
     uint64_t fault_ns;
     uint32_t generation; /**< how many times it was started again; atomic */
     uint32_t n_recoveries;
-    enum vst_irq_mode irq_mode; /**< what became of config.irq */
     bool refreshing;            /**< some CPU takes over a changed configuration */
     bool config_unsettled;      /**< the last look at it found no end to its changing: said once */
-    bool is_pci;
-    struct vst_pci_function function; /**< a copy; PCI only */
-    struct vst_pci_msix msix;
-    uint16_t n_vectors; /**< entries of the MSI-X table in use */
+    struct virtio_irq irq;
     uint16_t n_queues_created;
     size_t bytes; /**< of this structure with what follows */
     const char *feature_names[BLK_MAX_FEATURE_NAMES];
@@ -225,22 +214,7 @@ void vst_virtio_blk_rest(struct blk_queue *q);
 /** No room: if the queue was at rest it is awake now (VST_OK); else VST_ERR_FULL, VST_ERR_BROKEN. */
 enum vst_status vst_virtio_blk_wake(struct blk_queue *q) VST_MUST_USE;
 
-/** Opens MSI-X or INTx as the configuration wants it; irq_mode tells what could be had. */
-void vst_virtio_blk_irq_open(struct blk_device *blk);
-/** The device is live: lets INTx through, if that is the way. */
-void vst_virtio_blk_irq_start(struct blk_device *blk);
-/**
- * MSI-X is on: gives changes of configuration an entry of their own if there is one more than
- * queues, else that of queue 0; fills base.change_message. To be done again after a reset.
- */
-void vst_virtio_blk_irq_set_config_vector(struct blk_device *blk);
-/** MSI-X entry for a queue, or VIRTIO_NO_VECTOR. */
-uint16_t vst_virtio_blk_irq_vector(const struct blk_device *blk, uint16_t queue);
-/** A queue found no place for its vector: all go on with INTx or polling. */
-void vst_virtio_blk_irq_fall_back(struct blk_device *blk, const char *why);
-/** The device was reset: it has forgotten what is not in a table of vectors. */
-void vst_virtio_blk_irq_again(struct blk_device *blk);
-/** Before the device goes to somebody else. */
-void vst_virtio_blk_irq_close(struct blk_device *blk);
+/** Before or after a reset, with INTx: what the device has to tell is taken from it. */
+void vst_virtio_blk_irq_acknowledge(struct blk_device *blk);
 
 #endif

@@ -20,24 +20,6 @@ static const char *name_of(const struct blk_device *blk)
 
 /* ------------------------------------------------------------------ noticing */
 
-void vst_virtio_blk_irq_set_config_vector(struct blk_device *blk)
-{
-    const struct virtio_transport *transport = blk->virtio.transport;
-    uint16_t vector = blk->n_vectors > blk->base.n_queues ? blk->base.n_queues : 0;
-
-    /* 4.1.5.1.2.1: a device without room for the vector keeps none; what it takes is read back. */
-    if (!transport->set_config_vector(&blk->virtio, vector)) {
-        vector = 0;
-        if (!transport->set_config_vector(&blk->virtio, vector)) {
-            vector = VST_BLOCK_NO_MESSAGE;
-            vst_log(blk->base.platform, VST_LOG_INFO,
-                    "%s: no vector for changes of configuration: they are looked for",
-                    name_of(blk));
-        }
-    }
-    blk->base.change_message = vector;
-}
-
 /**
  * INTx: the handler alone reads the interrupt status, or it would miss what we acknowledge. MSI-X:
  * there may be no message.
@@ -48,11 +30,28 @@ bool vst_virtio_blk_config_changed(struct vst_block_device *device)
     struct virtio_device *virtio = &blk->virtio;
     bool changed = false;
 
-    if (blk->irq_mode == VST_IRQ_POLL)
+    if (blk->irq.mode == VST_IRQ_POLL)
         changed = vst_virtio_config_changed(virtio);
-    else if (blk->irq_mode == VST_IRQ_MSIX && device->change_message == VST_BLOCK_NO_MESSAGE)
+    else if (blk->irq.mode == VST_IRQ_MSIX && device->change_message == VST_BLOCK_NO_MESSAGE)
         changed = virtio->transport->config_generation(virtio) != virtio->config_seen;
     return __atomic_exchange_n(&device->config_interrupt, false, __ATOMIC_ACQUIRE) || changed;
+}
+
+bool vst_virtio_blk_interrupt(struct vst_block_device *device)
+{
+    struct blk_device *blk = blk_of(device);
+    uint8_t status = blk->virtio.transport->interrupt_status(&blk->virtio);
+
+    if ((status & VIRTIO_INTERRUPT_CONFIG) != 0)
+        vst_block_config_interrupted(device);
+    return (status & (VIRTIO_INTERRUPT_QUEUE | VIRTIO_INTERRUPT_CONFIG)) != 0;
+}
+
+void vst_virtio_blk_irq_acknowledge(struct blk_device *blk)
+{
+    /* QEMU interrupts at the first completion of a split queue even if it was asked not to. */
+    if (blk->irq.mode == VST_IRQ_INTX)
+        (void)vst_virtio_blk_interrupt(&blk->base);
 }
 
 /* ------------------------------------------------------------------ taking over */

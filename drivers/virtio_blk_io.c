@@ -181,77 +181,9 @@ static bool traced(const struct blk_queue *q)
     return q->base.driver->untraced != NULL;
 }
 
-/**
- * Walks the pieces of a part: the caller's segments, cut at max_segment_bytes and at the part's
- * ends.
- */
-struct piece_walk {
-    const struct vst_block_segment *segment;
-    size_t skip_bytes, left_bytes;
-    uint32_t max_bytes;
-};
-
-static __attribute__((noinline)) struct vst_block_segment next_piece(struct piece_walk *walk)
-{
-    size_t bytes = walk->segment->bytes - walk->skip_bytes;
-    struct vst_block_segment piece = {.buffer = (char *)walk->segment->buffer + walk->skip_bytes};
-
-    if (bytes > walk->max_bytes)
-        bytes = walk->max_bytes;
-    if (bytes > walk->left_bytes)
-        bytes = walk->left_bytes;
-    piece.bytes = bytes;
-    walk->left_bytes -= bytes;
-    walk->skip_bytes += bytes;
-    if (walk->skip_bytes == walk->segment->bytes) {
-        walk->segment++;
-        walk->skip_bytes = 0;
-    }
-    return piece;
-}
-
-static struct blk_mapping *mappings_of(const struct blk_queue *q, uint16_t id)
+static struct virtio_mapping *mappings_of(const struct blk_queue *q, uint16_t id)
 {
     return q->mappings + (size_t)id * q->base.device->limits.max_segments;
-}
-
-static __attribute__((noinline, cold)) void unmap_slot(struct blk_queue *q, uint16_t id,
-                                                       enum vst_dma_direction direction)
-{
-    const struct vst_platform *platform = q->base.device->platform;
-    struct blk_mapping *mapping = mappings_of(q, id);
-
-    for (uint16_t n = q->vq.slots[id].n_pieces; n > 0; n--, mapping++)
-        platform->dma_unmap(platform->ctx, mapping->buffer, mapping->bytes, direction,
-                            mapping->bus_addr);
-}
-
-/**
- * Makes all pieces of a part reachable for the device, or none. All before the first descriptor is
- * written: what stands in a packed ring can't be taken back, and the device would come upon it
- * behind the next chain.
- */
-static __attribute__((noinline, cold)) enum vst_status map_pieces(struct blk_queue *q, uint16_t id,
-                                                                  struct piece_walk walk,
-                                                                  uint32_t n,
-                                                                  enum vst_dma_direction direction)
-{
-    const struct vst_platform *platform = q->base.device->platform;
-    struct blk_mapping *mapping = mappings_of(q, id);
-
-    for (uint32_t i = 0; i < n; i++, mapping++) {
-        struct vst_block_segment piece = next_piece(&walk);
-        mapping->buffer = piece.buffer;
-        mapping->bytes = piece.bytes;
-        enum vst_status status = platform->dma_map(platform->ctx, piece.buffer, piece.bytes,
-                                                   direction, &mapping->bus_addr);
-        if (status != VST_OK) {
-            q->vq.slots[id].n_pieces = (uint16_t)i;
-            unmap_slot(q, id, direction);
-            return status;
-        }
-    }
-    return VST_OK;
 }
 
 /** How many pieces of the caller's memory a part carries: ranges stand in memory of our own. */
@@ -265,13 +197,14 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
                                   const struct vst_block_part *part)
 {
     uint64_t header_bus_addr = virtq_shared_bus_addr(&q->vq, chain->id);
-    struct piece_walk walk = {part->segments, part->skip_bytes, part->bytes,
+    struct virtio_piece_walk walk = {part->segments, part->skip_bytes, part->bytes,
                               q->base.device->limits.max_segment_bytes};
 
     if (q->maps) {
         enum vst_status status =
-            map_pieces(q, chain->id, walk, n_data_pieces(part),
-                       device_writes(type) ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE);
+            vst_virtio_map_pieces(q->base.device->platform, mappings_of(q, chain->id), walk,
+                                  n_data_pieces(part),
+                                  device_writes(type) ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE);
         if (status != VST_OK)
             return status;
     }
@@ -282,7 +215,7 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
                             false);
     }
     for (uint32_t i = 0; i < n_data_pieces(part); i++) {
-        struct vst_block_segment piece = next_piece(&walk);
+        struct vst_block_segment piece = vst_virtio_next_piece(&walk);
         vst_virtq_chain_add(
             chain, q->maps ? mappings_of(q, chain->id)[i].bus_addr : (uintptr_t)piece.buffer,
             (uint32_t)piece.bytes, device_writes(type));
@@ -378,7 +311,8 @@ static enum vst_dma_direction direction_of(enum vst_block_op op)
 void vst_virtio_blk_unmap(struct blk_queue *q, uint16_t id, const struct vst_block_request *request)
 {
     if (q->maps && q->vq.slots[id].shape == 0 && !vst_block_op_has_ranges(request->op))
-        unmap_slot(q, id, direction_of(request->op));
+        vst_virtio_unmap_pieces(q->base.device->platform, mappings_of(q, id),
+                                q->vq.slots[id].n_pieces, direction_of(request->op));
 }
 
 bool vst_virtio_blk_end_command(struct blk_queue *q, uint16_t id, struct vst_block_request *request,
@@ -609,7 +543,7 @@ static void blk_arm(struct vst_block_queue *queue, uint32_t n)
 {
     struct blk_queue *q = queue_of(queue);
 
-    if (q->blk->irq_mode != VST_IRQ_POLL)
+    if (q->blk->irq.mode != VST_IRQ_POLL)
         vst_virtq_arm(&q->vq, n);
 }
 

@@ -432,7 +432,9 @@ static const char *restart(struct blk_device *blk)
     /* Step 7. */
     if (!take_config(blk))
         return "after a reset its configuration is another";
-    vst_virtio_blk_irq_again(blk);
+    vst_virtio_irq_again(&blk->irq);
+    blk->base.change_message = blk->irq.config_vector;
+    vst_virtio_blk_irq_acknowledge(blk);
     for (uint16_t i = 0; i < blk->base.n_queues; i++)
         if (!restart_ring(&blk->queues[i]))
             return "after a reset it refuses a queue";

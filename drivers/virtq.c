@@ -4,6 +4,8 @@
 
 #include <arch/port_io.h>
 
+#define MIN_QUEUE_SIZE 4u /* asked for less: a chain has three descriptors at least */
+
 static size_t align_up(size_t n, size_t to)
 {
     return (n + to - 1) & ~(to - 1);
@@ -129,6 +131,31 @@ enum vst_status vst_virtq_enable(const struct virtq *vq, struct virtio_device *d
         .device_bus_addr = vq->rings_bus_addr + places.device,
     };
     return device->transport->queue_enable(device, &setup, doorbell);
+}
+
+enum vst_status vst_virtq_choose_size(struct virtio_device *device, uint16_t queue, uint16_t wanted,
+                                      uint16_t *size)
+{
+    uint16_t offered = device->transport->queue_size(device, queue);
+
+    if (offered == 0) {
+        vst_log(device->platform, VST_LOG_ERROR, "%s: the device has no request queue %u",
+                device->name, queue);
+        return VST_ERR_NOT_FOUND;
+    }
+    /* 2.7: a split queue's size is a power of two; where the device fixes it, it has to be one. */
+    bool fixed = device->queue_size_fixed;
+    if (offered > VIRTQ_MAX_SIZE || (fixed && !vst_is_power_of_two(offered))) {
+        vst_log(device->platform, VST_LOG_ERROR, "%s: queue size of %u makes no sense",
+                device->name, offered);
+        return VST_ERR_MALFORMED;
+    }
+    *size = fixed || offered < wanted ? offered : wanted;
+    if (!virtio_has(device, VIRTIO_F_RING_PACKED)) /* 2.7: split ones only */
+        *size = vst_power_of_two_below(*size);
+    if (*size < MIN_QUEUE_SIZE && offered >= MIN_QUEUE_SIZE)
+        *size = MIN_QUEUE_SIZE;
+    return VST_OK;
 }
 
 enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,

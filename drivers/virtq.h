@@ -179,6 +179,14 @@ struct virtq_layout {
 };
 
 /**
+ * Chooses the size of a queue: `wanted` descriptors, at most what the device offers, a power of two
+ * where it is split; with the legacy interface what the device has fixed. VST_ERR_NOT_FOUND if the
+ * device has no such queue, VST_ERR_MALFORMED if its size makes no sense, with a log line.
+ */
+enum vst_status vst_virtq_choose_size(struct virtio_device *device, uint16_t queue, uint16_t wanted,
+                                      uint16_t *size) VST_MUST_USE;
+
+/**
  * Allocates a queue and tells the device of it (3.1.1 step 7). The queue is empty, the device will
  * not interrupt. On an error nothing is allocated and nothing was shared.
  */

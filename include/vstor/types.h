@@ -135,4 +135,14 @@ static inline bool vst_is_power_of_two(uint64_t n)
     return n != 0 && (n & (n - 1)) == 0;
 }
 
+/** The largest power of two that is at most n; n > 0. */
+static inline uint16_t vst_power_of_two_below(uint16_t n)
+{
+    uint16_t power = 1;
+
+    while (power <= n / 2)
+        power = (uint16_t)(power * 2);
+    return power;
+}
+
 #endif

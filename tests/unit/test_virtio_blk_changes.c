@@ -306,11 +306,14 @@ static void test_vectors_fewer_than_queues_plus_one_windows_1520(void **state)
         blk.base.platform = &fake.platform;
         blk.virtio.transport = &transport;
         blk.virtio.name = "test";
-        blk.irq_mode = VST_IRQ_MSIX;
-        blk.base.n_queues = cases[i].n_queues;
-        blk.n_vectors = cases[i].n_vectors;
+        blk.virtio.platform = &fake.platform;
+        blk.irq = (struct virtio_irq){.device = &blk.virtio,
+                                      .mode = VST_IRQ_MSIX,
+                                      .n_queues = cases[i].n_queues,
+                                      .n_vectors = cases[i].n_vectors};
         vectors_taken = cases[i].taken;
-        vst_virtio_blk_irq_set_config_vector(&blk);
+        vst_virtio_irq_set_config_vector(&blk.irq);
+        blk.base.change_message = blk.irq.config_vector;
         assert_int_equal(blk.base.change_message, cases[i].message);
         assert_int_equal(config_vector, cases[i].message);
         /* Without a message the generation is looked at, else the handler's word alone. */

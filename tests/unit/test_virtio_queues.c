@@ -774,7 +774,7 @@ static void test_interrupt_of_a_masked_entry_is_kept(void **state)
     fake_virtio_blk_add_msix(&f->blk, 5);
     want_msix(f, N_QUEUES, false);
     assert_int_equal(attach(f), VST_OK);
-    struct vst_pci_msix *msix = &VST_CONTAINER_OF(f->device, struct blk_device, base)->msix;
+    struct vst_pci_msix *msix = &VST_CONTAINER_OF(f->device, struct blk_device, base)->irq.msix;
     assert_int_equal(vst_pci_msix_mask(msix, 2), VST_OK);
     for (unsigned i = 0; i < 3; i++)
         fake_virtio_blk_raise(&f->blk.queues[2]);
