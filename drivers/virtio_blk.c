@@ -205,7 +205,8 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint
     q->base.driver = &vst_virtio_blk_driver;
     q->base.index = index;
     q->blk = blk;
-    q->fault = VST_ERR_BROKEN;
+    q->run = (struct virtio_run){
+        .vq = &q->vq, .device = &blk->recovery, .number = index, .fault = VST_ERR_BROKEN};
     blk->queue_list[index] = &q->base;
     blk->n_queues_created++;
     q->maps = platform->dma_map != NULL;
@@ -220,7 +221,7 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint
     if (!create_trace(q))
         return VST_ERR_NO_MEMORY;
     enum vst_status status = vst_virtio_irq_create_ring(&blk->irq, &q->vq, &layout);
-    q->vector = layout.vector;
+    q->run.vector = layout.vector;
     q->base.message = layout.vector != VIRTIO_NO_VECTOR ? layout.vector : 0;
     return status;
 }
@@ -232,6 +233,7 @@ static enum vst_status create_queues(struct blk_device *blk, const struct blk_li
 
     blk->base.queues = blk->queue_list;
     blk->base.n_queues = choose_n_queues(blk, read, queue_size);
+    blk->recovery.n_runs = blk->base.n_queues;
     vst_virtio_irq_open(&blk->irq, blk->base.n_queues);
     blk->base.change_message = blk->irq.config_vector;
     for (uint16_t i = 0; i < blk->base.n_queues && status == VST_OK; i++)
@@ -296,7 +298,7 @@ static void wait_for_answer(struct blk_device *blk)
     vst_block_kick(&blk->queues[0].base);
     while (vst_block_poll(&blk->queues[0].base, &done, 1) == 0) {
         if (platform->time_ns(platform->ctx) - start > ATTACH_TIMEOUT_NS && !blk->base.broken)
-            vst_virtio_blk_fault(&blk->queues[0], why_no_answer(blk), VST_ERR_TIMEOUT, true);
+            vst_virtio_run_fault(&blk->queues[0].run, why_no_answer(blk), VST_ERR_TIMEOUT, true);
         platform->relax(platform->ctx);
     }
 }
@@ -400,9 +402,9 @@ static enum vst_status start(struct blk_device *blk)
         return status;
     vst_virtio_blk_irq_acknowledge(blk);
     vst_virtio_irq_start(&blk->irq);
-    blk->recovery = blk->config.recovery;
+    blk->recovery.way = blk->config.recovery;
     for (uint16_t i = 0; i < blk->base.n_queues; i++)
-        vst_virtio_blk_rest(&blk->queues[i]);
+        vst_virtio_run_rest(&blk->queues[i].run);
     return VST_OK;
 }
 
@@ -455,7 +457,9 @@ static struct blk_device *create(const struct vst_platform *platform,
     if (blk != NULL) {
         blk->base.platform = platform;
         blk->bytes = bytes;
-        blk->recovery = VST_RECOVERY_NONE;
+        blk->recovery = (struct virtio_recovery){.ops = &vst_virtio_blk_recovery_ops,
+                                                 .device = &blk->virtio,
+                                                 .way = VST_RECOVERY_NONE};
         blk->queue_list = (struct vst_block_queue **)(void *)&blk->queues[n];
         fill_defaults(blk, config);
     }

@@ -5,6 +5,7 @@
 
 #include "drivers/virtio_irq.h"
 #include "drivers/virtio_pieces.h"
+#include "drivers/virtio_recovery.h"
 
 /**
  * Shared memory of a slot: struct virtio_blk_req's head and its status byte (5.2.6); the indirect
@@ -49,16 +50,7 @@ struct blk_queue {
     struct virtio_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
     size_t mappings_bytes;
     uint32_t n_in_order; /**< IN_ORDER: chains given back that poll has not taken yet */
-    uint16_t vector;     /**< MSI-X table entry, or VIRTIO_NO_VECTOR */
-    /* recovery: see virtio_blk_recovery.c */
-    uint8_t state;         /**< enum blk_queue_state, atomic */
-    bool at_rest;          /**< the same from the owner's side: not BLK_QUEUE_ACTIVE */
-    bool ended;            /**< out of service, and all that was in flight has been given back */
-    bool fault_of_device;  /**< resetting this queue alone will not do */
-    uint8_t n_fruitless;   /**< recoveries in a row without an answer in between */
-    enum vst_status fault; /**< how requests end that are not replayed */
-    uint32_t generation;   /**< of the device whose ring this is */
-    uint32_t rest_n_free, rest_n_ring_free;
+    struct virtio_run run; /**< recovery: see virtio_recovery.h, virtio_blk_recovery.c */
     struct vst_block_request_list waiting; /**< to be replayed, once the platform can map them */
     uint16_t waiting_since; /**< the epoch; they wait for as long as commands may take */
     /* the watch: see blk_watch */
@@ -85,20 +77,6 @@ struct blk_limits_read {
 
 #define BLK_MAX_FEATURE_NAMES 32
 
-/** How the device is. Changed with `busy` held. */
-enum blk_phase {
-    BLK_IN_SERVICE,
-    BLK_RECOVERING, /**< to be reset once all queues are at rest */
-    BLK_OUT_OF_SERVICE,
-};
-
-/** Who may touch a queue's ring. */
-enum blk_queue_state {
-    BLK_QUEUE_ACTIVE, /**< its owner: the CPU that submits and polls */
-    BLK_QUEUE_RESTING, /**< nobody; by compare-and-swap the owner makes it active, recovery seizes it */
-    BLK_QUEUE_SEIZED, /**< who holds `busy` */
-};
-
 struct blk_device {
     struct vst_block_device base;
     union {
@@ -110,14 +88,7 @@ struct blk_device {
     uint64_t watch_interval_ns;          /**< a quarter of the time-out, at most a second */
     uint16_t timeout_epochs;
     bool reset_unconfirmed; /**< the device may still write: its memory must not be used again */
-    /* recovery: see virtio_blk_recovery.c */
-    enum vst_recovery recovery; /**< VST_RECOVERY_NONE until attached */
-    uint8_t phase;              /**< enum blk_phase, atomic */
-    bool busy;                  /**< a lock that is only tried: who holds it does recovery */
-    enum vst_status fault;
-    uint64_t fault_ns;
-    uint32_t generation; /**< how many times it was started again; atomic */
-    uint32_t n_recoveries;
+    struct virtio_recovery recovery;
     bool refreshing;            /**< some CPU takes over a changed configuration */
     bool config_unsettled;      /**< the last look at it found no end to its changing: said once */
     struct virtio_irq irq;
@@ -196,23 +167,14 @@ void vst_virtio_blk_unmap(struct blk_queue *q, uint16_t id,
                           const struct vst_block_request *request);
 
 /*
- * Recovery, all on the queue's CPU. Requests that it ends are returned by polls.
+ * Recovery (virtio_recovery.h): what is virtio-blk's of it, on the queue's CPU. Requests that it ends
+ * are returned by polls.
  */
 
-/**
- * The queue's device has failed, with its requests to end with `status` unless they are replayed.
- * `of_device`: not only the queue has.
- */
-void vst_virtio_blk_fault(struct blk_queue *q, const char *why, enum vst_status status,
-                          bool of_device);
-/** To be called from poll if the queue is broken or the device not in service: goes one step on. */
-void vst_virtio_blk_attend(struct blk_queue *q);
 /** Tries again to replay what the platform had no room to map. From poll. */
 void vst_virtio_blk_replay_waiting(struct blk_queue *q);
-/** Nothing is in flight: lets go of the ring, until the next submit. */
-void vst_virtio_blk_rest(struct blk_queue *q);
-/** No room: if the queue was at rest it is awake now (VST_OK); else VST_ERR_FULL, VST_ERR_BROKEN. */
-enum vst_status vst_virtio_blk_wake(struct blk_queue *q) VST_MUST_USE;
+/** What recovery asks of this driver. */
+extern const struct virtio_recovery_ops vst_virtio_blk_recovery_ops;
 
 /** Before or after a reset, with INTx: what the device has to tell is taken from it. */
 void vst_virtio_blk_irq_acknowledge(struct blk_device *blk);

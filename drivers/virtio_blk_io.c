@@ -122,7 +122,7 @@ static enum vst_status blk_submit(struct vst_block_queue *queue, struct vst_bloc
 static __attribute__((noinline, cold)) enum vst_status
 submit_without_room(struct vst_block_queue *queue, struct vst_block_request *request)
 {
-    enum vst_status status = vst_virtio_blk_wake(queue_of(queue));
+    enum vst_status status = vst_virtio_run_wake(&queue_of(queue)->run);
 
     return status == VST_OK ? blk_submit(queue, request) : status;
 }
@@ -233,8 +233,8 @@ static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *
 
     if (q->blk->base.broken)
         return VST_ERR_BROKEN;
-    if (q->at_rest)
-        status = vst_virtio_blk_wake(q);
+    if (q->run.at_rest)
+        status = vst_virtio_run_wake(&q->run);
     if (status != VST_OK)
         return status;
     uint32_t n_between = vst_block_op_has_ranges(part->op) ? 1 : part->n_pieces;
@@ -385,9 +385,9 @@ static __attribute__((noinline)) size_t poll_nothing(struct blk_queue *q)
 {
     blk_watch(q);
     if (q->vq.broken)
-        vst_virtio_blk_attend(q);
+        vst_virtio_run_attend(&q->run);
     else if (q->vq.n_put == q->vq.n_used)
-        vst_virtio_blk_rest(q);
+        vst_virtio_run_rest(&q->run);
     return 0;
 }
 
@@ -557,7 +557,7 @@ static bool blk_awaited(const struct vst_block_queue *queue)
     const struct blk_queue *q = (const void *)queue; /* base comes first */
 
     return q->n_in_order > 0 ||
-           __atomic_load_n(&q->blk->phase, __ATOMIC_RELAXED) != BLK_IN_SERVICE ||
+           __atomic_load_n(&q->blk->recovery.phase, __ATOMIC_RELAXED) != VIRTIO_IN_SERVICE ||
            vst_virtq_awaited(&q->vq);
 }
 
@@ -606,13 +606,13 @@ static __attribute__((noinline, cold)) void watch_interval_over(struct blk_queue
     q->n_used_at_watch = vq->n_used;
     /* 2.1.2: a device that wants to be reset answers nothing any more. */
     if ((q->blk->virtio.transport->status(&q->blk->virtio) & VIRTIO_STATUS_NEEDS_RESET) != 0) {
-        vst_virtio_blk_fault(q, "the device asks to be reset", VST_ERR_BROKEN, true);
+        vst_virtio_run_fault(&q->run, "the device asks to be reset", VST_ERR_BROKEN, true);
         return;
     }
     q->unanswered_at_watch = vq->n_published != vq->n_used;
     if (any_expired(q)) {
         q->base.stats.timeouts++;
-        vst_virtio_blk_fault(q, "a command was not answered in time", VST_ERR_TIMEOUT, false);
+        vst_virtio_run_fault(&q->run, "a command was not answered in time", VST_ERR_TIMEOUT, false);
     }
 }
 
@@ -620,8 +620,8 @@ static __attribute__((noinline)) void blk_watch(struct blk_queue *q)
 {
     const struct vst_platform *platform = q->base.device->platform;
 
-    if (__atomic_load_n(&q->blk->phase, __ATOMIC_RELAXED) != BLK_IN_SERVICE)
-        vst_virtio_blk_attend(q);
+    if (__atomic_load_n(&q->blk->recovery.phase, __ATOMIC_RELAXED) != VIRTIO_IN_SERVICE)
+        vst_virtio_run_attend(&q->run);
     if (q->waiting.first != NULL)
         vst_virtio_blk_replay_waiting(q);
     if ((q->vq.n_published == q->vq.n_used && q->waiting.first == NULL) || q->vq.broken)
@@ -635,7 +635,7 @@ static __attribute__((noinline)) void blk_watch(struct blk_queue *q)
 
 static void blk_rest(struct vst_block_queue *queue)
 {
-    vst_virtio_blk_rest(queue_of(queue));
+    vst_virtio_run_rest(&queue_of(queue)->run);
 }
 
 const struct vst_block_driver vst_virtio_blk_driver = {

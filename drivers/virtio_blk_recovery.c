@@ -1,71 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * virtio-blk: what is done when a device lies, falls silent or asks to be reset.
- *
- * Two ways. The queue alone is reset (2.6.1) by its own CPU, if that is wanted and only the queue
- * has failed. Or the device is reset and initialised again (3.1.1), for which every CPU must have
- * let go of its queue's ring; there are no locks in the path of a request, and none is added:
- *
- *     queue->state   ACTIVE  -> RESTING    its owner, when nothing is in flight, or because the
- *                                          device is to be reset
- *                    RESTING -> ACTIVE     its owner, by compare-and-swap, when something is
- *                                          submitted, or to replay once the device is in service
- *                    RESTING -> SEIZED     recovery, by compare-and-swap
- *                    SEIZED  -> RESTING    recovery, when the device runs again
- *
- *     device->phase  IN_SERVICE -> RECOVERING    the queue that found the fault
- *                    RECOVERING -> IN_SERVICE    whoever finds all queues seized restarts it
- *                    any -> OUT_OF_SERVICE       it does not come back, or not all queues do
- *
- * A queue that is not active is shut towards its own CPU as well: no id is free, so that submit
- * comes here, and it counts as broken, so that poll does. Both branches exist anyway. What was in
- * flight stays in its slots; the owner replays it in the poll that opens the queue again.
- *
- * Who writes what: a queue's private memory only its owner, at any time. The ring: the owner while
- * ACTIVE, recovery while SEIZED. The device's registers that concern more than one queue, and what
- * in struct blk_device says so: who holds `busy`. That lock is only ever tried; who does not get it
- * polls again. No CPU is special: if one stops polling in the middle, another one goes on.
- *
- * Late answers can't hurt: nothing in flight is touched, replayed or given back before the device
- * has confirmed the reset, and then nothing of old is in flight any more.
+ * virtio-blk: its part of recovery (virtio_recovery.h). Requests that were in flight when the device
+ * was reset are given to it again.
  */
 #include "drivers/virtio_blk.h"
 #include "drivers/virtq_hot.h"
 #include <vstor/trace.h>
 
-#define QUEUE_RESET_TIMEOUT_NS 1000000000ull
-#define RENDEZVOUS_TIMEOUT_NS  5000000000ull
-#define MAX_FRUITLESS          3u
-#define MAX_REPLAYS            2u
+#define MAX_REPLAYS 2u
 
-static const char *name_of(const struct blk_device *blk)
+static struct blk_device *blk_of(struct virtio_recovery *device)
 {
+    return VST_CONTAINER_OF(device, struct blk_device, recovery);
+}
+
+static struct blk_queue *queue_of(struct virtio_run *run)
+{
+    return VST_CONTAINER_OF(run, struct blk_queue, run);
+}
+
+static const char *name_of(struct virtio_recovery *device)
+{
+    const struct blk_device *blk = blk_of(device);
+
     return blk->base.name[0] != '\0' ? blk->base.name : blk->virtio.name;
 }
 
-static uint8_t phase_of(const struct blk_device *blk)
+static struct virtio_run *run_of(struct virtio_recovery *device, uint16_t i)
 {
-    return __atomic_load_n(&blk->phase, __ATOMIC_ACQUIRE);
+    return &blk_of(device)->queues[i].run;
 }
 
-static bool try_lock(struct blk_device *blk)
+static bool any_waiting(struct virtio_run *run)
 {
-    return !__atomic_exchange_n(&blk->busy, true, __ATOMIC_ACQUIRE);
-}
-
-static void unlock(struct blk_device *blk)
-{
-    __atomic_store_n(&blk->busy, false, __ATOMIC_RELEASE);
-}
-
-static uint64_t now_ns(const struct blk_device *blk)
-{
-    return blk->base.platform->time_ns(blk->base.platform->ctx);
-}
-
-static bool any_in_flight(const struct blk_queue *q)
-{
-    return q->vq.n_put != q->vq.n_used || q->waiting.first != NULL;
+    return queue_of(run)->waiting.first != NULL;
 }
 
 static void trace(struct blk_queue *q, enum vst_trace_kind kind)
@@ -74,48 +42,27 @@ static void trace(struct blk_queue *q, enum vst_trace_kind kind)
                                                      .count = q->vq.n_put - q->vq.n_used});
 }
 
-/* ------------------------------------------------------------------ rest */
-
-static void shut(struct blk_queue *q)
+static void note(struct virtio_run *run, enum virtio_recovery_note what)
 {
-    vst_virtq_disarm(&q->vq);
-    q->at_rest = true;
-    q->rest_n_free = q->vq.n_free;
-    q->rest_n_ring_free = q->vq.n_ring_free;
-    q->vq.n_free = q->vq.n_ring_free = 0;
-    q->vq.broken = true;
-    __atomic_store_n(&q->state, BLK_QUEUE_RESTING, __ATOMIC_RELEASE);
-}
+    struct blk_queue *q = queue_of(run);
 
-/** False while the queue is seized. */
-static bool open(struct blk_queue *q)
-{
-    uint8_t resting = BLK_QUEUE_RESTING;
-
-    if (!__atomic_compare_exchange_n(&q->state, &resting, BLK_QUEUE_ACTIVE, false, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_RELAXED))
-        return false;
-    q->at_rest = false;
-    q->vq.broken = false;
-    q->vq.n_free = q->rest_n_free;
-    q->vq.n_ring_free = q->rest_n_ring_free;
-    return true;
-}
-
-__attribute__((cold)) void vst_virtio_blk_rest(struct blk_queue *q)
-{
-    const struct vst_platform *platform = q->blk->base.platform;
-
-    if (any_in_flight(q))
+    switch (what) {
+    case VIRTIO_NOTE_FAULT:
+        trace(q, run->fault == VST_ERR_TIMEOUT ? VST_TRACE_TIMEOUT : VST_TRACE_BROKEN);
+        vst_virtio_blk_dump(q);
         return;
-    /* A lie behind the last answer. Nobody may come back to meet it, and a reset of the device would
-     * wait for this queue. Whoever is busy is so for as long as a reset takes. */
-    while (!q->at_rest && q->vq.broken && phase_of(q->blk) != BLK_OUT_OF_SERVICE) {
-        vst_virtio_blk_attend(q);
-        platform->relax(platform->ctx);
+    case VIRTIO_NOTE_QUEUE_RESET:
+        q->base.stats.queue_resets++;
+        trace(q, VST_TRACE_QUEUE_RESET);
+        break;
+    case VIRTIO_NOTE_DEVICE_RESET:
+        q->base.stats.device_resets++;
+        break;
+    case VIRTIO_NOTE_CAUGHT_UP:
+        trace(q, VST_TRACE_RESET);
+        return;
     }
-    if (!q->at_rest && !q->vq.broken)
-        shut(q);
+    vst_block_note(&q->blk->base, VST_BLOCK_EVENT_RECOVERED, run->device->n_recoveries);
 }
 
 /* ------------------------------------------------------------------ replay */
@@ -249,8 +196,9 @@ static void wait_for_replay(struct blk_queue *q, struct vst_block_request *reque
 }
 
 /** The ring is new: what was in flight goes there again, or ends. Returns how many were replayed. */
-static unsigned start_over(struct blk_queue *q, enum vst_status fault)
+static unsigned start_over(struct virtio_run *run, enum vst_status fault)
 {
+    struct blk_queue *q = queue_of(run);
     uint64_t n_before = q->base.stats.replays;
 
     for (uint32_t id = 0; id < q->vq.size; id++) {
@@ -263,274 +211,79 @@ static unsigned start_over(struct blk_queue *q, enum vst_status fault)
     q->n_in_order = 0;
     q->n_used_at_watch = 0;
     q->unanswered_at_watch = false;
-    q->fault = VST_ERR_BROKEN;
-    q->fault_of_device = false;
+    run->fault = VST_ERR_BROKEN;
+    run->fault_of_device = false;
     vst_virtio_blk_replay_waiting(q);
     return (unsigned)(q->base.stats.replays - n_before);
 }
 
-/** The queue is open again, perhaps on a device that was reset. */
-static void catch_up(struct blk_queue *q)
-{
-    uint32_t generation = __atomic_load_n(&q->blk->generation, __ATOMIC_RELAXED);
-
-    if (q->generation == generation)
-        return;
-    q->generation = generation;
-    trace(q, VST_TRACE_RESET);
-    unsigned n = start_over(q, q->fault);
-    if (n > 0)
-        vst_log(q->blk->base.platform, VST_LOG_WARNING, "%s: queue %u: %u requests replayed",
-                name_of(q->blk), q->base.index, n);
-}
-
-__attribute__((cold)) enum vst_status vst_virtio_blk_wake(struct blk_queue *q)
-{
-    uint8_t phase = phase_of(q->blk);
-
-    if (phase == BLK_OUT_OF_SERVICE)
-        return VST_ERR_BROKEN;
-    /* What has to be replayed is left to poll: the caller may be in the middle of a split request. */
-    if (!q->at_rest || phase != BLK_IN_SERVICE || any_in_flight(q) || !open(q))
-        return VST_ERR_FULL;
-    catch_up(q);
-    return VST_OK;
-}
-
 /* ------------------------------------------------------------------ out of service */
 
-/** With `busy` held. */
-static void take_out_of_service(struct blk_device *blk, const char *why, enum vst_status fault)
+static void give_up(struct virtio_recovery *device, const char *why)
 {
+    struct blk_device *blk = blk_of(device);
+
     blk->base.broken_why = why;
     __atomic_store_n(&blk->base.broken, true, __ATOMIC_RELAXED);
     vst_block_limits_changed(&blk->base);
-    vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s; device taken out of service", name_of(blk),
-            why);
-    /* The device must have let go of all buffers before their owners get them back. */
     vst_virtio_blk_stop(blk);
-    blk->fault = fault;
-    __atomic_store_n(&blk->phase, BLK_OUT_OF_SERVICE, __ATOMIC_RELEASE);
 }
 
-static void end_all(struct blk_queue *q)
+static void end_all(struct virtio_run *run)
 {
-    if (q->ended)
-        return;
-    q->ended = true;
-    vst_virtq_break(&q->vq, q->blk->base.broken_why);
+    struct blk_queue *q = queue_of(run);
+
     for (uint32_t id = 0; id < q->vq.size; id++) {
         struct vst_block_request *request = q->vq.slots[id].token;
         if (request == NULL)
             continue;
         q->vq.slots[id].token = NULL;
-        if (vst_virtio_blk_end_command(q, (uint16_t)id, request, q->blk->fault))
+        if (vst_virtio_blk_end_command(q, (uint16_t)id, request, run->device->fault))
             vst_block_finish(&q->base, request, request->status);
     }
-    q->vq.n_used = q->vq.n_published = q->vq.n_put;
     q->n_in_order = 0;
     while (q->waiting.first != NULL)
-        end_first_waiting(q, q->blk->fault);
-}
-
-/* ------------------------------------------------------------------ one queue (2.6.1) */
-
-static void note_recovery(struct blk_device *blk)
-{
-    vst_block_note(&blk->base, VST_BLOCK_EVENT_RECOVERED, ++blk->n_recoveries);
-}
-
-static bool wait_for_queue_reset(struct blk_queue *q)
-{
-    struct virtio_device *device = &q->blk->virtio;
-    uint64_t start_ns = now_ns(q->blk);
-
-    device->transport->queue_reset(device, q->base.index);
-    while (device->transport->queue_resetting(device, q->base.index)) {
-        if (now_ns(q->blk) - start_ns > QUEUE_RESET_TIMEOUT_NS)
-            return false;
-        device->platform->relax(device->platform->ctx);
-    }
-    return true;
-}
-
-static bool same_doorbell(const struct virtio_doorbell *a, const struct virtio_doorbell *b)
-{
-    return a->kind == b->kind && a->port == b->port && a->mmio == b->mmio && a->device == b->device;
-}
-
-/** The ring anew, in the same memory. Its doorbell must be where it was: its owner knows no other. */
-static bool restart_ring(struct blk_queue *q)
-{
-    struct virtio_doorbell doorbell = {0};
-
-    vst_virtq_clear(&q->vq);
-    return vst_virtq_enable(&q->vq, &q->blk->virtio, q->vector, &doorbell) == VST_OK &&
-           same_doorbell(&doorbell, &q->vq.doorbell);
-}
-
-/** With `busy` held. False, and nothing but time is lost, if the device must be reset instead. */
-static bool reset_queue(struct blk_queue *q)
-{
-    const struct vst_platform *platform = q->blk->base.platform;
-    const char *why = q->vq.broken_why;
-
-    if (q->blk->recovery != VST_RECOVERY_QUEUE || q->fault_of_device || q->n_fruitless > 0 ||
-        !virtio_has(&q->blk->virtio, VIRTIO_F_RING_RESET))
-        return false;
-    if (!wait_for_queue_reset(q) || !restart_ring(q)) {
-        vst_log(platform, VST_LOG_WARNING, "%s: %s; queue %u can't be reset alone", name_of(q->blk),
-                why, q->base.index);
-        return false;
-    }
-    q->base.stats.queue_resets++;
-    note_recovery(q->blk);
-    trace(q, VST_TRACE_QUEUE_RESET);
-    unsigned n = start_over(q, q->fault);
-    vst_log(platform, VST_LOG_WARNING, "%s: %s; queue %u reset, %u requests replayed",
-            name_of(q->blk), why, q->base.index, n);
-    return true;
+        end_first_waiting(q, run->device->fault);
 }
 
 /* ------------------------------------------------------------------ the whole device (3.1.1) */
 
-static bool seize_all(struct blk_device *blk)
+static bool enter(struct virtio_recovery *device)
 {
-    bool all = true;
+    return !__atomic_exchange_n(&blk_of(device)->refreshing, true, __ATOMIC_ACQUIRE);
+}
 
-    for (uint16_t i = 0; i < blk->base.n_queues; i++) {
-        uint8_t state = BLK_QUEUE_RESTING;
-        all &= __atomic_compare_exchange_n(&blk->queues[i].state, &state, BLK_QUEUE_SEIZED, false,
-                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) ||
-               state == BLK_QUEUE_SEIZED;
-    }
-    return all;
+static void leave(struct virtio_recovery *device)
+{
+    __atomic_store_n(&blk_of(device)->refreshing, false, __ATOMIC_RELEASE);
 }
 
 /** The cache mode is ours, where we can set it: a reset may have put it back. (5.2.5) */
-static bool take_config(struct blk_device *blk)
+static const char *restart(struct virtio_recovery *device)
 {
-    struct virtio_device *device = &blk->virtio;
+    struct blk_device *blk = blk_of(device);
+    struct virtio_device *virtio = &blk->virtio;
 
     if (blk->base.write_cache_settable)
-        device->transport->config_write(device, VIRTIO_BLK_CONFIG_WRITEBACK, 1,
+        virtio->transport->config_write(virtio, VIRTIO_BLK_CONFIG_WRITEBACK, 1,
                                         blk->base.write_cache);
-    return vst_virtio_blk_take_config(blk) == VST_OK;
-}
-
-/** Resets the device and brings it to where it was. NULL, or why that can't be. */
-static const char *restart(struct blk_device *blk)
-{
-    struct virtio_device *device = &blk->virtio;
-    uint64_t features = device->features;
-
-    /* Steps 1 to 6, for the same features: all that was prepared counts on them. */
-    if (vst_virtio_negotiate(device, features) != VST_OK)
-        return "it can't be started again";
-    if (device->features != features)
-        return "after a reset its features are others";
-    /* Step 7. */
-    if (!take_config(blk))
+    if (vst_virtio_blk_take_config(blk) != VST_OK)
         return "after a reset its configuration is another";
     vst_virtio_irq_again(&blk->irq);
     blk->base.change_message = blk->irq.config_vector;
     vst_virtio_blk_irq_acknowledge(blk);
-    for (uint16_t i = 0; i < blk->base.n_queues; i++)
-        if (!restart_ring(&blk->queues[i]))
-            return "after a reset it refuses a queue";
-    /* Step 8. */
-    vst_virtio_driver_ok(device);
     return NULL;
 }
 
-/** All queues are seized. */
-static void reset_device(struct blk_queue *q)
-{
-    struct blk_device *blk = q->blk;
-
-    /* Nobody may be reading the configuration meanwhile. */
-    if (__atomic_exchange_n(&blk->refreshing, true, __ATOMIC_ACQUIRE))
-        return;
-    const char *why_not = restart(blk);
-    __atomic_store_n(&blk->refreshing, false, __ATOMIC_RELEASE);
-    if (why_not != NULL) {
-        take_out_of_service(blk, why_not, blk->fault);
-        return;
-    }
-    q->base.stats.device_resets++;
-    vst_log(blk->base.platform, VST_LOG_WARNING, "%s: device reset", name_of(blk));
-    note_recovery(blk);
-    __atomic_store_n(&blk->generation, blk->generation + 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&blk->phase, BLK_IN_SERVICE, __ATOMIC_RELEASE);
-    for (uint16_t i = 0; i < blk->base.n_queues; i++)
-        __atomic_store_n(&blk->queues[i].state, BLK_QUEUE_RESTING, __ATOMIC_RELEASE);
-}
-
-static void drive(struct blk_queue *q)
-{
-    struct blk_device *blk = q->blk;
-
-    if (!try_lock(blk))
-        return;
-    if (phase_of(blk) == BLK_RECOVERING) {
-        if (seize_all(blk))
-            reset_device(q);
-        else if (now_ns(blk) - blk->fault_ns > RENDEZVOUS_TIMEOUT_NS)
-            take_out_of_service(blk, "to be reset, but a CPU does not poll its queue", blk->fault);
-    }
-    unlock(blk);
-}
-
-/* ------------------------------------------------------------------ faults */
-
-static void meet_fault(struct blk_queue *q)
-{
-    struct blk_device *blk = q->blk;
-
-    if (!try_lock(blk))
-        return;
-    if (phase_of(blk) == BLK_IN_SERVICE) {
-        trace(q, q->fault == VST_ERR_TIMEOUT ? VST_TRACE_TIMEOUT : VST_TRACE_BROKEN);
-        vst_virtio_blk_dump(q);
-        if (q->vq.n_used != 0)
-            q->n_fruitless = 0;
-        if (blk->recovery == VST_RECOVERY_NONE || q->n_fruitless >= MAX_FRUITLESS) {
-            take_out_of_service(blk, q->vq.broken_why, q->fault);
-        } else if (!reset_queue(q)) {
-            vst_log(blk->base.platform, VST_LOG_WARNING, "%s: %s; the device is to be reset",
-                    name_of(blk), q->vq.broken_why);
-            blk->fault = q->fault;
-            blk->fault_ns = now_ns(blk);
-            __atomic_store_n(&blk->phase, BLK_RECOVERING, __ATOMIC_RELEASE);
-        }
-        q->n_fruitless++;
-    }
-    unlock(blk);
-}
-
-__attribute__((cold)) void vst_virtio_blk_attend(struct blk_queue *q)
-{
-    struct blk_device *blk = q->blk;
-
-    if (!q->at_rest && q->vq.broken && phase_of(blk) == BLK_IN_SERVICE)
-        meet_fault(q);
-    if (phase_of(blk) == BLK_RECOVERING) {
-        if (!q->at_rest)
-            shut(q);
-        drive(q);
-    }
-    uint8_t phase = phase_of(blk);
-    if (phase == BLK_OUT_OF_SERVICE)
-        end_all(q);
-    else if (phase == BLK_IN_SERVICE && q->at_rest && any_in_flight(q) && open(q))
-        catch_up(q);
-}
-
-__attribute__((cold)) void vst_virtio_blk_fault(struct blk_queue *q, const char *why,
-                                                enum vst_status status, bool of_device)
-{
-    vst_virtq_break(&q->vq, why);
-    q->fault = status;
-    q->fault_of_device = of_device;
-    vst_virtio_blk_attend(q);
-}
+const struct virtio_recovery_ops vst_virtio_blk_recovery_ops = {
+    .name = name_of,
+    .run = run_of,
+    .any_waiting = any_waiting,
+    .start_over = start_over,
+    .end_all = end_all,
+    .enter = enter,
+    .leave = leave,
+    .restart = restart,
+    .give_up = give_up,
+    .note = note,
+};

@@ -214,7 +214,7 @@ void vst_virtq_destroy(struct virtq *vq, const struct vst_platform *platform);
 
 /**
  * Latches the queue as broken: fixed text `why`. Nothing is taken from it or put to it any more
- * until vst_virtq_forget. A queue at rest (virtio_blk_recovery.c) counts as broken as well.
+ * until vst_virtq_forget. A queue at rest (virtio_recovery.h) counts as broken as well.
  */
 void vst_virtq_break(struct virtq *vq, const char *why);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rendezvous of the CPUs when a device is reset, checked by spin: see README.md, also for which line
- * stands for which function of drivers/virtio_blk_recovery.c.
+ * stands for which function of drivers/virtio_recovery.c.
  *
  * OWNERS: queues, each with a CPU of its own. REQUESTS: of each, all of which its ring can hold. FAULTS: how
  * often the device fails. QUEUE_RESET: a queue may be reset alone. GIVE_UP: the device may be taken out of
@@ -457,7 +457,7 @@ inline attend()
     fi
 }
 
-/* vst_virtio_blk_wake; sets `opened` */
+/* vst_virtio_run_wake; sets `opened` */
 inline wake()
 {
     if
@@ -576,7 +576,7 @@ inline watch()
 #define WORTH_A_POLL true
 #endif
 
-/* vst_virtio_blk_rest */
+/* vst_virtio_run_rest */
 inline rest()
 {
 #ifndef WITHOUT_REST_OF_BROKEN

@@ -1023,7 +1023,7 @@ static void test_queue_rests_and_wakes(void **state)
         set_up_shape(f, &shapes[i], VST_RECOVERY_DEVICE);
         const struct blk_queue *q = VST_CONTAINER_OF(f->queue, struct blk_queue, base);
         for (unsigned round = 0; round < 5; round++) {
-            assert_int_equal(q->state, BLK_QUEUE_RESTING);
+            assert_int_equal(q->run.state, VIRTIO_RUN_RESTING);
             vst_block_kick(f->queue);
             poll_queue(f, f->queue);
             assert_false(vst_block_ready(f->queue));
@@ -1033,11 +1033,11 @@ static void test_queue_rests_and_wakes(void **state)
             vst_block_rest(f->queue);
             assert_int_equal(submit_to(f, f->queue, 0, 1), VST_OK);
             vst_block_rest(f->queue); /* not while something is in flight */
-            assert_int_equal(q->state, BLK_QUEUE_ACTIVE);
+            assert_int_equal(q->run.state, VIRTIO_RUN_ACTIVE);
             vst_block_kick(f->queue);
             f->n_back = 0;
             take_back(f, 1);
-            assert_int_equal(q->state, BLK_QUEUE_ACTIVE);
+            assert_int_equal(q->run.state, VIRTIO_RUN_ACTIVE);
             poll_queue(f, f->queue); /* finds nothing */
         }
         tear_down(f);
