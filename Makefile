@@ -26,7 +26,7 @@ endif
 .DEFAULT_GOAL := all
 
 # ---------------------------------------------------------------- what there is
-LIB_SRCS    := $(sort $(wildcard arch/common/*.c pci/*.c drivers/*.c block/*.c))
+LIB_SRCS    := $(sort $(wildcard arch/common/*.c pci/*.c drivers/*.c block/*.c scsi/*.c))
 KERNEL_SRCS := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S boot/kernel/*.c boot/shell/*.c))
 UNIT_TESTS  := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_FAKES  := $(sort $(wildcard tests/unit/fake_*.c))
