@@ -62,7 +62,7 @@ SANITIZE      := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omi
 HOST_CFLAGS   := $(COMMON) -O1 $(SANITIZE) -Iarch/host/include
 
 # The path of a request is built for speed, all else for size; likewise the benchmark, which would count against it.
-HOT_SRCS      := drivers/virtio_blk_io.c block/block.c
+HOT_SRCS      := drivers/virtio_blk_io.c drivers/virtio_scsi_io.c scsi/disk_io.c block/block.c
 HOT_SHELL_SRCS := boot/shell/bench.c
 UNALIGNED     := $(if $(findstring clang,$(CC)),,-fno-align-functions -fno-align-loops -fno-align-jumps)
 cflags_for = $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS) $(if $(filter $(HOT_SHELL_SRCS),$(1)),-O2 $(UNALIGNED)), \

@@ -442,7 +442,7 @@ static void describe(struct blk_device *blk)
     blk->base.transport_name = blk->virtio.transport->name;
     blk->base.ring_name = blk->queues[0].vq.packed ? "packed" : "split";
     blk->base.irq_mode = vst_virtio_irq_mode_name(blk->irq.mode);
-    vst_virtio_feature_names(blk->virtio.features, true, blk->feature_names, BLK_MAX_FEATURE_NAMES);
+    vst_virtio_feature_names(blk->virtio.features, VIRTIO_TYPE_BLOCK, blk->feature_names, BLK_MAX_FEATURE_NAMES);
     blk->base.features = blk->feature_names;
 }
 

@@ -174,9 +174,9 @@ uint32_t vst_virtio_config_field(struct virtio_device *device, uint32_t offset, 
                                  uint32_t absent);
 
 /**
- * Fills `names` (ended by NULL, room for max) with the names of the feature bits set; those
- * unnamed are left out.
+ * Fills `names` (ended by NULL, room for max) with the names of the feature bits set, of a
+ * device of that type (5); those unnamed are left out.
  */
-void vst_virtio_feature_names(uint64_t features, bool is_blk, const char **names, size_t max);
+void vst_virtio_feature_names(uint64_t features, uint32_t type, const char **names, size_t max);
 
 #endif

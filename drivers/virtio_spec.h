@@ -7,6 +7,7 @@
 
 /* 5 Device types */
 #define VIRTIO_TYPE_BLOCK 2u
+#define VIRTIO_TYPE_SCSI  8u
 
 /* 2.1 Device status field */
 #define VIRTIO_STATUS_ACKNOWLEDGE 1u
@@ -30,6 +31,12 @@
 #define VIRTIO_BLK_F_WRITE_ZEROES 14
 #define VIRTIO_BLK_F_LIFETIME     15
 #define VIRTIO_BLK_F_SECURE_ERASE 16
+
+/* 5.6.3 Feature bits of the SCSI host device */
+#define VIRTIO_SCSI_F_INOUT   0
+#define VIRTIO_SCSI_F_HOTPLUG 1
+#define VIRTIO_SCSI_F_CHANGE  2
+#define VIRTIO_SCSI_F_T10_PI  3
 
 /* 6 Reserved feature bits */
 #define VIRTIO_F_ANY_LAYOUT        27 /* legacy interface only */
@@ -109,5 +116,66 @@
 #define VIRTIO_BLK_CONFIG_MAX_ERASE_SECTORS   60u /* le32 */
 #define VIRTIO_BLK_CONFIG_MAX_ERASE_SEG       64u /* le32 */
 #define VIRTIO_BLK_CONFIG_ERASE_ALIGNMENT     68u /* le32, sectors */
+
+/* 5.6.2 Virtqueues of the SCSI host device */
+#define VIRTIO_SCSI_QUEUE_CONTROL 0u
+#define VIRTIO_SCSI_QUEUE_EVENT   1u
+#define VIRTIO_SCSI_QUEUE_REQUEST 2u /* the first of them */
+
+/* 5.6.4 Offsets in the configuration of the SCSI host device */
+#define VIRTIO_SCSI_CONFIG_NUM_QUEUES  0u /* le32, request queues alone */
+#define VIRTIO_SCSI_CONFIG_SEG_MAX     4u /* le32 */
+#define VIRTIO_SCSI_CONFIG_MAX_SECTORS 8u /* le32, 512-byte units, of one command */
+#define VIRTIO_SCSI_CONFIG_CMD_PER_LUN 12u /* le32 */
+#define VIRTIO_SCSI_CONFIG_EVENT_BYTES 16u /* le32 */
+#define VIRTIO_SCSI_CONFIG_SENSE_SIZE  20u /* le32, the driver may write it */
+#define VIRTIO_SCSI_CONFIG_CDB_SIZE    24u /* le32, the same */
+#define VIRTIO_SCSI_CONFIG_MAX_CHANNEL 28u /* le16, inclusive like the next two */
+#define VIRTIO_SCSI_CONFIG_MAX_TARGET  30u /* le16 */
+#define VIRTIO_SCSI_CONFIG_MAX_LUN     32u /* le32 */
+#define VIRTIO_SCSI_CONFIG_BYTES       36u
+
+/* 5.6.6.1 Requests of the SCSI host device */
+#define VIRTIO_SCSI_CDB_BYTES   32u /* after a reset */
+#define VIRTIO_SCSI_SENSE_BYTES 96u /* the same */
+
+#define VIRTIO_SCSI_S_OK                 0u
+#define VIRTIO_SCSI_S_OVERRUN            1u
+#define VIRTIO_SCSI_S_ABORTED            2u
+#define VIRTIO_SCSI_S_BAD_TARGET         3u
+#define VIRTIO_SCSI_S_RESET              4u
+#define VIRTIO_SCSI_S_BUSY               5u
+#define VIRTIO_SCSI_S_TRANSPORT_FAILURE  6u
+#define VIRTIO_SCSI_S_TARGET_FAILURE     7u
+#define VIRTIO_SCSI_S_NEXUS_FAILURE      8u
+#define VIRTIO_SCSI_S_FAILURE            9u
+#define VIRTIO_SCSI_S_FUNCTION_SUCCEEDED 10u
+#define VIRTIO_SCSI_S_FUNCTION_REJECTED  11u
+#define VIRTIO_SCSI_S_INCORRECT_LUN      12u
+
+/* 5.6.6.2 Control queue */
+#define VIRTIO_SCSI_T_TMF          0u
+#define VIRTIO_SCSI_T_AN_QUERY     1u
+#define VIRTIO_SCSI_T_AN_SUBSCRIBE 2u
+
+#define VIRTIO_SCSI_T_TMF_ABORT_TASK         0u
+#define VIRTIO_SCSI_T_TMF_ABORT_TASK_SET     1u
+#define VIRTIO_SCSI_T_TMF_CLEAR_ACA          2u
+#define VIRTIO_SCSI_T_TMF_CLEAR_TASK_SET     3u
+#define VIRTIO_SCSI_T_TMF_I_T_NEXUS_RESET    4u
+#define VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET 5u
+#define VIRTIO_SCSI_T_TMF_QUERY_TASK         6u
+#define VIRTIO_SCSI_T_TMF_QUERY_TASK_SET     7u
+
+/* 5.6.6.3 Event queue */
+#define VIRTIO_SCSI_T_EVENTS_MISSED   0x80000000u
+#define VIRTIO_SCSI_T_NO_EVENT        0u
+#define VIRTIO_SCSI_T_TRANSPORT_RESET 1u
+#define VIRTIO_SCSI_T_ASYNC_NOTIFY    2u
+#define VIRTIO_SCSI_T_PARAM_CHANGE    3u
+
+#define VIRTIO_SCSI_EVT_RESET_HARD    0u
+#define VIRTIO_SCSI_EVT_RESET_RESCAN  1u
+#define VIRTIO_SCSI_EVT_RESET_REMOVED 2u
 
 #endif

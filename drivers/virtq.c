@@ -173,6 +173,7 @@ enum vst_status vst_virtq_create(struct virtq *vq, struct virtio_device *device,
         .legacy = device->legacy,
         .header_bytes = layout->header_bytes,
         .table_entries = layout->table_entries,
+        .n_frame = layout->n_frame != 0 ? layout->n_frame : 2,
     };
     vq->shared_stride = layout->header_bytes;
     if (vq->indirect)

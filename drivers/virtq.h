@@ -103,7 +103,11 @@ struct virtq_slot {
     void *shared;             /**< the driver's header, then the indirect table */
     uint64_t table_bus_addr;  /**< of the indirect table */
     uint64_t packed_rest;  /**< packed, prepared: second half of its descriptor, wrap counter 0 */
-    uint64_t start_sector; /**< of the part in flight, if its request is split: for error reports */
+    union {
+        uint64_t start_sector; /**< by hand: of the part in flight, if its request is split */
+        struct virtq_desc *data; /**< prepared: the table entry of the first piece of data */
+    };
+    void *owner; /**< the driver's: whose the token is, where several share the queue */
     uint32_t shape;        /**< what header and table are prepared for; 0: for nothing */
     uint32_t by_hand;      /**< VIRTQ_BY_HAND if that is how its chain was made, else 0 */
     uint16_t id;
@@ -160,6 +164,7 @@ struct virtq {
     uint32_t shared_stride; /**< from one slot's shared memory to the next, bytes */
     uint16_t header_bytes;  /**< the driver's part of it; the indirect table stands behind */
     uint16_t table_entries; /**< of each slot's indirect table; no chain is longer */
+    uint8_t n_frame;        /**< descriptors of a chain beside its pieces */
     void *rings;
     uint64_t rings_bus_addr;
     size_t rings_bytes;
@@ -176,6 +181,7 @@ struct virtq_layout {
     uint16_t header_bytes;  /**< of each slot's shared memory, the driver's: a multiple of 16 */
     uint16_t table_entries; /**< of each slot's indirect table */
     uint16_t vector;        /**< MSI-X table entry, or VIRTIO_NO_VECTOR */
+    uint8_t n_frame;        /**< descriptors of a chain that carry no piece; 0 = 2 */
 };
 
 /**

@@ -138,7 +138,7 @@ void vst_virtq_chain_put(struct virtq_chain *chain, void *token)
 
 void vst_virtq_chain_release(struct virtq *vq, uint16_t id)
 {
-    uint32_t n = ring_entries(vq, vq->slots[id].n_pieces + 2u);
+    uint32_t n = ring_entries(vq, (uint32_t)vq->slots[id].n_pieces + vq->n_frame);
 
     vq->n_ring_free += n;
     if (vq->in_order)
@@ -197,6 +197,6 @@ uint16_t vst_virtq_oldest(struct virtq *vq)
 
     vq->n_used++;
     if (vq->packed)
-        virtq_place_advance(vq, &vq->used_place, ring_entries(vq, vq->slots[id].n_pieces + 2u));
+        virtq_place_advance(vq, &vq->used_place, ring_entries(vq, (uint32_t)vq->slots[id].n_pieces + vq->n_frame));
     return id;
 }

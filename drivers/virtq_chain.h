@@ -29,7 +29,7 @@ void vst_virtq_chain_add(struct virtq_chain *chain, uint64_t bus_addr, uint32_t 
                          bool device_writes);
 void vst_virtq_chain_put(struct virtq_chain *chain, void *token);
 
-/** The chain with this id has come back: its descriptors, 2 more than its pieces, are free. */
+/** The chain with this id has come back: its descriptors, n_frame more than its pieces, are free. */
 void vst_virtq_chain_release(struct virtq *vq, uint16_t id);
 
 /**

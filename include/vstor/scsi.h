@@ -143,8 +143,7 @@ struct vst_scsi_command {
 
     /** The adapter's own; no need to initialise. */
     struct vst_scsi_command_private {
-        uint32_t bytes; /**< of all data */
-        uint32_t out_bytes;
+        uint32_t n_out_pieces;
         uint16_t n_epochs; /**< its time-out in ticks of the adapter's watch */
     } priv;
 };

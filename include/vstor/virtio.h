@@ -5,6 +5,7 @@
 
 #include <vstor/block.h>
 #include <vstor/pci.h>
+#include <vstor/scsi.h>
 
 /**
  * One virtio structure that a vendor capability names, checked against its BAR.
@@ -135,6 +136,7 @@ enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
 /** The device types that the probe of virtio-mmio tells. (VIRTIO 1.2, 5) */
 #define VST_VIRTIO_TYPE_NONE  0u /**< a place without a device: no error (4.2.2.2) */
 #define VST_VIRTIO_TYPE_BLOCK 2u
+#define VST_VIRTIO_TYPE_SCSI  8u
 
 /**
  * What virtio-mmio device stands at CPU physical address `physical`: reads magic value, version and
@@ -174,7 +176,52 @@ bool vst_virtio_blk_interrupt(struct vst_block_device *device);
  */
 void vst_virtio_blk_detach(struct vst_block_device *device);
 
-/** Bit number of a feature by its name in the specification without prefix ("EVENT_IDX"), or -1. */
+/** True for virtio-scsi functions, modern and transitional ids. (VIRTIO 1.2, 4.1.2, 5.6.1) */
+bool vst_virtio_scsi_matches(const struct vst_pci_function *function);
+
+/** How a virtio-scsi host adapter is to be driven. All zero is a good choice. */
+struct vst_virtio_scsi_config {
+    uint16_t queue_size;   /**< most descriptors per request ring; 0 = 128; see vst_virtio_blk_config */
+    uint16_t max_segments; /**< most pieces of data per command; 0 = 30 */
+    uint64_t refused_features; /**< feature bits that are not negotiated even if offered */
+    uint64_t timeout_ns;       /**< for one command that names none itself; 0 = 30 seconds */
+    struct vst_virtio_pci_choice pci; /**< virtio-pci only */
+    uint16_t n_queues; /**< most request queues to use; 0 = 1. The device may offer fewer */
+    struct vst_irq_config irq; /**< queue i: request queue i; functions and events interrupt with the
+                                  message behind those, see vst_scsi_hba.change_message */
+    enum vst_recovery recovery; /**< VST_RECOVERY_QUEUE is taken for VST_RECOVERY_DEVICE */
+    uint16_t max_sense_bytes;   /**< room for sense data, at most 252; 0 = 96 */
+    bool protection;            /**< T10_PI, if offered */
+};
+
+/**
+ * Brings a host adapter to DRIVER_OK and fills *hba; nothing is asked of its units. The function
+ * must have been enabled (vst_pci_enable). Memory, all through platform->alloc: per queue shared
+ * queue_size * (26 + 80 + max_sense_bytes + 16 * (max_segments + 2)) bytes, private queue_size * 80
+ * bytes, and 512; 8 KiB per adapter. Blocks while the device resets, 2 seconds at most. On an error
+ * nothing is left allocated. (VIRTIO 1.2, 3.1.1, 5.6.5)
+ *
+ * VST_ERR_MALFORMED: its configuration makes no sense.
+ */
+enum vst_status vst_virtio_scsi_attach(const struct vst_platform *platform,
+                                       const struct vst_pci_function *function,
+                                       const struct vst_virtio_scsi_config *config,
+                                       struct vst_scsi_hba **hba) VST_MUST_USE;
+
+/** The same for a virtio-mmio device; see vst_virtio_mmio_blk_attach. */
+enum vst_status vst_virtio_mmio_scsi_attach(const struct vst_platform *platform, uint64_t physical,
+                                            uint64_t bytes,
+                                            const struct vst_virtio_scsi_config *config,
+                                            struct vst_scsi_hba **hba) VST_MUST_USE;
+
+/** As vst_virtio_blk_detach; its units' block devices must be gone before. */
+void vst_virtio_scsi_detach(struct vst_scsi_hba *hba);
+
+/**
+ * Bit number of a feature by its name in the specification without prefix ("EVENT_IDX"), or -1. Of a
+ * device of that type (VST_VIRTIO_TYPE_*); without one, of a block device.
+ */
+int vst_virtio_feature_bit_of(uint32_t type, const char *name);
 int vst_virtio_feature_bit(const char *name);
 
 #endif

@@ -60,11 +60,11 @@ static void test_names_of_features(void **state)
     assert_int_equal(vst_virtio_feature_bit("FLUSH"), 9);
     assert_int_equal(vst_virtio_feature_bit("EVENT_ID"), -1);
     assert_int_equal(vst_virtio_feature_bit(""), -1);
-    vst_virtio_feature_names(UINT64_MAX, false, names, VST_ARRAY_LENGTH(names));
+    vst_virtio_feature_names(UINT64_MAX, 0, names, VST_ARRAY_LENGTH(names));
     assert_string_equal(names[0], "ANY_LAYOUT");
     assert_string_equal(names[2], "EVENT_IDX");
     assert_null(names[3]);
-    vst_virtio_feature_names(VIRTIO_BIT(VIRTIO_BLK_F_RO), true, names, VST_ARRAY_LENGTH(names));
+    vst_virtio_feature_names(VIRTIO_BIT(VIRTIO_BLK_F_RO), VIRTIO_TYPE_BLOCK, names, VST_ARRAY_LENGTH(names));
     assert_string_equal(names[0], "RO");
     assert_null(names[1]);
 }
