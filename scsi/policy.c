@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "scsi/policy.h"
 
+/* clang-format off */
+
 /* Words that the rows are short by. */
 #define VST_SCSI_RESPONSE_ANY SCSI_ANY
 #define VST_SCSI_ANY          SCSI_ANY
@@ -10,7 +12,8 @@
     {                                                                                              \
         kind, a, b, c, SCSI_##action, VST_##status, n_retries, delay_ms                            \
     }
-#define RESPONSE(a, ...)              ROW(SCSI_BY_RESPONSE, VST_SCSI_RESPONSE_##a, ANY, ANY, __VA_ARGS__)
+#define RESPONSE(a, ...) \
+    ROW(SCSI_BY_RESPONSE, VST_SCSI_RESPONSE_##a, ANY, ANY, __VA_ARGS__)
 #define SHORTAGE(...)                 ROW(SCSI_BY_SHORTAGE, ANY, ANY, ANY, __VA_ARGS__)
 #define DEFERRED(key, asc, ascq, ...) ROW(SCSI_BY_DEFERRED, VST_SCSI_##key, asc, ascq, __VA_ARGS__)
 #define SENSE(key, asc, ascq, ...)    ROW(SCSI_BY_SENSE, VST_SCSI_##key, asc, ascq, __VA_ARGS__)
@@ -20,7 +23,6 @@
  * What it is about; what is done; how the command ends if it is not given again; how often it is at
  * most, and after how many milliseconds.
  */
-/* clang-format off */
 const struct scsi_rule vst_scsi_rules[] = {
     /* response */
     RESPONSE(OVERRUN,             NOTHING,         ERR_IO,               0,    0),
