@@ -102,8 +102,9 @@ static uint16_t types_of(uint8_t first, uint8_t second)
     return types;
 }
 
-enum vst_status vst_scsi_capabilities_parse(struct scsi_view bytes,
-                                            struct scsi_reservation_capabilities *capabilities)
+enum vst_status
+vst_scsi_reservation_capabilities_parse(struct scsi_view bytes,
+                                        struct scsi_reservation_capabilities *capabilities)
 {
     if (!scsi_has(bytes, 0, 4) || scsi_be16(bytes, 0) < 4)
         return VST_ERR_MALFORMED;

@@ -47,9 +47,8 @@ struct scsi_reservation_capabilities {
     bool tells_types; /**< `types` means something */
     uint16_t types;   /**< bit 1 << enum scsi_reservation_type */
 };
-enum vst_status
-vst_scsi_capabilities_parse(struct scsi_view bytes,
-                            struct scsi_reservation_capabilities *capabilities) VST_MUST_USE;
+enum vst_status vst_scsi_reservation_capabilities_parse(
+    struct scsi_view bytes, struct scsi_reservation_capabilities *capabilities) VST_MUST_USE;
 
 struct scsi_full_status {
     uint32_t generation;

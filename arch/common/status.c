@@ -18,6 +18,14 @@ static const struct {
     [VST_ERR_BROKEN] = {"broken", "device out of service"},
     [VST_ERR_MALFORMED] = {"malformed", "malformed data"},
     [VST_ERR_RESET] = {"reset", "device reset, outcome unknown"},
+    [VST_ERR_MEDIUM] = {"media", "error of the medium"},
+    [VST_ERR_NO_MEDIUM] = {"no_medium", "no medium"},
+    [VST_ERR_MEDIUM_CHANGED] = {"medium_changed", "medium changed"},
+    [VST_ERR_NOT_READY] = {"not_ready", "device not ready"},
+    [VST_ERR_RESERVED] = {"reserved", "reserved by somebody else"},
+    [VST_ERR_NO_SPACE] = {"no_space", "no space behind the device"},
+    [VST_ERR_MISCOMPARE] = {"miscompare", "data differ"},
+    [VST_ERR_GONE] = {"gone", "device taken away"},
 };
 
 const char *vst_status_text(enum vst_status status)

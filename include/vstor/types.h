@@ -42,6 +42,14 @@ enum vst_status {
                         out of service */
     VST_ERR_MALFORMED, /**< data from a device, firmware or disk makes no sense */
     VST_ERR_RESET,     /**< the device was reset meanwhile: whether it took effect is not known */
+    VST_ERR_MEDIUM,    /**< the medium can't be read or written there; other places may be sound */
+    VST_ERR_NO_MEDIUM, /**< there is none in the drive */
+    VST_ERR_MEDIUM_CHANGED, /**< it is another one than before: what is known of it does not hold */
+    VST_ERR_NOT_READY,      /**< the device is there but takes no such commands now */
+    VST_ERR_RESERVED,       /**< somebody else has reserved it */
+    VST_ERR_NO_SPACE,       /**< its store is full: the write would need room that there is not */
+    VST_ERR_MISCOMPARE,     /**< the data are not those to compare with; nothing was written */
+    VST_ERR_GONE,           /**< the device has been taken away */
     VST_N_STATUS
 };
 

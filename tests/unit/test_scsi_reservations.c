@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What PERSISTENT RESERVE IN tells. */
+#include "scsi/reservations.h"
+#include "tests/unit/scsi_received.h"
+
+static const uint8_t keys_bytes[] = {0, 0, 0, 7, 0, 0, 0, 16, 1, 2, 3, 4,
+                                     5, 6, 7, 8, 0, 0, 0, 0,  0, 0, 0, 9};
+
+static void look_at_keys(struct scsi_view received)
+{
+    struct scsi_keys k;
+    size_t n = received.bytes;
+
+    if (n < 8) {
+        assert_int_equal(vst_scsi_keys_parse(received, &k), VST_ERR_MALFORMED);
+        return;
+    }
+    assert_int_equal(vst_scsi_keys_parse(received, &k), VST_OK);
+    assert_int_equal(k.generation, 7);
+    assert_int_equal(k.whole_bytes, 24);
+    assert_int_equal(k.n_keys, (n - 8) / 8);
+    assert_int_equal(vst_scsi_key(&k, 0), n >= 16 ? 0x0102030405060708 : 0);
+    assert_int_equal(vst_scsi_key(&k, 1), n >= 24 ? 9 : 0);
+    assert_int_equal(vst_scsi_key(&k, 2), 0);
+    assert_int_equal(vst_scsi_key(&k, UINT32_MAX), 0);
+}
+
+static void test_keys(void **state)
+{
+    uint8_t bytes[sizeof(keys_bytes)];
+    struct scsi_keys k;
+
+    (void)state;
+    AT_EVERY_LENGTH(keys_bytes, look_at_keys);
+    memcpy(bytes, keys_bytes, sizeof(bytes));
+    memset(bytes + 4, 0xff, 4);
+    assert_int_equal(vst_scsi_keys_parse(RECEIVED(bytes), &k), VST_OK);
+    assert_int_equal(k.whole_bytes, UINT16_MAX);
+    assert_int_equal(k.n_keys, 2);
+    memcpy(bytes + 4, "\0\0\0\x08", 4);
+    assert_int_equal(vst_scsi_keys_parse(RECEIVED(bytes), &k), VST_OK);
+    assert_int_equal(k.n_keys, 1);
+}
+
+static const uint8_t held[] = {0, 0, 0, 7, 0, 0, 0, 16, 1, 2,    3, 4,
+                               5, 6, 7, 8, 0, 0, 0, 0,  0, 0x05, 0, 0};
+
+static void look_at_reservation(struct scsi_view received)
+{
+    struct scsi_reservation r;
+
+    if (received.bytes < sizeof(held)) {
+        assert_int_equal(vst_scsi_reservation_parse(received, &r), VST_ERR_MALFORMED);
+        return;
+    }
+    assert_int_equal(vst_scsi_reservation_parse(received, &r), VST_OK);
+    assert_true(r.is_held);
+    assert_int_equal(r.generation, 7);
+    assert_int_equal(r.key, 0x0102030405060708);
+    assert_int_equal(r.type, SCSI_WRITE_EXCLUSIVE_REGISTRANTS);
+}
+
+static void test_reservation(void **state)
+{
+    static const uint8_t none[8] = {0, 0, 0, 8};
+    struct scsi_reservation r;
+
+    (void)state;
+    AT_EVERY_LENGTH(held, look_at_reservation);
+    assert_int_equal(vst_scsi_reservation_parse(RECEIVED(none), &r), VST_OK);
+    assert_false(r.is_held);
+    assert_int_equal(r.generation, 8);
+}
+
+static const uint8_t all_types[8] = {0, 8, 0x05, 0x81, 0xea, 0x01};
+
+static void look_at_capabilities(struct scsi_view received)
+{
+    struct scsi_reservation_capabilities c;
+    size_t n = received.bytes;
+
+    if (n < 4) {
+        assert_int_equal(vst_scsi_reservation_capabilities_parse(received, &c), VST_ERR_MALFORMED);
+        return;
+    }
+    assert_int_equal(vst_scsi_reservation_capabilities_parse(received, &c), VST_OK);
+    assert_true(c.all_ports && c.keeps && c.keeps_now);
+    assert_int_equal(c.tells_types, n >= 6);
+    assert_int_equal(c.types, n >= 6 ? 0x1ea : 0);
+}
+
+static void test_capabilities(void **state)
+{
+    uint8_t bytes[8] = {0, 8, 0, 0x80};
+    struct scsi_reservation_capabilities c;
+
+    (void)state;
+    AT_EVERY_LENGTH(all_types, look_at_capabilities);
+    assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c), VST_OK);
+    assert_false(c.all_ports || c.keeps || c.keeps_now);
+    assert_true(c.tells_types);
+    assert_int_equal(c.types, 0);
+    bytes[3] = 0;
+    bytes[4] = 0xff;
+    assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c), VST_OK);
+    assert_int_equal(c.types, 0);
+    bytes[1] = 3;
+    assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c),
+                     VST_ERR_MALFORMED);
+}
+
+/* Two who are registered: one holds, with a transport id of 4 bytes; one is for all ports. */
+static const uint8_t full[] = {
+    0,   0,   0, 7, 0, 0, 0, 52, /* header */
+    0,   0,   0, 0, 0, 0, 0, 1,  0, 0, 0, 0, 1, 5, 0, 0, 0, 0, 0, 2, 0, 0, 0, 4, 'a', 'b',
+    'c', 'd', 0, 0, 0, 0, 0, 0,  0, 9, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   0,
+};
+
+static void look_at_full_status(struct scsi_view received)
+{
+    struct scsi_full_status f;
+    struct scsi_registration r;
+    size_t n = received.bytes, at = 0, n_found = 0;
+
+    if (n < 8) {
+        assert_int_equal(vst_scsi_full_status_parse(received, &f), VST_ERR_MALFORMED);
+        return;
+    }
+    assert_int_equal(vst_scsi_full_status_parse(received, &f), VST_OK);
+    for (; vst_scsi_next_registration(&f, &at, &r); n_found++) {
+        assert_int_equal(r.key, n_found == 0 ? 1 : 9);
+        assert_int_equal(r.holds, n_found == 0);
+        assert_int_equal(r.type, n_found == 0 ? SCSI_WRITE_EXCLUSIVE_REGISTRANTS : 0);
+        assert_int_equal(r.port, n_found == 0 ? 2 : 0);
+        assert_int_equal(r.all_ports, n_found == 1);
+        assert_int_equal(r.transport_id.bytes, n_found == 0 ? 4 : 0);
+    }
+    assert_int_equal(n_found, n < 36 ? 0 : n < 60 ? 1 : 2);
+}
+
+static void test_full_status(void **state)
+{
+    uint8_t bytes[sizeof(full)];
+    struct scsi_full_status f;
+    struct scsi_registration r;
+    size_t at = 0;
+
+    (void)state;
+    AT_EVERY_LENGTH(full, look_at_full_status);
+    memcpy(bytes, full, sizeof(bytes));
+    memset(bytes + 28, 0xff, 4); /* a transport id that reaches around the world */
+    assert_int_equal(vst_scsi_full_status_parse(RECEIVED(bytes), &f), VST_OK);
+    assert_false(vst_scsi_next_registration(&f, &at, &r));
+    memcpy(bytes, full, sizeof(bytes));
+    bytes[7] = 40; /* the list ends inside the second */
+    assert_int_equal(vst_scsi_full_status_parse(RECEIVED(bytes), &f), VST_OK);
+    assert_true(vst_scsi_next_registration(&f, &at, &r));
+    assert_memory_equal(r.transport_id.at, "abcd", 4);
+    assert_false(vst_scsi_next_registration(&f, &at, &r));
+}
+
+static void test_names_of_types(void **state)
+{
+    (void)state;
+    assert_string_equal(vst_scsi_reservation_name(SCSI_WRITE_EXCLUSIVE), "write exclusive");
+    assert_string_equal(vst_scsi_reservation_name(SCSI_EXCLUSIVE_ACCESS), "exclusive access");
+    assert_string_equal(vst_scsi_reservation_name(SCSI_WRITE_EXCLUSIVE_REGISTRANTS),
+                        "write exclusive, registrants only");
+    assert_string_equal(vst_scsi_reservation_name(SCSI_EXCLUSIVE_ACCESS_REGISTRANTS),
+                        "exclusive access, registrants only");
+    assert_string_equal(vst_scsi_reservation_name(SCSI_WRITE_EXCLUSIVE_ALL),
+                        "write exclusive, all registrants");
+    assert_string_equal(vst_scsi_reservation_name(SCSI_EXCLUSIVE_ACCESS_ALL),
+                        "exclusive access, all registrants");
+    assert_string_equal(vst_scsi_reservation_name(2), "unknown");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keys),           cmocka_unit_test(test_reservation),
+        cmocka_unit_test(test_capabilities),   cmocka_unit_test(test_full_status),
+        cmocka_unit_test(test_names_of_types),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
