@@ -16,6 +16,7 @@ struct disk_message {
 
 struct disk_irq {
     struct vst_block_device *device; /* NULL: none yet, or not by interrupts */
+    struct vst_scsi_hba *hba;        /* the same */
     uint8_t line;
     bool has_line;
     unsigned n_messages;
@@ -34,12 +35,36 @@ static void told(struct vst_block_queue *queue)
     }
 }
 
+/* An adapter's queue may serve many disks: the one that is waited for is told. */
+static void told_adapter(const struct vst_scsi_hba_queue *queue)
+{
+    struct vst_block_queue *armed = __atomic_load_n(&queue->armed, __ATOMIC_RELAXED);
+    unsigned cpu = queue->index % n_cpus();
+
+    if (armed != NULL)
+        told(armed);
+    else if (cpu != this_cpu())
+        interrupts_wake(cpu);
+}
+
+static void handle_adapter_message(struct vst_scsi_hba *hba, unsigned number)
+{
+    if (hba->change_message == number)
+        __atomic_store_n(&hba->attention, true, __ATOMIC_RELEASE);
+    for (unsigned i = number; i < hba->n_queues; i++)
+        if (hba->queues[i]->message == number)
+            told_adapter(hba->queues[i]);
+}
+
 static void handle_message(void *ctx)
 {
     const struct disk_message *message = ctx;
     struct vst_block_device *device = __atomic_load_n(&message->irq->device, __ATOMIC_ACQUIRE);
+    struct vst_scsi_hba *hba = __atomic_load_n(&message->irq->hba, __ATOMIC_ACQUIRE);
     unsigned number = (unsigned)(message - message->irq->messages);
 
+    if (hba != NULL)
+        handle_adapter_message(hba, number);
     if (device == NULL)
         return;
     if (device->change_message == number) /* perhaps a queue's as well */
@@ -53,6 +78,13 @@ static bool handle_line(void *ctx)
 {
     const struct disk_irq *irq = ctx;
 
+    if (irq->hba != NULL) {
+        if (!irq->hba->ops->interrupted(irq->hba))
+            return false;
+        for (unsigned i = 0; i < irq->hba->n_queues; i++)
+            told_adapter(irq->hba->queues[i]);
+        return true;
+    }
     if (irq->device == NULL || !vst_virtio_blk_interrupt(irq->device))
         return false;
     for (unsigned i = 0; i < irq->device->n_queues; i++)
@@ -89,14 +121,14 @@ static void free_all(struct disk_irq *irq)
     free(irq);
 }
 
-struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function,
-                                  struct vst_virtio_blk_config *config)
+struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function, unsigned n_queues,
+                                  struct vst_irq_config *config)
 {
-    enum vst_irq_mode mode = config->irq.mode;
-    unsigned n = (config->n_queues > 0 ? config->n_queues : 1) + 1; /* changes of configuration */
+    enum vst_irq_mode mode = config->mode;
+    unsigned n = (n_queues > 0 ? n_queues : 1) + 1; /* changes of configuration */
     struct disk_irq *irq = mode != VST_IRQ_POLL ? calloc(1, sizeof(*irq)) : NULL;
 
-    config->irq = (struct vst_irq_config){.mode = VST_IRQ_POLL};
+    *config = (struct vst_irq_config){.mode = VST_IRQ_POLL};
     if (irq == NULL)
         return NULL;
     irq->described = calloc(n, sizeof(*irq->described));
@@ -112,7 +144,7 @@ struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function,
         free_all(irq);
         return NULL;
     }
-    config->irq = (struct vst_irq_config){
+    *config = (struct vst_irq_config){
         .mode = mode,
         .intx_instead = irq->has_line,
         .n_messages = (uint16_t)irq->n_messages,
@@ -121,20 +153,31 @@ struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function,
     return irq;
 }
 
-void disk_irq_finish(struct disk_irq *irq, struct vst_block_device *device)
+/* False: by another way than was prepared, and all of it has been given back. */
+static bool keep(struct disk_irq *irq, const char *mode)
 {
-    if (irq == NULL)
-        return;
-    bool msix = device != NULL && strcmp(device->irq_mode, "msix") == 0;
-    bool intx = device != NULL && strcmp(device->irq_mode, "intx") == 0;
+    bool msix = mode != NULL && strcmp(mode, "msix") == 0;
+    bool intx = mode != NULL && strcmp(mode, "intx") == 0;
 
     if (!msix && !intx) {
         free_all(irq);
-        return;
+        return false;
     }
     if (!intx && irq->has_line) {
         interrupts_free_intx(irq->line, handle_line, irq);
         irq->has_line = false;
     }
-    __atomic_store_n(&irq->device, device, __ATOMIC_RELEASE);
+    return true;
+}
+
+void disk_irq_finish(struct disk_irq *irq, struct vst_block_device *device)
+{
+    if (irq != NULL && keep(irq, device != NULL ? device->irq_mode : NULL))
+        __atomic_store_n(&irq->device, device, __ATOMIC_RELEASE);
+}
+
+void disk_irq_finish_adapter(struct disk_irq *irq, struct vst_scsi_hba *hba)
+{
+    if (irq != NULL && keep(irq, hba != NULL ? hba->irq_mode : NULL))
+        __atomic_store_n(&irq->hba, hba, __ATOMIC_RELEASE);
 }

@@ -35,6 +35,7 @@ static struct acpi_info acpi;
 static struct options options;
 static struct mmio_places mmio_places;
 static struct vst_block_registry registry;
+static struct vst_scsi_hba *hbas; /* the latest first */
 static struct vst_pci_function *functions;
 static size_t n_functions;
 static struct vst_bounce bounce;
@@ -120,7 +121,7 @@ static void attach_blk(const struct vst_pci_function *function)
     char address[13];
 
     struct vst_virtio_blk_config config = options.blk;
-    struct disk_irq *irq = disk_irq_prepare(function, &config);
+    struct disk_irq *irq = disk_irq_prepare(function, config.n_queues, &config.irq);
     vst_pci_enable(&kernel_platform, functions, function);
     enum vst_status status = vst_virtio_blk_attach(disk_platform, function, &config, &device);
     disk_irq_finish(irq, status == VST_OK ? device : NULL);
@@ -133,6 +134,69 @@ static void attach_blk(const struct vst_pci_function *function)
            vst_status_text(status), iommu_obstacle());
 }
 
+/* ------------------------------------------------------------------ SCSI */
+
+static void attach_unit(void *ctx, const struct vst_scsi_found *unit)
+{
+    struct vst_scsi_hba *hba = ctx;
+    struct vst_block_device *device;
+
+    if (unit->type != VST_SCSI_TYPE_DISK)
+        return;
+    enum vst_status status = vst_scsi_disk_attach(hba, unit->target, &unit->lun, &device);
+    if (status == VST_OK)
+        vst_block_register(&registry, device, "sd");
+    else
+        printf("%s: target %u LUN %lu: %s\n", hba->path, unit->target,
+               (unsigned long)unit->lun.number, vst_status_text(status));
+}
+
+static void use_adapter(struct vst_scsi_hba *hba)
+{
+    hba->number = hbas != NULL ? (uint16_t)(hbas->number + 1) : 0;
+    hba->next = hbas;
+    hbas = hba;
+    enum vst_status status = vst_scsi_scan(hba, attach_unit, hba);
+    if (status != VST_OK)
+        printf("%s: scan: %s\n", hba->path, vst_status_text(status));
+}
+
+static void attach_scsi(const struct vst_pci_function *function)
+{
+    struct vst_virtio_scsi_config config = options_scsi(&options);
+    struct disk_irq *irq = disk_irq_prepare(function, config.n_queues, &config.irq);
+    struct vst_scsi_hba *hba;
+    char address[13];
+
+    vst_pci_enable(&kernel_platform, functions, function);
+    enum vst_status status = vst_virtio_scsi_attach(disk_platform, function, &config, &hba);
+    disk_irq_finish_adapter(irq, status == VST_OK ? hba : NULL);
+    if (status == VST_OK) {
+        use_adapter(hba);
+        return;
+    }
+    vst_pci_disable(&kernel_platform, function);
+    printf("%s: virtio-scsi: %s%s\n", vst_pci_address_text(function->address, address),
+           vst_status_text(status), iommu_obstacle());
+}
+
+static void attach_mmio_scsi(const struct mmio_place *place)
+{
+    struct vst_virtio_scsi_config config = options_scsi(&options);
+    struct vst_scsi_hba *hba;
+
+    config.irq.mode = VST_IRQ_POLL;
+    enum vst_status status =
+        vst_virtio_mmio_scsi_attach(disk_platform, place->physical, place->bytes, &config, &hba);
+    if (status == VST_OK)
+        use_adapter(hba);
+    else
+        printf("virtio-mmio-%llx: virtio-scsi: %s\n", (unsigned long long)place->physical,
+               vst_status_text(status));
+}
+
+/* ------------------------------------------------------------------ virtio-mmio */
+
 static void attach_mmio(const struct mmio_place *place)
 {
     struct vst_block_device *device;
@@ -143,6 +207,8 @@ static void attach_mmio(const struct mmio_place *place)
     log_printf(VST_LOG_INFO, "virtio-mmio: 0x%llx bytes at 0x%llx: %s",
                (unsigned long long)place->bytes, (unsigned long long)place->physical,
                status != VST_OK ? vst_status_text(status) : "present");
+    if (status == VST_OK && type == VST_VIRTIO_TYPE_SCSI)
+        attach_mmio_scsi(place);
     if (status != VST_OK || type != VST_VIRTIO_TYPE_BLOCK)
         return;
     /* Which interrupt a place has is not known here. */
@@ -176,6 +242,9 @@ static void attach_disks(void)
     for (size_t i = 0; i < n_functions; i++)
         if (vst_virtio_blk_matches(&functions[i]))
             attach_blk(&functions[i]);
+    for (size_t i = 0; i < n_functions; i++)
+        if (vst_virtio_scsi_matches(&functions[i]))
+            attach_scsi(&functions[i]);
     for (size_t i = 0; i < mmio_places.n; i++)
         attach_mmio(&mmio_places.places[i]);
 }
@@ -191,6 +260,8 @@ static void look_after_disks(void)
     next_ns = now_ns + LOOK_NS;
     for (struct vst_block_device *device = registry.first; device != NULL; device = device->next)
         (void)!vst_block_refresh(device);
+    for (struct vst_scsi_hba *hba = hbas; hba != NULL; hba = hba->next)
+        hba->ops->look(hba);
 }
 
 /* The shell asks for bytes all the time at its prompt, and ten times a second in long commands: so

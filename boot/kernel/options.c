@@ -57,7 +57,7 @@ static bool set_log(struct options *options, const char *value)
 static bool set_features(struct options *options, const char *value)
 {
     char name[OPTION_WORD_BYTES];
-    uint64_t refused = 0;
+    uint64_t refused = 0, scsi_refused = 0;
 
     while (*value != '\0') {
         size_t length = strcspn(value, ",");
@@ -66,12 +66,15 @@ static bool set_features(struct options *options, const char *value)
         memcpy(name, value + 1, length - 1);
         name[length - 1] = '\0';
         int bit = vst_virtio_feature_bit(name);
-        if (bit < 0 || bit > 63)
+        int scsi_bit = vst_virtio_feature_bit_of(VST_VIRTIO_TYPE_SCSI, name);
+        if ((bit < 0 || bit > 63) && (scsi_bit < 0 || scsi_bit > 63))
             return false;
-        refused |= 1ull << bit;
+        refused |= bit >= 0 ? 1ull << bit : 0;
+        scsi_refused |= scsi_bit >= 0 ? 1ull << scsi_bit : 0;
         value += length + (value[length] == ',');
     }
     options->blk.refused_features |= refused;
+    options->scsi_refused_features |= scsi_refused;
     return true;
 }
 
@@ -79,12 +82,14 @@ static bool set_ring(struct options *options, const char *value)
 {
     uint64_t packed = 1ull << vst_virtio_feature_bit("RING_PACKED");
 
-    if (strcmp(value, "split") == 0)
-        options->blk.refused_features |= packed;
-    else if (strcmp(value, "packed") == 0)
-        options->blk.refused_features &= ~packed;
-    else
+    if (strcmp(value, "split") != 0 && strcmp(value, "packed") != 0)
         return false;
+    options->blk.refused_features &= ~packed;
+    options->scsi_refused_features &= ~packed;
+    if (strcmp(value, "split") == 0) {
+        options->blk.refused_features |= packed;
+        options->scsi_refused_features |= packed;
+    }
     return true;
 }
 
@@ -274,4 +279,18 @@ void options_take(struct options *options, char *line)
     *options = (struct options){.log_level = VST_LOG_WARNING, .interactive = true};
     options->blk.n_trace_events = TRACE_EVENTS;
     option_words_cut(line, PREFIX, take_option, options);
+}
+
+struct vst_virtio_scsi_config options_scsi(const struct options *options)
+{
+    return (struct vst_virtio_scsi_config){
+        .queue_size = options->blk.queue_size,
+        .max_segments = options->blk.max_segments,
+        .refused_features = options->scsi_refused_features,
+        .timeout_ns = options->blk.timeout_ns,
+        .pci = options->blk.pci,
+        .n_queues = options->blk.n_queues,
+        .irq = options->blk.irq,
+        .recovery = options->blk.recovery,
+    };
 }

@@ -30,7 +30,8 @@
 
 struct options {
     enum vst_log_level log_level;
-    struct vst_virtio_blk_config blk;
+    struct vst_virtio_blk_config blk; /**< what it has in common with SCSI holds for that, too */
+    uint64_t scsi_refused_features;   /**< feature bits; those of blk mean others */
     unsigned n_cpus; /**< 0: all */
     bool pci_reassign;
     bool iommu_keep;
@@ -41,5 +42,8 @@ struct options {
 /** Reads the options and cuts them out of `line`; what is wrong is named in the log and left out.
  */
 void options_take(struct options *options, char *line);
+
+/** How SCSI host adapters are to be driven. */
+struct vst_virtio_scsi_config options_scsi(const struct options *options);
 
 #endif

@@ -10,6 +10,7 @@
 #include <vstor/pci.h>
 #include <vstor/block.h>
 #include <vstor/scsi.h>
+#include <vstor/scsi_units.h>
 #include <vstor/trace.h>
 #include <vstor/virtio.h>
 

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "scsi/run.h"
+
+#include "scsi/cdb.h"
+
+#define NS_PER_MS      1000000ull
+#define ASK_TIMEOUT_NS 10000000000ull
+#define POLL_BATCH     64u
+
+/* ------------------------------------------------------------------ one command */
+
+static void note_end(struct vst_scsi_command *command)
+{
+    *(bool *)command->user = true;
+}
+
+enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue, struct vst_scsi_command *command)
+{
+    const struct vst_scsi_hba_ops *ops = queue->hba->ops;
+    const struct vst_platform *platform = queue->hba->platform;
+    void *user = command->user;
+    bool ended = false;
+    enum vst_status status;
+
+    command->done = note_end;
+    command->late = NULL;
+    command->user = &ended;
+    /* A full queue empties: every command ends, by its answer or by a reset. */
+    while ((status = ops->submit(queue, command)) == VST_ERR_FULL) {
+        if (ops->poll_commands(queue, POLL_BATCH) == 0)
+            platform->relax(platform->ctx);
+    }
+    if (status == VST_OK)
+        ops->kick_commands(queue);
+    while (status == VST_OK && !ended)
+        if (ops->poll_commands(queue, POLL_BATCH) == 0)
+            platform->relax(platform->ctx);
+    ops->rest_commands(queue);
+    command->user = user;
+    return status;
+}
+
+/* ------------------------------------------------------------------ a conversation */
+
+struct scsi_talk *vst_scsi_talk_open(struct vst_scsi_hba *hba)
+{
+    const struct vst_platform *platform = hba->platform;
+    uint64_t bus_addr;
+    struct scsi_talk *talk =
+        platform->alloc(platform->ctx, sizeof(*talk), 64, VST_MEMORY_PRIVATE, NULL);
+
+    if (talk == NULL)
+        return NULL;
+    talk->queue = hba->queues[0];
+    talk->shared =
+        platform->alloc(platform->ctx, SCSI_TALK_BYTES, 4096, VST_MEMORY_SHARED, &bus_addr);
+    if (talk->shared != NULL)
+        return talk;
+    platform->free(platform->ctx, talk, sizeof(*talk), VST_MEMORY_PRIVATE);
+    return NULL;
+}
+
+void vst_scsi_talk_close(struct scsi_talk *talk)
+{
+    const struct vst_scsi_hba *hba = talk->queue->hba;
+    const struct vst_platform *platform = hba->platform;
+
+    /* An adapter that failed may not have let go of it. */
+    if (!hba->broken)
+        platform->free(platform->ctx, talk->shared, SCSI_TALK_BYTES, VST_MEMORY_SHARED);
+    platform->free(platform->ctx, talk, sizeof(*talk), VST_MEMORY_PRIVATE);
+}
+
+enum vst_status vst_scsi_talk_to(struct scsi_talk *talk, uint8_t target,
+                                 const struct vst_scsi_lun *lun)
+{
+    const struct vst_scsi_hba_limits *limits = &talk->queue->hba->limits;
+
+    if (target > limits->max_target || (lun->n_levels == 1 && lun->number > limits->max_lun))
+        return VST_ERR_INVALID;
+    return vst_scsi_nexus_encode(target, lun, talk->nexus.bytes);
+}
+
+static void wait(const struct vst_platform *platform, uint32_t ms)
+{
+    uint64_t start_ns = platform->time_ns(platform->ctx);
+
+    while (platform->time_ns(platform->ctx) - start_ns < ms * NS_PER_MS)
+        platform->relax(platform->ctx);
+}
+
+static struct scsi_decision decide(const struct vst_scsi_command *command, struct scsi_tries *tries)
+{
+    const struct vst_scsi_outcome *outcome = &command->outcome;
+    struct vst_scsi_sense sense;
+    struct scsi_answer answer = {.response = (uint8_t)outcome->response, .status = outcome->status};
+
+    if (vst_scsi_sense_parse(outcome->sense, outcome->sense_bytes, &sense) == VST_OK)
+        answer.sense = &sense;
+    return vst_scsi_decide(&answer, tries);
+}
+
+/** What came is copied out once: from then on no device changes it. */
+static struct scsi_view copy_out(struct scsi_talk *talk, const struct vst_scsi_command *command,
+                                 uint32_t bytes)
+{
+    uint32_t n = bytes - command->outcome.residual_bytes;
+    const uint8_t *shared = talk->shared;
+
+    for (uint32_t i = 0; i < n; i++)
+        talk->bytes[i] = __atomic_load_n(&shared[i], __ATOMIC_RELAXED);
+    return scsi_view_of(talk->bytes, n);
+}
+
+static enum vst_status run_once(struct scsi_talk *talk, struct vst_scsi_command *command,
+                                struct vst_scsi_cdb cdb, uint32_t bytes,
+                                const struct vst_block_segment *segment)
+{
+    *command = (struct vst_scsi_command){
+        .nexus = talk->nexus,
+        .cdb_bytes = vst_scsi_cdb_bytes(cdb.bytes[0]),
+        .n_in = bytes > 0,
+        .in = segment,
+        .timeout_ns = ASK_TIMEOUT_NS,
+    };
+    __builtin_memcpy(command->cdb, cdb.bytes, sizeof(cdb.bytes));
+    return vst_scsi_run(talk->queue, command);
+}
+
+enum vst_status vst_scsi_ask(struct scsi_talk *talk, struct vst_scsi_cdb cdb, uint32_t bytes,
+                             uint32_t patience_ms, struct scsi_view *view)
+{
+    const struct vst_platform *platform = talk->queue->hba->platform;
+    const struct vst_block_segment segment = {talk->shared, bytes};
+    struct vst_scsi_command command;
+    struct scsi_tries tries = {0};
+
+    *view = scsi_view_of(talk->bytes, 0);
+    for (uint32_t waited_ms = 0;;) {
+        enum vst_status status = run_once(talk, &command, cdb, bytes, &segment);
+        if (status != VST_OK)
+            return status;
+        struct scsi_decision decision = decide(&command, &tries);
+        if (decision.action == SCSI_DONE) {
+            *view = copy_out(talk, &command, bytes);
+            return VST_OK;
+        }
+        if (!decision.again || decision.delay_ms > patience_ms - waited_ms)
+            return decision.status;
+        waited_ms += decision.delay_ms;
+        wait(platform, decision.delay_ms);
+    }
+}
