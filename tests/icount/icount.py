@@ -35,13 +35,16 @@ class Count:
         return getattr(self, name) / self.ios
 
 
-def null_disk(n_bytes=16 << 30, latency_ns=0, ring="split", **disk):
+def null_disk(n_bytes=16 << 30, latency_ns=0, ring="split", driver="blk", **disk):
     """A disk behind which nothing costs anything. ioeventfd=off makes kicks and completions repeatable."""
+    packed = f"packed={'on' if ring == 'packed' else 'off'}"
     node = {"driver": "null-co", "node-name": "null0", "size": n_bytes, "read-zeroes": True}
     if latency_ns:
         node["latency-ns"] = latency_ns
-    device = f"virtio-blk-pci,disable-legacy=on,ioeventfd=off,packed={'on' if ring == 'packed' else 'off'}"
-    return Disk(blockdev=[node], device=device, **disk)
+    if driver == "scsi":
+        adapter = ["-device", f"virtio-scsi-pci,disable-legacy=on,ioeventfd=off,{packed}"]
+        return Disk(blockdev=[node], device="scsi-hd", before=adapter, **disk)
+    return Disk(blockdev=[node], device=f"virtio-blk-pci,disable-legacy=on,ioeventfd=off,{packed}", **disk)
 
 
 def parse_report(text):
@@ -117,11 +120,12 @@ def measure(append, window, deadline_s=120, functions=False, **machine):
     return Count(counters["total"] - counters["rep2"] - spin, spin, kicks, interrupts, functions=where), result
 
 
-def random_reads(depth, n_ios, ring="split", size="4k", functions=False):
-    """One start of `bench` with random reads."""
+def random_reads(depth, n_ios, ring="split", size="4k", functions=False, driver="blk"):
+    """One start of `bench` with random reads. Driver: "blk", "scsi"."""
     # At depth 1 a completion must not race with going idle: it takes 20 microseconds. (performance.md)
-    disk = null_disk(latency_ns=20000 if depth == 1 else 0, ring=ring)
-    line = f"bench vda rw=randread bs={size} iodepth={depth} number_ios={n_ios} json=1; exit"
+    disk = null_disk(latency_ns=20000 if depth == 1 else 0, ring=ring, driver=driver)
+    name = "vda" if driver == "blk" else "sda"
+    line = f"bench {name} rw=randread bs={size} iodepth={depth} number_ios={n_ios} json=1; exit"
     count, result = measure(line, WINDOW_BENCH, disks=[disk], functions=functions)
     record = result.one("bench")
     if record["ios"] != n_ios or record["errors"]:

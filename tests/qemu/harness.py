@@ -54,10 +54,11 @@ class Disk:
     properties: dict = dataclasses.field(default_factory=dict)
     drive: dict = dataclasses.field(default_factory=dict)  # more options of -drive
     blockdev: list = None  # nodes instead of a file: the last one carries the device
+    before: list = dataclasses.field(default_factory=list)  # arguments that stand before: a SCSI adapter
 
     def arguments(self, number):
         """QEMU's arguments for this disk as the `number`-th of the machine."""
-        words = []
+        words = list(self.before)
         if self.blockdev:
             node = self.blockdev[-1]["node-name"]
             for description in self.blockdev:
