@@ -58,7 +58,7 @@ qemu-test: all $(ICNT) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qemu $(ARGS)
 
 .PHONY: matrix
-matrix: all | deps ## every combination of tests/qemu/matrix.txt on a guest, or ARGS='transport=window irq=msix*'
+matrix: all | deps ## every row of tests/qemu/matrix*.txt on a guest, or ARGS='transport=window', ARGS='size=8T block=4096'
 	$(Q)$(PYTHON) -B tests/qemu/matrix.py $(ARGS)
 
 .PHONY: bench
