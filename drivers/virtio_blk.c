@@ -488,6 +488,7 @@ static void describe(struct blk_device *blk)
                                                          : "poll";
     vst_virtio_feature_names(blk->virtio.features, true, blk->feature_names, BLK_MAX_FEATURE_NAMES);
     blk->base.features = blk->feature_names;
+    vst_virtio_blk_count_memory(blk);
 }
 
 static struct blk_device *create(const struct vst_platform *platform,

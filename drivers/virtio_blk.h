@@ -190,6 +190,9 @@ extern const struct vst_block_driver vst_virtio_blk_driver, vst_virtio_blk_trace
 enum vst_status vst_virtio_blk_issue(struct blk_queue *q, struct vst_block_request *request,
                                      uint32_t type, const struct vst_block_part *part) VST_MUST_USE;
 
+/** Fills memory_bytes and queue_memory_bytes of a device whose queues have been created. */
+void vst_virtio_blk_count_memory(struct blk_device *blk);
+
 /** Logs what a queue looks like: its ring, what is in flight, its last events. On the queue's CPU. */
 void vst_virtio_blk_dump(const struct blk_queue *q);
 

@@ -122,6 +122,8 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_range_limits(&json, "secure_erase", &limits->erase);
     json_bool(&json, "broken", device->broken);
     json_text(&json, "irq", text_or(device->irq_mode, "poll"));
+    json_u64(&json, "memory", device->memory_bytes);
+    json_u64(&json, "queue_memory", device->queue_memory_bytes);
     lsblk_json_stats(&json, device);
     json_close(&json);
 }
@@ -207,6 +209,8 @@ static void lsblk_details(const struct vst_block_device *device)
     print_range_limits("write zeroes", &limits->zeroes,
                        limits->zeroes_may_unmap ? ", may give space back" : "");
     print_range_limits("secure erase", &limits->erase, "");
+    printf("  %-16s %s, of that %s for each queue\n", "memory",
+           size_text(device->memory_bytes, size), size_text(device->queue_memory_bytes, segment));
     print_features(device);
     for (unsigned i = 0; i < device->n_queues; i++)
         print_stats(device->queues[i]);

@@ -238,6 +238,8 @@ struct vst_block_device {
     bool config_interrupt;       /**< set by that; cleared by vst_block_refresh */
     bool watched;                /**< the slots hold what the device was like at first */
     struct vst_block_event_slot events[VST_BLOCK_N_EVENTS];
+    size_t memory_bytes;       /**< taken from the platform, from attach to detach */
+    size_t queue_memory_bytes; /**< of that for each queue */
 };
 
 /** A part of a request that one device command can carry. */

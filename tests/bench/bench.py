@@ -41,7 +41,8 @@ BUDGET = Budget()
 
 # The budget is for virtio-blk over virtio-pci at work; the other transports, recovery and tracing are reported beside
 # it. The first budget of 20 KiB was for split rings and polling; packed rings and interrupts have come in since.
-BESIDES = ("virtio_mmio.o", "virtio_pci_legacy.o", "virtio_blk_recovery.o", "virtio_blk_traced.o", "virtio_blk_dump.o")
+BESIDES = ("virtio_mmio.o", "virtio_pci_legacy.o", "virtio_blk_recovery.o", "virtio_blk_traced.o", "virtio_blk_dump.o",
+           "virtio_blk_memory.o")
 
 
 def text_bytes(pattern, besides=()):
