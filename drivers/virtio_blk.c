@@ -19,14 +19,15 @@
 #define IMPLEMENTED_FEATURES                                                                       \
     (VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |                        \
      VIRTIO_BIT(VIRTIO_BLK_F_RO) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |                             \
-     VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |                          \
-     VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES) |                    \
-     VIRTIO_BIT(VIRTIO_BLK_F_SECURE_ERASE) | VIRTIO_BIT(VIRTIO_BLK_F_LIFETIME) |                   \
-     VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) |                    \
-     VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |                             \
-     VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) | VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) |                      \
-     VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) |                            \
-     VIRTIO_BIT(VIRTIO_F_ORDER_PLATFORM) | VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA))
+     VIRTIO_BIT(VIRTIO_BLK_F_GEOMETRY) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) |                          \
+     VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) | VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) |                        \
+     VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES) | VIRTIO_BIT(VIRTIO_BLK_F_SECURE_ERASE) |               \
+     VIRTIO_BIT(VIRTIO_BLK_F_LIFETIME) | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) |                     \
+     VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) |                         \
+     VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) |                            \
+     VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) | VIRTIO_BIT(VIRTIO_F_RING_PACKED) |                     \
+     VIRTIO_BIT(VIRTIO_F_IN_ORDER) | VIRTIO_BIT(VIRTIO_F_ORDER_PLATFORM) |                         \
+     VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA))
 
 bool vst_virtio_blk_matches(const struct vst_pci_function *function)
 {
@@ -67,6 +68,7 @@ void vst_virtio_blk_read_fields(struct virtio_device *device, void *into)
     if (virtio_has(device, VIRTIO_BLK_F_CONFIG_WCE))
         read->writeback =
             vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_WRITEBACK, 1, read->writeback) != 0;
+    vst_virtio_blk_read_hints(device, read);
     vst_virtio_blk_read_ranges(device, read);
 }
 
@@ -126,6 +128,7 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
         return malformed(blk, "largest segment (bytes)", limits->max_segment_bytes);
     limits->max_sectors = MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT;
     limits->depth = indirect ? queue_size : (uint16_t)(queue_size / 3);
+    vst_virtio_blk_hints(read, limits);
     vst_virtio_blk_range_limits(blk, read, limits);
     return VST_OK;
 }

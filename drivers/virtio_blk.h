@@ -87,6 +87,7 @@ struct blk_limits_read {
         bool offered;
         uint32_t max_sectors, max_ranges, alignment_sectors;
     } discard, zeroes, erase;
+    struct vst_block_geometry geometry;
     uint16_t num_queues; /**< 1 without MQ; as the device says it, else */
 };
 
@@ -169,8 +170,13 @@ enum vst_status vst_virtio_blk_set_write_cache(struct vst_block_device *device,
                                                bool on) VST_MUST_USE;
 
 /** The second records every request (virtio_blk_traced.c). */
+/* virtio_blk_details.c */
+void vst_virtio_blk_read_hints(struct virtio_device *device, struct blk_limits_read *read);
+/** Fills in topology and geometry; logical_block_bytes is known already. */
+void vst_virtio_blk_hints(const struct blk_limits_read *read, struct vst_block_limits *limits);
+
 /* virtio_blk_ranges.c */
-/** Reads what bounds discard, write zeroes and secure erase, and the topology's hints. */
+/** Reads what bounds discard, write zeroes and secure erase. */
 void vst_virtio_blk_read_ranges(struct virtio_device *device, struct blk_limits_read *read);
 /** Checks that and fills the limits, whose logical_block_bytes and max_segments are known already. */
 void vst_virtio_blk_range_limits(const struct blk_device *blk, const struct blk_limits_read *read,

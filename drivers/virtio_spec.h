@@ -87,12 +87,16 @@
 #define VIRTIO_BLK_S_IOERR        1u
 #define VIRTIO_BLK_S_UNSUPP       2u
 #define VIRTIO_BLK_ID_BYTES       20u
+#define VIRTIO_BLK_LIFETIME_BYTES 6u
 
 /* 5.2.4 Offsets in the configuration of the block device */
 #define VIRTIO_BLK_CONFIG_MIN_BYTES           8u /* the capacity; all else stands behind features */
 #define VIRTIO_BLK_CONFIG_CAPACITY            0u /* le64, 512-byte sectors */
 #define VIRTIO_BLK_CONFIG_SIZE_MAX            8u /* le32, bytes */
 #define VIRTIO_BLK_CONFIG_SEG_MAX             12u /* le32 */
+#define VIRTIO_BLK_CONFIG_CYLINDERS           16u /* le16 */
+#define VIRTIO_BLK_CONFIG_HEADS               18u /* u8 */
+#define VIRTIO_BLK_CONFIG_TRACK_SECTORS       19u /* u8 */
 #define VIRTIO_BLK_CONFIG_BLK_SIZE            20u /* le32, bytes */
 #define VIRTIO_BLK_CONFIG_PHYSICAL            24u /* u8, log2 of logical blocks per physical block */
 #define VIRTIO_BLK_CONFIG_ALIGNMENT           25u /* u8, logical blocks before the first physical one */

@@ -105,6 +105,12 @@ struct vst_block_range_limits {
     uint32_t alignment_sectors; /**< where to cut best: ranges are split at its multiples */
 };
 
+/** How a disk of long ago is divided; no value means anything today. All 0: not told. */
+struct vst_block_geometry {
+    uint16_t n_cylinders;
+    uint8_t n_heads, n_track_sectors;
+};
+
 /**
  * What a device accepts in one go, and how it is divided. Checked by the driver: never zero or
  * absurd.
@@ -122,7 +128,8 @@ struct vst_block_limits {
     bool zeroes_may_unmap;
     uint32_t min_io_bytes; /**< smallest transfer that is not slow, 0 if not told: a hint */
     uint32_t opt_io_bytes; /**< best length of a long transfer, 0 if not told: a hint */
-    uint32_t first_physical_sector; /**< where the first physical block begins: a hint */
+    uint32_t first_physical_sector;     /**< where the first physical block begins: a hint */
+    struct vst_block_geometry geometry; /**< a hint, unchecked */
 };
 
 /** Counters of one queue since attach. */

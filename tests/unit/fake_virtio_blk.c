@@ -219,13 +219,34 @@ static uint8_t write_zeroes(struct fake_virtio_blk *blk, const struct fake_piece
     return ranges->bytes % 16 != 0;
 }
 
+static bool serve_more(struct fake_virtio_blk *blk, const struct fake_piece *pieces, unsigned n,
+                       uint8_t *answer)
+{
+    const struct fake_request request = {
+        .type = get32(pieces[0].addr),
+        .sector = get64(pieces[0].addr + 8),
+        .data = pieces + 1,
+        .n_data = n - 2,
+        .tail = pieces[n - 1].addr,
+        .tail_bytes = pieces[n - 1].bytes,
+    };
+
+    for (struct fake_extension *e = blk->extensions; e != NULL; e = e->next)
+        if (e->serve(e, blk, &request, answer))
+            return true;
+    return false;
+}
+
 static uint8_t serve(struct fake_virtio_blk *blk, const struct fake_piece *pieces, unsigned n)
 {
     uint32_t type = get32(pieces[0].addr);
     uint64_t sector = get64(pieces[0].addr + 8);
+    uint8_t answer;
 
     if (n - 2 > blk->max_data_segments)
         blk->max_data_segments = n - 2;
+    if (serve_more(blk, pieces, n, &answer))
+        return answer;
     switch (type) {
     case 0:
     case 1:
@@ -1016,6 +1037,12 @@ static void make_queues(struct fake_virtio_blk *blk)
             .vector = 0xffff,
         };
     fake_virtio_blk_offer_queue(blk, 0, 256);
+}
+
+void fake_virtio_blk_extend(struct fake_virtio_blk *blk, struct fake_extension *extension)
+{
+    extension->next = blk->extensions;
+    blk->extensions = extension;
 }
 
 void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *platform,
