@@ -19,15 +19,15 @@
 #define IMPLEMENTED_FEATURES                                                                       \
     (VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |                        \
      VIRTIO_BIT(VIRTIO_BLK_F_RO) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |                             \
-     VIRTIO_BIT(VIRTIO_BLK_F_GEOMETRY) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) |                          \
-     VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) | VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) |                        \
-     VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES) | VIRTIO_BIT(VIRTIO_BLK_F_SECURE_ERASE) |               \
-     VIRTIO_BIT(VIRTIO_BLK_F_LIFETIME) | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) |                     \
-     VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) |                         \
-     VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) |                            \
-     VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) | VIRTIO_BIT(VIRTIO_F_RING_PACKED) |                     \
-     VIRTIO_BIT(VIRTIO_F_IN_ORDER) | VIRTIO_BIT(VIRTIO_F_ORDER_PLATFORM) |                         \
-     VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA))
+     VIRTIO_BIT(VIRTIO_BLK_F_GEOMETRY) | VIRTIO_BIT(VIRTIO_BLK_F_ZONED) |                          \
+     VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |                          \
+     VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES) |                    \
+     VIRTIO_BIT(VIRTIO_BLK_F_SECURE_ERASE) | VIRTIO_BIT(VIRTIO_BLK_F_LIFETIME) |                   \
+     VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) |                    \
+     VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |                             \
+     VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) | VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM) |                      \
+     VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) |                            \
+     VIRTIO_BIT(VIRTIO_F_ORDER_PLATFORM) | VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA))
 
 bool vst_virtio_blk_matches(const struct vst_pci_function *function)
 {
@@ -70,6 +70,7 @@ void vst_virtio_blk_read_fields(struct virtio_device *device, void *into)
             vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_WRITEBACK, 1, read->writeback) != 0;
     vst_virtio_blk_read_hints(device, read);
     vst_virtio_blk_read_ranges(device, read);
+    vst_virtio_blk_read_zones(device, read);
 }
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
@@ -130,7 +131,7 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
     limits->depth = indirect ? queue_size : (uint16_t)(queue_size / 3);
     vst_virtio_blk_hints(read, limits);
     vst_virtio_blk_range_limits(blk, read, limits);
-    return VST_OK;
+    return vst_virtio_blk_zone_limits(blk, read, limits);
 }
 
 /** What features say for as long as the device is driven; of the cache, what it begins with. */
@@ -416,6 +417,7 @@ static enum vst_status start(struct blk_device *blk)
     uint16_t queue_size;
 
     /* 3.1.1 steps 1 to 6. */
+    device->choose = vst_virtio_blk_choose_features;
     uint64_t wanted = IMPLEMENTED_FEATURES;
     if (blk->config.n_queues > 1)
         wanted |= VIRTIO_BIT(VIRTIO_BLK_F_MQ);

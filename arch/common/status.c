@@ -18,6 +18,10 @@ static const struct {
     [VST_ERR_BROKEN] = {"broken", "device out of service"},
     [VST_ERR_MALFORMED] = {"malformed", "malformed data"},
     [VST_ERR_RESET] = {"reset", "device reset, outcome unknown"},
+    [VST_ERR_ZONE_INVALID] = {"zone_invalid", "not possible in this zone or its state"},
+    [VST_ERR_ZONE_POINTER] = {"zone_pointer", "not at the zone's write pointer"},
+    [VST_ERR_ZONE_MANY_OPEN] = {"zone_many_open", "too many open zones"},
+    [VST_ERR_ZONE_MANY_ACTIVE] = {"zone_many_active", "too many active zones"},
 };
 
 const char *vst_status_text(enum vst_status status)

@@ -42,6 +42,11 @@ enum vst_status {
                         out of service */
     VST_ERR_MALFORMED, /**< data from a device, firmware or disk makes no sense */
     VST_ERR_RESET,     /**< the device was reset meanwhile: whether it took effect is not known */
+    VST_ERR_ZONE_INVALID,   /**< the zone's type or state does not allow that, or it reaches beyond
+                                 what can be written of the zone (vstor/zoned.h) */
+    VST_ERR_ZONE_POINTER,   /**< a write that does not begin at the zone's write pointer */
+    VST_ERR_ZONE_MANY_OPEN, /**< no more zones can be open at once: close or finish one */
+    VST_ERR_ZONE_MANY_ACTIVE, /**< no more zones can be active at once: finish or reset one */
     VST_N_STATUS
 };
 

@@ -423,6 +423,12 @@ static void answer(struct fake_blk_queue *q, unsigned i, bool silent, unsigned n
     q->last_id = head;
 }
 
+/** 1.3, 5.2.6: before the status byte of a zone append stands where it went. */
+static uint32_t tail_bytes_of(const struct fake_virtio_blk *blk, uint32_t type)
+{
+    return type == 15 && has(blk, 17) ? 9 : 1;
+}
+
 /** From when the device takes a chain until it has answered, its memory must be there. */
 static void check_pieces(struct fake_virtio_blk *blk, const struct fake_piece *pieces, unsigned n)
 {
@@ -454,9 +460,10 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
                  const struct fake_piece *pieces, unsigned n)
 {
     struct fake_virtio_blk *blk = q->blk;
-    uint32_t length = 1;
+    uint32_t length = 0;
 
-    if (n < 2 || pieces[0].bytes != 16 || pieces[0].writable || pieces[n - 1].bytes != 1 ||
+    if (n < 2 || pieces[0].bytes != 16 || pieces[0].writable ||
+        pieces[n - 1].bytes != tail_bytes_of(blk, get32(pieces[0].addr)) ||
         !pieces[n - 1].writable) {
         misuse(blk, "no head of 16 bytes or no status byte");
         return;
@@ -467,9 +474,10 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
     if (n > q->size)
         misuse(blk, "chain longer than the queue");
     blk->n_requests++;
-    if (*(uint8_t *)(uintptr_t)pieces[n - 1].addr == 0)
+    uint64_t status_address = pieces[n - 1].addr + pieces[n - 1].bytes - 1;
+    if (*(uint8_t *)(uintptr_t)status_address == 0)
         misuse(blk, "status not preset to a failure");
-    for (unsigned i = 0; i + 1 < n; i++)
+    for (unsigned i = 0; i < n; i++)
         length += pieces[i].writable ? pieces[i].bytes : 0;
     q->n_requests++;
     if (q->held == NULL)
@@ -480,7 +488,7 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
     q->held[q->n_held].length = length;
     q->held[q->n_held].answer = serve(blk, pieces, n);
     keep_pieces(q, &q->held[q->n_held], pieces, n);
-    q->held[q->n_held++].status_address = pieces[n - 1].addr;
+    q->held[q->n_held++].status_address = status_address;
 }
 
 void fake_virtio_blk_answer_queue(struct fake_blk_queue *q)
