@@ -79,6 +79,24 @@ static void json_range_limits(struct json *json, const char *key,
     json_object_close(json);
 }
 
+/* Left out where the device is not zoned. */
+static void json_zones(struct json *json, const struct vst_block_limits *limits)
+{
+    const struct vst_zone_limits *zones = &limits->zones;
+
+    if (zones->model == VST_ZONE_MODEL_NONE)
+        return;
+    json_object_open(json, "zoned");
+    json_text(json, "model", vst_zone_model_name(zones->model));
+    json_u64(json, "zones", vst_zone_count(limits));
+    json_u64(json, "zone_bytes", (uint64_t)zones->zone_sectors * VST_SECTOR_BYTES);
+    json_u64(json, "max_open", zones->max_open);
+    json_u64(json, "max_active", zones->max_active);
+    json_u64(json, "max_append", (uint64_t)zones->max_append_sectors * VST_SECTOR_BYTES);
+    json_u64(json, "write_granularity", zones->write_granularity_bytes);
+    json_object_close(json);
+}
+
 static bool has_geometry(const struct vst_block_geometry *geometry)
 {
     return (geometry->n_cylinders | geometry->n_heads | geometry->n_track_sectors) != 0;
@@ -157,6 +175,7 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_range_limits(&json, "write_zeroes", &limits->zeroes);
     json_bool(&json, "zeroes_may_unmap", limits->zeroes_may_unmap);
     json_range_limits(&json, "secure_erase", &limits->erase);
+    json_zones(&json, limits);
     json_geometry(&json, &limits->geometry);
     json_lifetime(&json, device);
     json_bool(&json, "broken", device->broken);
@@ -213,6 +232,22 @@ static void print_range_limits(const char *what, const struct vst_block_range_li
                    ? size_text((uint64_t)limits->alignment_sectors * VST_SECTOR_BYTES, alignment)
                    : "",
                more);
+}
+
+static void print_zones(const struct vst_block_limits *limits)
+{
+    const struct vst_zone_limits *zones = &limits->zones;
+    char zone[SIZE_TEXT_BYTES], unit[SIZE_TEXT_BYTES], append[SIZE_TEXT_BYTES];
+
+    if (zones->model == VST_ZONE_MODEL_NONE)
+        return;
+    printf("  %-16s %s, %" PRIu64 " of %s, written by %s, appended by at most %s\n", "zones",
+           vst_zone_model_name(zones->model), vst_zone_count(limits),
+           size_text((uint64_t)zones->zone_sectors * VST_SECTOR_BYTES, zone),
+           size_text(zones->write_granularity_bytes, unit),
+           size_text((uint64_t)zones->max_append_sectors * VST_SECTOR_BYTES, append));
+    printf("  %-16s at most %u open, %u active (0: any number)\n", "", (unsigned)zones->max_open,
+           (unsigned)zones->max_active);
 }
 
 static void print_geometry(const struct vst_block_geometry *geometry)
@@ -276,6 +311,7 @@ static void lsblk_details(const struct vst_block_device *device)
     print_range_limits("write zeroes", &limits->zeroes,
                        limits->zeroes_may_unmap ? ", may give space back" : "");
     print_range_limits("secure erase", &limits->erase, "");
+    print_zones(limits);
     print_geometry(&limits->geometry);
     print_lifetime(device);
     printf("  %-16s %s, of that %s for each queue\n", "memory",

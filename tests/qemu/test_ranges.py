@@ -127,6 +127,14 @@ def test_copy_that_cannot_be(run, small_disk):
     run("copy vda vdz", disks=disks).expect_status(1).expect("vdz")
 
 
+def test_zones_of_a_disk_that_has_none(run, tmp_path):
+    """`zone` says so; nothing of it reaches the disk. QEMU 7.2 has no zoned virtio-blk."""
+    disk = random_disk(tmp_path)
+    for action in ("report", "open", "reset 0 1M"):
+        run(f"zone vda {action}", disks=[disk]).expect_status(1).expect("not a zoned device")
+    assert run("zone vda reset json=1", disks=[disk]).expect_status(1).errors[0]["error"] == "unsupported"
+
+
 def test_limits_are_shown(run, tmp_path):
     """`lsblk` tells what QEMU says of discard, write zeroes, the topology and the geometry."""
     disk = random_disk(tmp_path, **{"max-discard-sectors": 4096, "max-write-zeroes-sectors": 1000,
