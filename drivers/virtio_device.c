@@ -22,6 +22,7 @@ static const struct {
     {VIRTIO_BLK_F_WRITE_ZEROES, VIRTIO_TYPE_BLOCK, "WRITE_ZEROES"},
     {VIRTIO_BLK_F_LIFETIME, VIRTIO_TYPE_BLOCK, "LIFETIME"},
     {VIRTIO_BLK_F_SECURE_ERASE, VIRTIO_TYPE_BLOCK, "SECURE_ERASE"},
+    {VIRTIO_BLK_F_ZONED, VIRTIO_TYPE_BLOCK, "ZONED"},
     {VIRTIO_SCSI_F_INOUT, VIRTIO_TYPE_SCSI, "INOUT"},
     {VIRTIO_SCSI_F_HOTPLUG, VIRTIO_TYPE_SCSI, "HOTPLUG"},
     {VIRTIO_SCSI_F_CHANGE, VIRTIO_TYPE_SCSI, "CHANGE"},
@@ -142,6 +143,8 @@ enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t want
     /* Step 4: read the feature bits, write the subset that both sides understand. */
     uint64_t offered = transport->features(device);
     enum vst_status status = choose_features(device, offered, wanted);
+    if (status == VST_OK && device->choose != NULL)
+        status = device->choose(device, offered, &device->features);
     if (status != VST_OK)
         return status;
     transport->set_features(device, device->features);
