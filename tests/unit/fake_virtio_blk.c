@@ -387,6 +387,17 @@ static bool batches(const struct fake_virtio_blk *blk)
     return blk->in_order_batches && has(blk, 35);
 }
 
+static void write_reply(const struct fake_held *held, enum fake_lie lie)
+{
+    uint8_t *to = (uint8_t *)(uintptr_t)held->status_address;
+
+    if (lie == LIE_STATUS_NOT_WRITTEN)
+        return;
+    memcpy(to, held->reply, held->reply_bytes);
+    if (lie == LIE_STATUS_UNKNOWN)
+        to[held->status_at] = 77;
+}
+
 /** Answers one chain; the used entry is written unless a later one will speak for it (IN_ORDER). */
 static void answer(struct fake_blk_queue *q, unsigned i, bool silent, unsigned n_chains,
                    unsigned n_ring)
@@ -399,7 +410,9 @@ static void answer(struct fake_blk_queue *q, unsigned i, bool silent, unsigned n
 
     if (blk->silenced || (lies && blk->lie == LIE_SILENCE))
         return;
-    if (!(lies && blk->lie == LIE_STATUS_NOT_WRITTEN))
+    if (q->held[i].reply != NULL)
+        write_reply(&q->held[i], lies ? blk->lie : LIE_NONE);
+    else if (!(lies && blk->lie == LIE_STATUS_NOT_WRITTEN))
         *(uint8_t *)(uintptr_t)q->held[i].status_address =
             lies && blk->lie == LIE_STATUS_UNKNOWN ? 77 : q->held[i].answer;
     if (silent)
@@ -452,43 +465,75 @@ static void let_go(struct fake_blk_queue *q)
 {
     for (unsigned i = 0; i < q->n_held; i++)
         check_pieces(q->blk, q->pieces + q->held[i].first_piece, q->held[i].n_pieces);
+    for (unsigned i = 0; i < q->n_held; i++)
+        free(q->held[i].reply);
     q->n_held = 0;
     q->n_pieces = 0;
+}
+
+/** What any chain has to keep to, and a place to keep it. */
+static struct fake_held *place_for(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
+                                   const struct fake_piece *pieces, unsigned n)
+{
+    struct fake_virtio_blk *blk = q->blk;
+    uint32_t length = 0;
+
+    check_pieces(blk, pieces, n);
+    if (n > blk->max_chain_descriptors)
+        blk->max_chain_descriptors = n;
+    if (n > q->size)
+        misuse(blk, "chain longer than the queue");
+    for (unsigned i = 0; i < n; i++)
+        length += pieces[i].writable ? pieces[i].bytes : 0;
+    if (q->held == NULL)
+        q->held = calloc(MAX_HELD, sizeof(*q->held));
+    assert(q->held != NULL && q->n_held < MAX_HELD);
+    q->held[q->n_held] = (struct fake_held){.head = head, .n_ring = n_ring, .length = length};
+    return &q->held[q->n_held];
+}
+
+static bool take_block(struct fake_blk_queue *q, struct fake_held *held,
+                       const struct fake_piece *pieces, unsigned n)
+{
+    struct fake_virtio_blk *blk = q->blk;
+
+    held->status_address = pieces[n - 1].addr + pieces[n - 1].bytes - 1;
+    if (*(uint8_t *)(uintptr_t)held->status_address == 0)
+        misuse(blk, "status not preset to a failure");
+    held->answer = serve(blk, pieces, n);
+    return true;
 }
 
 static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
                  const struct fake_piece *pieces, unsigned n)
 {
     struct fake_virtio_blk *blk = q->blk;
-    uint32_t length = 0;
 
-    if (n < 2 || pieces[0].bytes != 16 || pieces[0].writable ||
-        pieces[n - 1].bytes != tail_bytes_of(blk, get32(pieces[0].addr)) ||
-        !pieces[n - 1].writable) {
+    if (blk->kind == NULL &&
+        (n < 2 || pieces[0].bytes != 16 || pieces[0].writable ||
+         pieces[n - 1].bytes != tail_bytes_of(blk, get32(pieces[0].addr)) ||
+         !pieces[n - 1].writable)) {
         misuse(blk, "no head of 16 bytes or no status byte");
         return;
     }
-    check_pieces(blk, pieces, n);
-    if (n > blk->max_chain_descriptors)
-        blk->max_chain_descriptors = n;
-    if (n > q->size)
-        misuse(blk, "chain longer than the queue");
+    struct fake_held *held = place_for(q, head, n_ring, pieces, n);
     blk->n_requests++;
-    uint64_t status_address = pieces[n - 1].addr + pieces[n - 1].bytes - 1;
-    if (*(uint8_t *)(uintptr_t)status_address == 0)
-        misuse(blk, "status not preset to a failure");
-    for (unsigned i = 0; i < n; i++)
-        length += pieces[i].writable ? pieces[i].bytes : 0;
     q->n_requests++;
-    if (q->held == NULL)
-        q->held = calloc(MAX_HELD, sizeof(*q->held));
-    assert(q->held != NULL && q->n_held < MAX_HELD);
-    q->held[q->n_held].head = head;
-    q->held[q->n_held].n_ring = n_ring;
-    q->held[q->n_held].length = length;
-    q->held[q->n_held].answer = serve(blk, pieces, n);
-    keep_pieces(q, &q->held[q->n_held], pieces, n);
-    q->held[q->n_held++].status_address = status_address;
+    if (!(blk->kind != NULL ? blk->kind->take : take_block)(q, held, pieces, n))
+        return;
+    keep_pieces(q, held, pieces, n);
+    q->n_held++;
+}
+
+void fake_virtio_blk_answer_one(struct fake_blk_queue *q, unsigned i)
+{
+    assert(i < q->n_held);
+    check_pieces(q->blk, q->pieces + q->held[i].first_piece, q->held[i].n_pieces);
+    answer(q, i, false, 1, q->held[i].n_ring);
+    free(q->held[i].reply);
+    q->n_held--;
+    memmove(&q->held[i], &q->held[i + 1], (q->n_held - i) * sizeof(*q->held));
+    maybe_interrupt(q);
 }
 
 void fake_virtio_blk_answer_queue(struct fake_blk_queue *q)
@@ -608,6 +653,8 @@ static void reset(struct fake_virtio_blk *blk)
         blk->queues[i].resetting = 0;
     }
     heal(blk);
+    if (blk->kind != NULL)
+        blk->kind->reset(blk);
     blk->config_vector = 0xffff;
     blk->isr = 0;
     blk->driver_features = 0;
@@ -875,6 +922,10 @@ uint32_t fake_virtio_blk_read_config(struct fake_virtio_blk *blk, uint64_t at, u
 void fake_virtio_blk_write_config(struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes,
                                   uint32_t value)
 {
+    if (blk->kind != NULL) {
+        blk->kind->write_config(blk, at, width_bytes, value);
+        return;
+    }
     if (at != 32 || width_bytes != 1 || value > 1 || !has(blk, 11))
         misuse(blk, "configuration written where it may not be");
     else if (!blk->keeps_cache_mode)
@@ -1091,6 +1142,8 @@ void fake_virtio_blk_destroy(struct fake_virtio_blk *blk)
 {
     fake_machine_reset();
     for (unsigned i = 0; i < FAKE_BLK_MAX_QUEUES; i++) {
+        for (unsigned k = 0; k < blk->queues[i].n_held; k++)
+            free(blk->queues[i].held[k].reply);
         free(blk->queues[i].held);
         free(blk->queues[i].pieces);
     }

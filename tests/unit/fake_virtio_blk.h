@@ -62,6 +62,25 @@ struct fake_extension {
                   const struct fake_request *request, uint8_t *answer);
 };
 
+struct fake_blk_queue;
+struct fake_held;
+
+/**
+ * Another type of device on the same rings and registers (fake_virtio_scsi.h). NULL: a block device.
+ */
+struct fake_virtio_kind {
+    /**
+     * Takes a chain: fills what is to be answered. False: it broke a rule, which was said, and is
+     * dropped.
+     */
+    bool (*take)(struct fake_blk_queue *q, struct fake_held *held, const struct fake_piece *pieces,
+                 unsigned n);
+    /** The driver writes the configuration. */
+    void (*write_config)(struct fake_virtio_blk *blk, uint64_t at, uint8_t width_bytes,
+                         uint32_t value);
+    void (*reset)(struct fake_virtio_blk *blk);
+};
+
 /** One of the device's queues; its number is its place in fake_virtio_blk.queues. */
 struct fake_blk_queue {
     struct fake_virtio_blk *blk;
@@ -97,6 +116,9 @@ struct fake_blk_queue {
         uint32_t length;
         uint64_t status_address;
         uint8_t answer;
+        uint8_t *reply; /* other kinds: allocated; written to status_address instead of `answer` */
+        uint32_t reply_bytes, status_at; /* where in it LIE_STATUS_UNKNOWN is */
+        uint64_t tag;                    /* the kind's own */
         unsigned first_piece, n_pieces; /* of memory; the device has it until it has answered */
     } * held;                           /* from the first request on */
     struct fake_piece *pieces;          /* of all that is held */
@@ -109,6 +131,7 @@ struct fake_virtio_blk {
     uint8_t pci_config[256];
     uint8_t *bar; /* only an address range: accesses are handed to the model */
 
+    const struct fake_virtio_kind *kind;
     bool legacy;                     /* reached by a legacy interface */
     struct fake_virtio_front *front; /* NULL: modern, in a memory BAR (fake_virtio_fronts.h) */
 
@@ -212,6 +235,8 @@ uint8_t fake_virtio_blk_doorbell_bytes(const struct fake_virtio_blk *blk);
 /** Gives back the requests kept so far: of all queues, of one. */
 void fake_virtio_blk_answer_all(struct fake_virtio_blk *blk);
 void fake_virtio_blk_answer_queue(struct fake_blk_queue *q);
+/** The one kept longest, or the i-th. */
+void fake_virtio_blk_answer_one(struct fake_blk_queue *q, unsigned i);
 
 /* What the register fronts share: see fake_virtio_fronts.h. */
 void fake_virtio_blk_misuse(struct fake_virtio_blk *blk, const char *what);

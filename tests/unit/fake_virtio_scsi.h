@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtio-scsi device for unit tests on the rings and registers of fake_virtio_blk.h, with a few
+ * disks behind it; written from the device's side of VIRTIO 1.2, 5.6, and of SPC-4 and SBC-3.
+ *
+ * Event buffers are kept until fake_virtio_scsi_event sends something; commands are kept where
+ * `device.answers_nothing` says so, and functions abort them there.
+ */
+#ifndef VSTOR_TESTS_FAKE_VIRTIO_SCSI_H
+#define VSTOR_TESTS_FAKE_VIRTIO_SCSI_H
+
+#include "tests/unit/fake_virtio_fronts.h"
+
+#define FAKE_SCSI_MAX_UNITS 600u
+
+/** A disk. */
+struct fake_unit {
+    uint8_t target;
+    uint16_t lun;
+    uint8_t type;
+    uint32_t block_bytes;
+    uint64_t n_blocks; /* as it is told; `data` has room for FAKE_UNIT_SECTORS */
+    uint8_t *data;
+    bool attention; /* the next command gets UNIT ATTENTION 29/00 */
+    bool write_protected;
+    bool knows_no_16;   /* READ CAPACITY (16) is refused */
+    bool knows_no_luns; /* REPORT LUNS is refused */
+    unsigned n_commands, n_flushes;
+};
+#define FAKE_UNIT_SECTORS 512u
+
+/** An answer for commands that are not answered by the book. */
+struct fake_scsi_answer {
+    unsigned after, n; /* so many commands are answered truly first, then n are not */
+    uint8_t response, status;
+    uint16_t qualifier;
+    uint32_t residual, sense_bytes;
+    uint8_t sense[256];
+};
+
+struct fake_virtio_scsi {
+    struct fake_virtio_blk device; /* first */
+    struct fake_unit *units;
+    unsigned n_units;
+
+    /* knobs */
+    struct fake_scsi_answer answer;
+    bool fixed_sizes;          /* what the driver writes to cdb_size and sense_size is lost */
+    bool no_functions;         /* functions are never answered */
+    uint8_t function_response; /* 0: by the book */
+    bool keeps_aborted;        /* a function ends well, but the commands stay */
+
+    /* what it saw */
+    unsigned n_commands, n_functions, n_event_buffers;
+    uint8_t last_cdb[32], last_lun[8];
+    uint8_t last_attribute, last_priority, last_crn;
+    uint32_t last_pi_out, last_pi_in;
+    uint32_t last_function, last_function_type, last_classes;
+    uint8_t last_function_lun[8];
+    uint64_t last_function_tag, last_tag;
+    unsigned n_out_bytes, n_in_bytes; /* of the last command: room in its data */
+};
+
+/** One request queue of 256, four event buffers' worth of queue; no units. */
+void fake_virtio_scsi_init(struct fake_virtio_scsi *scsi, struct fake_platform *platform);
+void fake_virtio_scsi_destroy(struct fake_virtio_scsi *scsi);
+
+/** A disk of FAKE_UNIT_SECTORS sectors in blocks of 512 bytes, with data of its own. */
+struct fake_unit *fake_virtio_scsi_add(struct fake_virtio_scsi *scsi, uint8_t target, uint16_t lun);
+
+/** Request queues, as fake_virtio_blk_offer_queues. */
+void fake_virtio_scsi_offer_queues(struct fake_virtio_scsi *scsi, unsigned n, uint16_t size);
+
+/** Sends an event; false: the driver has given no buffer. */
+bool fake_virtio_scsi_event(struct fake_virtio_scsi *scsi, uint32_t event, const uint8_t *lun,
+                            uint32_t reason);
+
+#endif
