@@ -155,21 +155,10 @@ static bool flush_behind(struct vst_block_queue *queue, struct vst_block_request
     return true;
 }
 
-bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request *request,
-                         uint64_t start_sector, enum vst_status status)
-{
-    if (status != VST_OK)
-        note_error(request, start_sector, status);
-    request->priv.n_parts_in_flight--;
-    if (request->priv.n_parts_in_flight > 0 || !wholly_issued(request))
-        return false;
-    return !flush_behind(queue, request);
-}
-
 static bool start_over(struct vst_block_queue *queue, struct vst_block_request *request)
 {
     bool wait_in_list = queue->split.first == request;
-    uint8_t n_replays = (uint8_t)(request->priv.n_replays + 1);
+    uint8_t n_replays = request->priv.n_replays;
 
     if (request->status != VST_OK) {
         if (wait_in_list)
@@ -178,7 +167,8 @@ static bool start_over(struct vst_block_queue *queue, struct vst_block_request *
         return false;
     }
     struct vst_block_request *next = request->priv.next;
-    request->priv = (struct vst_block_request_private){.split = true, .n_replays = n_replays};
+    request->priv = (struct vst_block_request_private){
+        .split = true, .n_replays = n_replays < UINT8_MAX ? n_replays + 1u : n_replays};
     if (wait_in_list)
         request->priv.next = next;
     else
@@ -186,11 +176,29 @@ static bool start_over(struct vst_block_queue *queue, struct vst_block_request *
     return true;
 }
 
+bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request *request,
+                         uint64_t start_sector, enum vst_status status)
+{
+    if (status != VST_OK)
+        note_error(request, start_sector, status);
+    request->priv.n_parts_in_flight--;
+    if (request->priv.n_parts_in_flight > 0)
+        return false;
+    if (request->priv.dropped) {
+        (void)start_over(queue, request);
+        return false;
+    }
+    if (!wholly_issued(request))
+        return false;
+    return !flush_behind(queue, request);
+}
+
 bool vst_block_part_dropped(struct vst_block_queue *queue, struct vst_block_request *request,
                             uint64_t start_sector, enum vst_status status)
 {
     if (status != VST_OK)
         note_error(request, start_sector, status);
+    request->priv.dropped = true;
     request->priv.n_parts_in_flight--;
     return request->priv.n_parts_in_flight == 0 && start_over(queue, request);
 }

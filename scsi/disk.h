@@ -17,6 +17,7 @@ struct disk_queue {
     /** To be given again, not before again_ns. */
     struct vst_block_request_list waiting;
     uint64_t again_ns;
+    uint64_t parts_ns; /**< parts of split requests are not given before; 0: at once */
 };
 
 struct disk {

@@ -16,6 +16,13 @@ static struct disk_queue *queue_of(const struct vst_block_queue *queue)
 
 /* ------------------------------------------------------------------ submitting */
 
+static uint64_t now_ns(const struct disk_queue *q)
+{
+    const struct vst_platform *platform = q->disk->base.platform;
+
+    return platform->time_ns(platform->ctx);
+}
+
 /** READ and WRITE have the same bit between them in all lengths. (SBC-3, 5) */
 _Static_assert(SCSI_WRITE_10 - SCSI_READ_10 == 2 && SCSI_WRITE_16 - SCSI_READ_16 == 2 &&
                    VST_BLOCK_WRITE - VST_BLOCK_READ == 1,
@@ -66,8 +73,9 @@ static enum vst_status disk_submit_part(struct vst_block_queue *queue,
 {
     struct disk_queue *q = queue_of(queue);
 
-    if (q->base.n_room <= 0)
+    if (q->base.n_room <= 0 || (q->parts_ns != 0 && now_ns(q) < q->parts_ns))
         return VST_ERR_FULL;
+    q->parts_ns = 0;
     return q->base.ops->submit_part(&q->base, request, part,
                                     cdb_of(q, part->op, part->start_sector, part->n_sectors));
 }
@@ -108,13 +116,6 @@ static void keep_tries(struct vst_block_request *request, const struct scsi_trie
     request->priv.n_parts_in_flight = tries->n_all;
 }
 
-static uint64_t now_ns(const struct disk_queue *q)
-{
-    const struct vst_platform *platform = q->disk->base.platform;
-
-    return platform->time_ns(platform->ctx);
-}
-
 static void give_again_later(struct disk_queue *q, struct vst_block_request *request,
                              const struct scsi_tries *tries, uint32_t delay_ms)
 {
@@ -152,7 +153,11 @@ static __attribute__((noinline, cold)) void give_again(struct disk_queue *q)
 
 /* ------------------------------------------------------------------ ends */
 
-static struct scsi_decision decide(const struct vst_scsi_share *share,
+/** How often a split request has started over is all that is known of its tries. */
+#define MOST_STARTS 200u
+
+static struct scsi_decision decide(const struct vst_block_request *request,
+                                   const struct vst_scsi_share *share,
                                    const struct vst_scsi_outcome *outcome,
                                    struct vst_scsi_sense *sense, struct scsi_tries *tries)
 {
@@ -164,7 +169,16 @@ static struct scsi_decision decide(const struct vst_scsi_share *share,
 
     if (vst_scsi_sense_parse(outcome->sense, outcome->sense_bytes, sense) == VST_OK)
         answer.sense = sense;
-    return vst_scsi_decide(&answer, tries);
+    if (share->is_part)
+        *tries = (struct scsi_tries){.last = vst_scsi_rule(&answer),
+                                     .n_in_a_row = request->priv.n_replays,
+                                     .n_all = request->priv.n_replays};
+    else
+        *tries = tries_of(request);
+    struct scsi_decision decision = vst_scsi_decide(&answer, tries);
+    if (share->is_part && request->priv.n_replays >= MOST_STARTS)
+        decision.again = false;
+    return decision;
 }
 
 /** Where it failed, if the unit says so and it can be. */
@@ -186,6 +200,7 @@ static void end_part(struct disk_queue *q, struct vst_block_request *request, ui
     struct vst_block_queue *queue = &q->base.base;
 
     if (decision->action != SCSI_DONE && decision->again) {
+        q->parts_ns = now_ns(q) + decision->delay_ms * NS_PER_MS;
         q->base.base.stats.replays += vst_block_part_dropped(queue, request, sector, VST_OK);
         return;
     }
@@ -198,13 +213,9 @@ static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *
 {
     struct disk_queue *q = (struct disk_queue *)queue; /* base comes first */
     struct vst_scsi_sense sense = {0};
-    struct scsi_tries tries = {0};
+    struct scsi_tries tries;
+    struct scsi_decision decision = decide(request, share, outcome, &sense, &tries);
 
-    if (share->is_part)
-        tries.n_in_a_row = tries.n_all = request->priv.n_replays;
-    else
-        tries = tries_of(request);
-    struct scsi_decision decision = decide(share, outcome, &sense, &tries);
     if (decision.action == SCSI_REREAD_CAPACITY || decision.action == SCSI_REREAD_MODE)
         vst_block_config_interrupted(&q->disk->base);
     if (q->disk->hba->broken)

@@ -8,7 +8,7 @@
 #include "scsi/bytes.h"
 #include "scsi/policy.h"
 
-#define SCSI_TALK_BYTES 4096u
+#define SCSI_TALK_BYTES 16384u /* of REPORT LUNS: 2047 units */
 
 /** Who is spoken to, and memory for what it answers. */
 struct scsi_talk {

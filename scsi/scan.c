@@ -14,6 +14,7 @@ struct scan {
     void (*found)(void *ctx, const struct vst_scsi_found *unit);
     void *ctx;
     uint8_t target;
+    uint8_t list[SCSI_TALK_BYTES]; /**< of REPORT LUNS: what is asked next overwrites the talk's */
 };
 
 /** VST_ERR_NOT_FOUND: there is no such unit. */
@@ -60,45 +61,39 @@ static enum vst_status look_one_after_the_other(struct scan *scan)
     return VST_OK;
 }
 
-/** The list lies in the talk's memory, which the next question overwrites: it is asked for again. */
-static enum vst_status entry(struct scan *scan, uint32_t index, struct vst_scsi_lun *lun,
-                             uint32_t *n)
+/** Asks the target which units it has. */
+static enum vst_status ask_luns(struct scan *scan, struct scsi_luns *luns)
 {
     const struct vst_scsi_lun zero = {.n_levels = 1};
     struct scsi_view view;
-    struct scsi_luns luns;
     enum vst_status status = vst_scsi_talk_to(scan->talk, scan->target, &zero);
 
     if (status == VST_OK)
         status =
             vst_scsi_ask(scan->talk, vst_scsi_report_luns(SCSI_LUNS_ADDRESSABLE, SCSI_TALK_BYTES),
                          SCSI_TALK_BYTES, PATIENCE_MS, &view);
-    if (status == VST_OK)
-        status = vst_scsi_luns_parse(view, &luns);
     if (status != VST_OK)
         return status;
-    *n = luns.n_entries;
-    return index < luns.n_entries ? vst_scsi_luns_entry(&luns, index, lun) : VST_ERR_NOT_FOUND;
+    __builtin_memcpy(scan->list, view.at, view.bytes);
+    return vst_scsi_luns_parse(scsi_view_of(scan->list, view.bytes), luns);
 }
 
 static enum vst_status look_at_target(struct scan *scan)
 {
     const struct vst_scsi_lun zero = {.n_levels = 1};
     struct vst_scsi_lun lun;
-    uint32_t n = 1;
+    struct scsi_luns luns;
     enum vst_status status = look_at(scan, &zero, false);
 
     if (status != VST_OK) /* nobody answers at LUN 0: SPC-4 wants that somebody does */
         return status == VST_ERR_BROKEN ? status : VST_OK;
-    for (uint32_t i = 0; i < n; i++) {
-        status = entry(scan, i, &lun, &n);
-        if (status == VST_ERR_BROKEN)
-            return status;
-        if (i == 0 && status != VST_OK && status != VST_ERR_UNSUPPORTED)
-            return look_one_after_the_other(scan);
-        if (status == VST_OK && look_at(scan, &lun, true) == VST_ERR_BROKEN)
+    status = ask_luns(scan, &luns);
+    if (status != VST_OK)
+        return status == VST_ERR_BROKEN ? status : look_one_after_the_other(scan);
+    for (uint32_t i = 0; i < luns.n_entries; i++)
+        if (vst_scsi_luns_entry(&luns, i, &lun) == VST_OK &&
+            look_at(scan, &lun, true) == VST_ERR_BROKEN)
             return VST_ERR_BROKEN;
-    }
     return VST_OK;
 }
 
@@ -106,16 +101,22 @@ enum vst_status vst_scsi_scan(struct vst_scsi_hba *hba,
                               void (*found)(void *ctx, const struct vst_scsi_found *unit),
                               void *ctx)
 {
-    struct scan scan = {.talk = vst_scsi_talk_open(hba), .found = found, .ctx = ctx};
-    enum vst_status status = VST_OK;
+    const struct vst_platform *platform = hba->platform;
+    struct scan *scan = platform->alloc(platform->ctx, sizeof(*scan), 64, VST_MEMORY_PRIVATE, NULL);
+    struct scsi_talk *talk = scan != NULL ? vst_scsi_talk_open(hba) : NULL;
+    enum vst_status status = talk != NULL ? VST_OK : VST_ERR_NO_MEMORY;
 
-    if (scan.talk == NULL)
-        return VST_ERR_NO_MEMORY;
     /* max_target is inclusive (kvm-guest-drivers-windows#1442). */
-    for (uint32_t target = 0; target <= hba->limits.max_target && status == VST_OK; target++) {
-        scan.target = (uint8_t)target;
-        status = look_at_target(&scan);
+    for (uint32_t target = 0; status == VST_OK && target <= hba->limits.max_target; target++) {
+        scan->talk = talk;
+        scan->found = found;
+        scan->ctx = ctx;
+        scan->target = (uint8_t)target;
+        status = look_at_target(scan);
     }
-    vst_scsi_talk_close(scan.talk);
+    if (talk != NULL)
+        vst_scsi_talk_close(talk);
+    if (scan != NULL)
+        platform->free(platform->ctx, scan, sizeof(*scan), VST_MEMORY_PRIVATE);
     return status;
 }

@@ -106,6 +106,7 @@ struct vst_block_request {
         uint32_t n_parts_in_flight;
         bool split;
         bool flushing; /**< VST_BLOCK_WRITE_DURABLE: written, and now being flushed */
+        bool dropped;  /**< a part is to be done again: all of it starts over once no part is in flight */
         uint8_t n_replays; /* of a split request; those of others: virtio_blk_recovery.c */
     } priv;
 };
@@ -484,9 +485,10 @@ bool vst_block_part_done(struct vst_block_queue *queue, struct vst_block_request
                          uint64_t start_sector, enum vst_status status);
 
 /**
- * For drivers: a part of a split request was in flight when the device was reset. VST_OK: the
- * request is to start over, which it does by the polls that follow; else it is to end with `status`.
- * True if this was the last such part and the request starts over. Only from the driver's poll.
+ * For drivers: a part of a split request was in flight when the device was reset, or is to be done
+ * again for another reason. VST_OK: the request is to start over, which it does once none of its
+ * parts is in flight, by the polls that follow; else it is to end with `status`. True if this was
+ * the last such part and the request starts over. Only from the driver's poll.
  */
 bool vst_block_part_dropped(struct vst_block_queue *queue, struct vst_block_request *request,
                             uint64_t start_sector, enum vst_status status);

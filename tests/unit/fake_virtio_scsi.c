@@ -192,6 +192,12 @@ static void transfer(struct fake_virtio_scsi *scsi, struct command *command, str
         check(command, 5, 0x21, 0);
         return;
     }
+    if (block <= unit->bad_block && unit->bad_block < block + n) {
+        check(command, 3, 0x11, 0);
+        command->reply[12] |= 0x80; /* the information is valid: which block */
+        put_be(command->reply + 15, unit->bad_block, 4);
+        return;
+    }
     if (sum(pieces, n_pieces) != n * unit->block_bytes || (write ? command->n_in : command->n_out))
         misuse(scsi, "data that do not fit the CDB");
     uint64_t bytes = n * unit->block_bytes, at = block * unit->block_bytes;
@@ -528,8 +534,11 @@ struct fake_unit *fake_virtio_scsi_add(struct fake_virtio_scsi *scsi, uint8_t ta
     struct fake_unit *unit = &scsi->units[scsi->n_units++];
 
     assert(scsi->n_units <= FAKE_SCSI_MAX_UNITS);
-    *unit = (struct fake_unit){
-        .target = target, .lun = lun, .block_bytes = 512, .n_blocks = FAKE_UNIT_SECTORS};
+    *unit = (struct fake_unit){.target = target,
+                               .lun = lun,
+                               .block_bytes = 512,
+                               .n_blocks = FAKE_UNIT_SECTORS,
+                               .bad_block = UINT64_MAX};
     unit->data = malloc(FAKE_UNIT_SECTORS * 512);
     assert(unit->data != NULL);
     for (size_t i = 0; i < FAKE_UNIT_SECTORS * 512; i++)

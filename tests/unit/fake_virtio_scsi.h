@@ -21,7 +21,8 @@ struct fake_unit {
     uint32_t block_bytes;
     uint64_t n_blocks; /* as it is told; `data` has room for FAKE_UNIT_SECTORS */
     uint8_t *data;
-    bool attention; /* the next command gets UNIT ATTENTION 29/00 */
+    uint64_t bad_block; /* reads and writes of it fail, 03/11/00; UINT64_MAX: none */
+    bool attention;     /* the next command gets UNIT ATTENTION 29/00 */
     bool write_protected;
     bool knows_no_16;   /* READ CAPACITY (16) is refused */
     bool knows_no_luns; /* REPORT LUNS is refused */
