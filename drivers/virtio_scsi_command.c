@@ -320,17 +320,30 @@ static void take_sense(const struct scsi_queue *q, const struct scsi_header *hea
         outcome->sense[i] = dev_u8_get(&header->sense[i]);
 }
 
+/**
+ * What was not transferred, of `bytes`; what can't be is left as it is. QEMU (7.2) counts below zero
+ * where a disk's command transfers less than there is room for.
+ */
+static uint32_t residual_of(uint64_t answer, uint32_t bytes)
+{
+    uint32_t residual = (uint32_t)answer, below_zero = 0 - residual;
+
+    return residual > bytes && below_zero <= bytes ? below_zero : residual;
+}
+
 /** Parses an answer whose word has been read, of a command that was to transfer `bytes`. */
 static void parse(const struct scsi_queue *q, const struct virtq_slot *slot, uint64_t answer,
                   uint32_t bytes, struct vst_scsi_outcome *outcome)
 {
-    uint32_t residual = (uint32_t)answer;
+    uint32_t residual = residual_of(answer, bytes);
 
     outcome->response = response_of((uint8_t)(answer >> 56));
     outcome->status = 0;
     outcome->status_qualifier = 0;
     outcome->sense_bytes = 0;
     outcome->residual_bytes = residual < bytes ? residual : bytes;
+    if (outcome->response == VST_SCSI_RESPONSE_MALFORMED)
+        outcome->residual_bytes = bytes;
     if (outcome->response != VST_SCSI_RESPONSE_OK)
         return;
     outcome->status = (uint8_t)(answer >> 48);

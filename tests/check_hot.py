@@ -16,6 +16,8 @@ import sys
 ROOTS = ["blk_submit", "blk_submit_part", "blk_kick", "blk_poll"]
 EXEMPT = {
     "blk_watch": "looks at the clock when a poll finds nothing, and once in 256 polls",
+    "scsi_watch": "the same",
+    "vst_virtio_scsi_look": "when a poll finds nothing and a task management function is under way",
 }
 SECTION = re.compile(r"^Disassembly of section (\S+):")
 LABEL = re.compile(r"^[0-9a-f]+ <([^>+]+)>:")

@@ -3,7 +3,10 @@
 
 PYTEST     := $(PYTHON) -B -m pytest -c tests/pytest.ini --rootdir tests
 ICNT       := $(HOST_B)/libicnt.so
-RING_OBJS   = $(call object,$(wildcard drivers/virtio_blk*.c drivers/virtq*.c drivers/virtio_device.c))
+RING_OBJS   = $(call object,$(wildcard drivers/virtq*.c drivers/virtio_device.c))
+BLK_OBJS    = $(call object,$(wildcard drivers/virtio_blk*.c)) $(RING_OBJS)
+SCSI_OBJS   = $(call object,$(wildcard drivers/virtio_scsi*.c)) $(RING_OBJS)
+SCSI_ROOTS  = scsi_submit,scsi_submit_part,scsi_kick,scsi_poll
 # Guests mostly wait for their console or for QEMU's I/O thread: a few more than there are processors pay.
 TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n + 1 > 6 ? 6 : n + 1)))
 
@@ -13,8 +16,9 @@ $(ICNT): tests/icount/icnt.c tests/icount/plugin_api.h | deps
 	$(Q)$(CC) -O2 -Wall -shared -fPIC -o $@ $<
 
 # ---------------------------------------------------------------- the library on the host against QEMU's device models
-QTEST_PROGRAMS := $(patsubst %,$(HOST_B)/qtest/%,traffic errors resets interrupts)
-QTEST_COMMON   := $(filter-out tests/qtest/traffic.c tests/qtest/errors.c tests/qtest/resets.c tests/qtest/interrupts.c,\
+QTEST_PROGRAMS := $(patsubst %,$(HOST_B)/qtest/%,traffic errors resets interrupts scsi)
+QTEST_COMMON   := $(filter-out tests/qtest/traffic.c tests/qtest/errors.c tests/qtest/resets.c tests/qtest/interrupts.c \
+                    tests/qtest/scsi.c,\
                   $(sort $(wildcard tests/qtest/*.c)))
 
 $(HOST_B)/qtest/%: $(HOST_B)/obj/tests/qtest/%.o $(call host_object,$(QTEST_COMMON) $(LIB_SRCS))
@@ -47,8 +51,9 @@ run: $(KERNEL) | deps ## boot the kernel on demonstration disks, or on DISK=path
 	$(Q)$(PYTHON) -B tests/demo/run.py $(if $(DISK),--disk '$(DISK)') $(if $(FORMAT),--format $(FORMAT)) $(if $(WRITE),--write)
 
 .PHONY: check-hot
-check-hot: $(RING_OBJS) ## fail on an indirect call in the request path
-	$(Q)$(PYTHON) -B tests/check_hot.py $(RING_OBJS)
+check-hot: $(BLK_OBJS) $(SCSI_OBJS) ## fail on an indirect call in the drivers' path of a request
+	$(Q)$(PYTHON) -B tests/check_hot.py $(BLK_OBJS)
+	$(Q)$(PYTHON) -B tests/check_hot.py --roots $(SCSI_ROOTS) $(SCSI_OBJS)
 
 .PHONY: check
 check: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests

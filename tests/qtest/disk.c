@@ -78,14 +78,33 @@ static void describe(const struct disk *disk)
     printf("\n");
 }
 
-bool disk_try_attach(struct disk *disk)
+static enum vst_status attach_scsi(struct disk *disk)
+{
+    struct machine *machine = disk->machine;
+    const struct vst_pci_function *function = machine_find(machine, vst_virtio_scsi_matches);
+    const struct vst_virtio_scsi_config config = options_scsi(&disk->options);
+    const struct vst_scsi_lun lun = {.n_levels = 1};
+
+    vst_pci_enable(&machine->platform, machine->functions, function);
+    enum vst_status status =
+        vst_virtio_scsi_attach(&machine->platform, function, &config, &disk->hba);
+    return status == VST_OK ? vst_scsi_disk_attach(disk->hba, 0, &lun, &disk->device) : status;
+}
+
+static enum vst_status attach_blk(struct disk *disk)
 {
     struct machine *machine = disk->machine;
     const struct vst_pci_function *function = machine_find(machine, vst_virtio_blk_matches);
 
     vst_pci_enable(&machine->platform, machine->functions, function);
-    enum vst_status status =
-        vst_virtio_blk_attach(&machine->platform, function, &disk->options.config, &disk->device);
+    return vst_virtio_blk_attach(&machine->platform, function, &disk->options.config,
+                                 &disk->device);
+}
+
+bool disk_try_attach(struct disk *disk)
+{
+    enum vst_status status = disk->options.scsi ? attach_scsi(disk) : attach_blk(disk);
+
     printf("attach=%s\n", vst_status_name(status));
     if (status != VST_OK)
         return false;
@@ -117,7 +136,12 @@ void disk_detach(struct disk *disk)
     CHECK_EQUAL(disk->n_in_flight, 0);
     CHECK_EQUAL(disk->machine->n_mapped, 0);
     print_stats(disk);
-    vst_virtio_blk_detach(disk->device);
+    if (disk->options.scsi) {
+        vst_scsi_disk_detach(disk->device);
+        vst_virtio_scsi_detach(disk->hba);
+    } else {
+        vst_virtio_blk_detach(disk->device);
+    }
     CHECK_EQUAL(disk->machine->n_allocated, 0);
     disk->device = NULL;
 }

@@ -19,6 +19,7 @@ struct disk_slot {
 struct disk {
     struct machine *machine;
     struct options options;
+    struct vst_scsi_hba *hba; /**< options.scsi */
     struct vst_block_device *device;
     struct vst_block_queue *queue;
     uint8_t *model; /**< what the disk must hold */
@@ -36,7 +37,7 @@ void disk_open(struct disk *disk, struct machine *machine, const struct options 
 /** Gives the buffers back; QEMU has ended: compares the image file with the model. */
 void disk_compare_and_close(struct disk *disk);
 
-/** Enables the first virtio-blk function and attaches; false, and the status printed, if refused. */
+/** Enables the first virtio-blk, or virtio-scsi, function and attaches; false, and the status printed, if refused. */
 bool disk_try_attach(struct disk *disk);
 void disk_attach(struct disk *disk);
 void disk_detach(struct disk *disk);

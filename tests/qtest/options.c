@@ -26,6 +26,8 @@ static void take(struct options *options, const char *name, char *value)
         options->image = value;
     else if (strcmp(name, "dma") == 0)
         options->dma = strcmp(value, "copy") == 0 ? MACHINE_DMA_COPY : MACHINE_DMA_LINEAR;
+    else if (strcmp(name, "driver") == 0)
+        options->scsi = strcmp(value, "scsi") == 0;
     else if (strcmp(name, "access") == 0)
         options->access = strcmp(value, "ecam") == 0 ? MACHINE_CONFIG_ECAM : MACHINE_CONFIG_PORTS;
     else if (strcmp(name, "refuse") == 0)
@@ -52,6 +54,17 @@ static void take(struct options *options, const char *name, char *value)
         options->bad_write = number;
     else
         FAIL("unknown option %s", name);
+}
+
+struct vst_virtio_scsi_config options_scsi(const struct options *options)
+{
+    return (struct vst_virtio_scsi_config){
+        .queue_size = options->config.queue_size,
+        .max_segments = options->config.max_segments,
+        .refused_features = options->config.refused_features,
+        .timeout_ns = options->config.timeout_ns,
+        .pci = options->config.pci,
+    };
 }
 
 struct options options_parse(int argc, char **argv)

@@ -9,7 +9,8 @@ struct options {
     const char *image; /**< raw file behind the disk: what is read is compared with it */
     enum machine_dma dma;
     enum machine_access access;
-    struct vst_virtio_blk_config config;
+    struct vst_virtio_blk_config config; /**< what it has in common with SCSI holds for that, too */
+    bool scsi;                           /**< the disk is target 0, LUN 0 behind virtio-scsi */
     unsigned n_requests, depth, n_lives;
     uint64_t seed;
     bool small;                   /**< requests of a block or two: many of them in little time */
@@ -18,6 +19,9 @@ struct options {
 };
 
 /** Ends the process if an option is unknown. */
+/** The same for a SCSI host adapter. */
+struct vst_virtio_scsi_config options_scsi(const struct options *options);
+
 struct options options_parse(int argc, char **argv);
 
 #endif

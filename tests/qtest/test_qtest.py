@@ -37,6 +37,7 @@ class Row:
     lacks: str = ""              # and those that must not be
     expect: tuple = ()           # pairs of what is printed at attach
     marks: tuple = ()
+    scsi: bool = False           # behind virtio-scsi; `device` are that one's options
 
     def __str__(self):
         return self.name
@@ -142,6 +143,8 @@ def qemu_arguments(entry, image, drive="d", blockdevs=()):
                  "-blockdev", f"driver=raw,node-name={node},file=file"]
     for blockdev in blockdevs:
         arguments += ["-blockdev", blockdev]
+    if "driver=scsi" in entry.options or entry.scsi:
+        return [*arguments, "-device", f"virtio-scsi-pci{rest}", "-device", f"scsi-hd,drive={drive}{serial}"]
     return [*arguments, "-device", f"virtio-blk-pci,drive={drive}{serial}{rest}"]
 
 
@@ -250,3 +253,60 @@ def test_interrupts(entry, tmp_path):
     """MSI-X, unmasked and masked either way, as writes to guest memory; INTx as the I/O APIC sees it."""
     entry = dataclasses.replace(entry, options=f"{entry.options} refuse={SPLIT_NO_EVENT_IDX}")
     check_negotiated(entry, run("interrupts", entry, tmp_path))
+
+
+SCSI_TRAFFIC_ROWS = [
+    row("default", has="EVENT_IDX,INDIRECT_DESC,VERSION_1,HOTPLUG,CHANGE", lacks="RING_PACKED",
+        expect=(("depth", 128), ("serial", "qtest")), marks=SMOKE),
+    row("copy", options="dma=copy", marks=SMOKE),
+    row("no-event_idx", "event_idx=off", lacks="EVENT_IDX"),
+    row("no-indirect", "indirect_desc=off", lacks="INDIRECT_DESC", expect=(("depth", 42),)),
+    row("neither-copy", "event_idx=off,indirect_desc=off", options="dma=copy", lacks="EVENT_IDX,INDIRECT_DESC"),
+    row("queue-1024", "virtqueue_size=1024", options="queue_size=1024"),
+    row("queue-16", "virtqueue_size=16", expect=(("depth", 16), ("max_segments", 14))),
+    row("driver-takes-less", options="queue_size=20", expect=(("depth", 16),)),
+    row("one-segment", options="max_segments=1", expect=(("max_segments", 1),)),
+    row("max_sectors-8", "max_sectors=8"),
+    row("cmd_per_lun-1", "cmd_per_lun=1", expect=(("depth", 1),)),
+    row("packed", "packed=on", has="RING_PACKED", marks=SMOKE),
+    row("packed-copy", "packed=on", options="dma=copy", has="RING_PACKED"),
+    row("packed-no-indirect", "packed=on,indirect_desc=off", has="RING_PACKED", lacks="INDIRECT_DESC"),
+    row("packed-queue-1024", "packed=on,virtqueue_size=1024", options="queue_size=1024", has="RING_PACKED"),
+    row("num_queues-4", "num_queues=4"),
+    row("iothread", "iothread=t0", extra="-object iothread,id=t0"),
+    row("transitional-pc", "disable-legacy=off", machine="pc"),
+    row("legacy", "disable-modern=on,disable-legacy=off", lacks="VERSION_1", marks=(NEEDS_LEGACY,)),
+    row("window-of-modern", "disable-legacy=on", options="access=ecam"),
+    row("iommu_platform", "iommu_platform=on,disable-legacy=on", has="ACCESS_PLATFORM"),
+]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("entry", SCSI_TRAFFIC_ROWS)
+def test_scsi_traffic(entry, tmp_path):
+    """The same traffic on a disk behind virtio-scsi."""
+    entry = dataclasses.replace(entry, options=f"{entry.options} driver=scsi")
+    printed = run("traffic", entry, tmp_path)
+    check_negotiated(entry, printed)
+    for name in ("errors", "rescues", "timeouts"):
+        assert set(printed[name]) == {"0"}, f"{name}: a doorbell or an answer was lost"
+    assert (int(printed["maps"][-1]) > 0) == ("dma=copy" in entry.options)
+
+
+SCSI_ROWS = [
+    row("default", marks=SMOKE),
+    row("copy", options="dma=copy"),
+    row("no-indirect", "indirect_desc=off"),
+    row("packed", "packed=on"),
+    row("packed-no-indirect", "packed=on,indirect_desc=off"),
+    row("legacy", "disable-modern=on,disable-legacy=off", marks=(NEEDS_LEGACY,)),
+]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("entry", SCSI_ROWS)
+def test_scsi_commands_and_functions(entry, tmp_path):
+    """Any CDB, every task management function; a command that is late is aborted while QEMU still has it."""
+    entry = dataclasses.replace(entry, options=f"{entry.options} timeout_ms=200", scsi=True,
+                                extra=f"{entry.extra} -object throttle-group,id=g,x-iops-total=1")
+    run("scsi", entry, tmp_path, drive="slow", blockdevs=["driver=throttle,node-name=slow,throttle-group=g,file=raw"])

@@ -441,7 +441,9 @@ static void test_lengths_are_bounded(void **state)
         {0, 0, VST_SCSI_RESPONSE_OK, 0, 0},
         {512, 18, VST_SCSI_RESPONSE_OK, 512, 18},
         {513, 18, VST_SCSI_RESPONSE_MALFORMED, 512, 0},
-        {UINT32_MAX, 18, VST_SCSI_RESPONSE_MALFORMED, 512, 0},
+        {0x80000000, 18, VST_SCSI_RESPONSE_MALFORMED, 512, 0},
+        {0u - 512, 18, VST_SCSI_RESPONSE_OK, 512, 18}, /* as QEMU counts */
+        {0u - 513, 18, VST_SCSI_RESPONSE_MALFORMED, 512, 0},
         {0, 96, VST_SCSI_RESPONSE_OK, 0, 96},
         {0, 97, VST_SCSI_RESPONSE_OK, 0, 96},
         {0, UINT32_MAX, VST_SCSI_RESPONSE_OK, 0, 96},
