@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""SCSI disks behind virtio-scsi: each ring, each way to interrupt, several units and queues; errors; counts."""
+import hashlib
+
+import pytest
+
+import bench
+import icount
+import images
+import pattern
+from harness import Disk
+from images import MiB
+
+ADAPTER = "virtio-scsi-pci,disable-legacy=on"
+UNIT = "scsi-hd"
+
+
+def adapter(name="s0", device=ADAPTER, **properties):
+    """An adapter's arguments."""
+    options = "".join(f",{k}={v}" for k, v in {"id": name, **properties}.items())
+    return ["-device", device + options]
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A function that gives the n-th of several private writable disks."""
+    def make(number, **disk):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        return Disk(images.copy_of(images.image("empty-16m.raw"), folder), writable=True, device=UNIT, **disk)
+    return make
+
+
+def exercise(machine, name, disk):
+    """The bytes are right, and every I/O of a benchmark ends."""
+    assert not machine.command(f"fill {name} 1M 2M seed=6 json=1").errors
+    assert machine.command(f"verify {name} 1M 2M seed=6 json=1").one("verify")["bytes"] == 2 * MiB
+    assert not machine.command(f"write {name} 700 616263 json=1").errors
+    bench_record = machine.command(f"bench {name} rw=randread number_ios=1000 json=1").one("bench")
+    assert (bench_record["ios"], bench_record["errors"]) == (1000, 0)
+    one = machine.command(f"bench {name} rw=randwrite iodepth=1 number_ios=100 offset=8M size=4M json=1").one("bench")
+    assert (one["ios"], one["errors"]) == (100, 0)
+    assert not machine.command(f"flush {name}").errors
+    assert disk.path.read_bytes()[MiB:3 * MiB] == pattern.pattern(MiB, 2 * MiB, 6)
+    assert disk.path.read_bytes()[700:703] == b"abc"
+    return bench_record
+
+
+def listed(machine, name):
+    return machine.command("lsblk json=1").one("lsblk", name)
+
+
+@pytest.mark.parametrize("event_idx", ["on", "off"])
+@pytest.mark.parametrize("packed", ["off", "on"])
+@pytest.mark.parametrize("irq", ["poll", "intx", "msix"])
+def test_each_way(prompt, writable, irq, packed, event_idx):
+    """Split and packed, with and without event index, polled and by each kind of interrupt."""
+    disk = writable(device=UNIT, serial="scsi-1", before=adapter(packed=packed, event_idx=event_idx))
+    machine = prompt(f"vstor.irq={irq}", disks=[disk])
+    record = listed(machine, "sda")
+    assert (record["irq"], record["driver"], record["serial"]) == (irq, "virtio-scsi", "scsi-1")
+    assert record["ring"] == ("packed" if packed == "on" else "split")
+    exercise(machine, "sda", disk)
+    stats = listed(machine, "sda")["stats"][0]
+    assert (stats["errors"], stats["timeouts"]) == (0, 0), stats
+    assert (stats["interrupts"] > 0) == (irq != "poll"), stats
+
+
+@pytest.mark.smoke
+def test_units_of_two_adapters(prompt, many):
+    """Any target and LUN, the last of them, too, LUN 0 not there; the right bytes by the right name."""
+    places = [("s0", 0, 0), ("s0", 3, 1), ("s0", 3, 700), ("s0", 255, 16383), ("s1", 7, 2)]
+    disks = []
+    for i, (bus, target, lun) in enumerate(places):
+        before = adapter("s0") + adapter("s1", packed="on") if i == 0 else []
+        disks.append(many(i, serial=f"unit-{i}", bus=f"{bus}.0", before=before,
+                          properties={"scsi-id": target, "lun": lun}))
+    machine = prompt(disks=disks)
+    records = {r["serial"]: r for r in machine.command("lsblk json=1").of("lsblk")}
+    assert sorted(r["dev"] for r in records.values()) == ["sda", "sdb", "sdc", "sdd", "sde"]
+    for i, ((_, target, lun), disk) in enumerate(zip(places, disks)):
+        record = records[f"unit-{i}"]
+        assert record["path"].endswith(f"-scsi-0:0:{target}:{lun}")
+        assert not machine.command(f"write {record['dev']} {4096 * i} {i:02x}{i:02x} json=1").errors
+        machine.command(f"flush {record['dev']}")
+        assert disk.path.read_bytes()[4096 * i:4096 * i + 2] == bytes([i, i])
+
+
+def test_queues_of_many_cpus(prompt, many):
+    """A queue for each CPU, each with its own interrupt; two disks share all of them."""
+    disks = [many(0, before=adapter(num_queues=4)), many(1, properties={"scsi-id": 1})]
+    machine = prompt("vstor.queues=4 vstor.irq=msix", disks=disks, smp="4")
+    for name in ("sda", "sdb"):
+        assert listed(machine, name)["queues"] == 4
+        record = machine.command(f"bench {name} rw=randwrite numjobs=4 number_ios=500 verify=1 json=1").one("bench")
+        assert record["errors"] == 0
+        for stats in listed(machine, name)["stats"]:
+            assert stats["writes"] >= 500, stats
+
+
+@pytest.mark.parametrize("block", [512, 4096])
+def test_block_sizes(prompt, writable, block):
+    """Sums of a disk with other logical blocks; 3 TiB are reached by long commands."""
+    disk = Disk(images.image("random-16m.raw"), device=UNIT, before=adapter(),
+                properties={"logical_block_size": block, "physical_block_size": block})
+    big = Disk(device=UNIT, blockdev=[{"driver": "null-co", "node-name": "big", "size": 20 << 40, "read-zeroes": True}],
+               properties={"logical_block_size": block, "physical_block_size": block})
+    machine = prompt(disks=[disk, big])
+    assert machine.command("sum sda json=1").one("sum")["sha256"] == hashlib.sha256(disk.path.read_bytes()).hexdigest()
+    record = listed(machine, "sdb")
+    assert (record["bytes"], record["logical_block"]) == (20 << 40, block)
+    end = machine.command(f"read sdb {(20 << 40) - 4096} 4096 json=1").one("read")
+    assert set(end["hex"]) == {"0"}
+
+
+@pytest.mark.parametrize("errno,error", [(5, "io"), (28, "no_space"), (61, "media"), (52, "reserved")])
+def test_errors_of_the_host_have_names(prompt, tmp_path, errno, error):
+    """What QEMU makes of an error of the host's disk is told, for the sector that failed; others are read."""
+    path = tmp_path / "disk.raw"
+    path.write_bytes(images.image("1m.raw").read_bytes())
+    nodes = [{"driver": "file", "node-name": "f0", "filename": str(path)},
+             {"driver": "blkdebug", "node-name": "d0", "image": "f0",
+              "inject-error": [{"event": "none", "iotype": "read", "errno": errno, "sector": 1000}]}]
+    disk = Disk(path, device=UNIT, blockdev=nodes, before=adapter(), properties={"rerror": "report"})
+    machine = prompt(disks=[disk])
+    assert machine.command("read sda 512000 512 json=1").error("read")["error"] == error
+    assert machine.command("read sda 512512 512 json=1").one("read")["hex"] == path.read_bytes()[512512:513024].hex()
+
+
+IOS = 10000
+
+
+@pytest.mark.parametrize("ring,depth,budget", [(ring, *item) for ring, shapes in bench.BUDGET.scsi_instructions.items()
+                                               for item in shapes.items()])
+def test_instructions_per_read_stay_in_budget(ring, depth, budget):
+    """Guest instructions per random 4 KiB read of a SCSI disk, polled, through the public block API."""
+    count = icount.random_reads(depth, IOS if depth > 1 else IOS // 5, ring, driver="scsi")
+    assert count.per_io("instructions") <= budget, f"{count.per_io('instructions'):.1f} per read; {count}"
+    if depth == 32:
+        assert count.per_io("kicks") <= bench.BUDGET.kicks_depth_32, count
