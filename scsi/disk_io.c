@@ -208,6 +208,16 @@ static void end_part(struct disk_queue *q, struct vst_block_request *request, ui
         vst_block_finish(queue, request, request->status);
 }
 
+/** The adapter is out of service, and so is the disk. On several CPUs, perhaps: all say the same. */
+static void note_broken(struct disk *disk)
+{
+    if (__atomic_load_n(&disk->base.broken, __ATOMIC_RELAXED))
+        return;
+    disk->base.broken_why = disk->hba->broken_why;
+    __atomic_store_n(&disk->base.broken, true, __ATOMIC_RELAXED);
+    vst_block_limits_changed(&disk->base);
+}
+
 static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *request,
                   const struct vst_scsi_share *share, const struct vst_scsi_outcome *outcome)
 {
@@ -218,8 +228,10 @@ static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *
 
     if (decision.action == SCSI_REREAD_CAPACITY || decision.action == SCSI_REREAD_MODE)
         vst_block_config_interrupted(&q->disk->base);
-    if (q->disk->hba->broken)
+    if (q->disk->hba->broken) {
+        note_broken(q->disk);
         decision.again = false;
+    }
     uint64_t sector = failed_sector(q, share, &sense);
     if (share->is_part) {
         end_part(q, request, sector, &decision);

@@ -579,6 +579,8 @@ static void test_requests_end_when_the_adapter_is_given_up(void **state)
     }
     fill_io(&ios[0], VST_BLOCK_READ, 0, 2);
     assert_int_equal(vst_block_submit(device->queues[0], &ios[0].request), VST_ERR_BROKEN);
+    assert_true(device->broken);
+    assert_string_equal(device->broken_why, f->hba->broken_why);
     vst_scsi_disk_detach(device);
     tear_down(f);
 }
