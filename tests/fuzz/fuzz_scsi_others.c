@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Media events, tables of contents, features, reservations: the same bytes to the parser of each. */
+/* Media events, tables of contents, features, reservations, port groups: the same bytes to the parser of each. */
 #include "scsi/media.h"
+#include "scsi/port_groups.h"
 #include "scsi/reservations.h"
 #include "tests/fuzz/fuzz_scsi.h"
 
@@ -62,6 +63,23 @@ static void check_full_status(struct scsi_view received)
     }
 }
 
+static void check_port_groups(struct scsi_view received)
+{
+    struct scsi_port_groups groups;
+    struct scsi_port_group group;
+    size_t at = 0, n = 0;
+
+    if (vst_scsi_port_groups_parse(received, &groups) != VST_OK)
+        return;
+    fuzz_check_inside(groups.groups, received);
+    while (vst_scsi_next_port_group(&groups, &at, &group)) {
+        fuzz_check_inside(group.ports, groups.groups);
+        FUZZ_CHECK(group.n_ports * 4u == group.ports.bytes);
+        FUZZ_CHECK(vst_scsi_port_of_group(&group, group.n_ports) == 0);
+        FUZZ_CHECK(++n <= groups.groups.bytes / 8 && at <= groups.groups.bytes);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct scsi_view received = fuzz_received(data, bytes);
@@ -69,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     check_media(received);
     check_reservations(received);
     check_full_status(received);
+    check_port_groups(received);
     fuzz_received_free(received);
     return 0;
 }

@@ -330,6 +330,23 @@ static enum vst_status capacity_of(uint64_t last, uint32_t block_bytes, struct s
     return vst_scsi_capacity_16_parse(RECEIVED(bytes), c);
 }
 
+static void test_protection_types(void **state)
+{
+    struct scsi_capacity c;
+    uint8_t bytes[sizeof(large)];
+
+    (void)state;
+    memcpy(bytes, large, sizeof(bytes));
+    for (uint8_t type = 0; type < 8; type++) {
+        bytes[12] = (uint8_t)(0xf0 | type << 1 | 1);
+        assert_int_equal(vst_scsi_capacity_16_parse(RECEIVED(bytes), &c), VST_OK);
+        assert_int_equal(c.protection_type, type + 1);
+        bytes[12] = (uint8_t)(type << 1);
+        assert_int_equal(vst_scsi_capacity_16_parse(RECEIVED(bytes), &c), VST_OK);
+        assert_int_equal(c.protection_type, 0);
+    }
+}
+
 /* Block sizes of 0, that are no power of two, or absurd; more sectors than 64 bits count. */
 static void test_capacities_that_make_no_sense(void **state)
 {
@@ -369,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_capacity_10),
         cmocka_unit_test(test_capacity_16),
         cmocka_unit_test(test_capacity_16_cut),
+        cmocka_unit_test(test_protection_types),
         cmocka_unit_test(test_capacities_that_make_no_sense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

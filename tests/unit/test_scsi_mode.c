@@ -126,6 +126,25 @@ static void test_the_write_cache_is_switched(void **state)
     assert_memory_equal(list + 8, on + 4, 20);
 }
 
+/* Each bit alone means one thing and no other, and all others are left as they are. */
+static void test_single_bits(void **state)
+{
+    (void)state;
+    for (unsigned bit = 1; bit < 0x100; bit <<= 1) {
+        uint8_t bytes[8] = {7, 0, (uint8_t)bit, 0, 0x08, 2, (uint8_t)bit, 0x55}, list[8];
+        struct scsi_mode m = parsed(bytes, sizeof(bytes));
+        size_t n;
+        assert_int_equal(m.write_protected, bit == 0x80);
+        assert_int_equal(m.can_fua, bit == 0x10);
+        assert_int_equal(m.write_cache, bit == 0x04);
+        assert_int_equal(m.read_cache, bit != 0x01);
+        assert_int_equal(vst_scsi_mode_put_write_cache(&m, true, list, sizeof(list), &n), VST_OK);
+        assert_int_equal(list[6], bit | 0x04);
+        assert_int_equal(vst_scsi_mode_put_write_cache(&m, false, list, sizeof(list), &n), VST_OK);
+        assert_int_equal(list[6], bit & ~0x04u);
+    }
+}
+
 /* ------------------------------------------------------------------ media events */
 
 static const uint8_t event[] = {0, 6, 4, 0x10, 2, 2, 0, 0, 0xee};
@@ -212,6 +231,8 @@ static void test_table_of_contents(void **state)
         assert_int_equal(vst_scsi_toc_parse(scsi_view_of(bad[i], 4), &t), VST_ERR_MALFORMED);
     assert_int_equal(vst_scsi_toc_parse(RECEIVED(large), &t), VST_OK);
     assert_int_equal(t.n_entries, 100);
+    large[3] = 1; /* one track, as every data CD has */
+    assert_int_equal(vst_scsi_toc_parse(RECEIVED(large), &t), VST_OK);
 }
 
 /* ------------------------------------------------------------------ features */
@@ -289,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_mode_lengths_that_lie),
         cmocka_unit_test(test_a_unit_without_a_cache),
         cmocka_unit_test(test_the_write_cache_is_switched),
+        cmocka_unit_test(test_single_bits),
         cmocka_unit_test(test_media_events),
         cmocka_unit_test(test_table_of_contents),
         cmocka_unit_test(test_features),
