@@ -330,6 +330,7 @@ static void test_each_kind_of_name(void **state)
     NAME_IS("t10.QEMU_QEMU_HARDDISK_s-1", true, T10);
     NAME_IS("vendor.drive-scsi0", false, VENDOR);
     NAME_IS("vendor.0102", false, VENDOR_BIN);
+    NAME_IS("x", true, {3, 8, "x", 1});
     NAME_IS("", false, PORT_NAA);
     NAME_IS("", false, {3, 8, "    ", 4});
 }

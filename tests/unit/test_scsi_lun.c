@@ -67,7 +67,7 @@ static void test_every_method_is_read(void **state)
 static void test_what_can_not_be_reached_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "\0\0\0\1\0\0\0\0", /* a second level behind bus 0 */
+        "\2\5\0\2\1\0\0\0",     "\0\0\0\1\0\0\0\0", /* a second level behind bus 0 */
         "\0\5\0\0\0\0\0\1",     "\x40\0\0\0\1\0\0\0",
         "\x02\5\x81\2\0\0\0\0", "\x02\5\1\2\0\0\0\0",
         "\x02\5\0\2\0\1\0\0",                                       /* three levels */
@@ -103,6 +103,15 @@ static void test_what_is_decoded_is_encoded_to_the_same(void **state)
         assert_memory_equal(again, bytes, sizeof(bytes));
     }
     assert_int_equal(n_refused, (64 - 2) * 256); /* all extended methods but two */
+    for (unsigned i = 0; i < 0x8000; i++) {      /* behind a bus that is not 0 */
+        const uint8_t below[VST_SCSI_LUN_BYTES] = {63, 255, (uint8_t)(i >> 8), (uint8_t)i};
+        bool sound = i < 0x100 || i >= 0x4000;
+        assert_int_equal(vst_scsi_lun_decode(below, &lun), sound ? VST_OK : VST_ERR_UNSUPPORTED);
+        if (!sound)
+            continue;
+        assert_int_equal(vst_scsi_lun_encode(&lun, again), VST_OK);
+        assert_memory_equal(again, below, sizeof(below));
+    }
 }
 
 static void test_numbers_that_a_method_has_not(void **state)

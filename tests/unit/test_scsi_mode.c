@@ -176,7 +176,7 @@ static void test_media_events(void **state)
     assert_int_equal(m.event, SCSI_MEDIA_EJECT_WANTED);
     assert_true(m.door_open);
     assert_false(m.present);
-    bytes[4] = 0x0f; /* none that is known */
+    bytes[4] = SCSI_MEDIA_N_EVENTS; /* the first that is not known */
     assert_int_equal(vst_scsi_media_status_parse(RECEIVED(bytes), &m), VST_OK);
     assert_int_equal(m.event, SCSI_MEDIA_SAME);
     bytes[2] = 0x84; /* it has no such events */

@@ -157,6 +157,12 @@ static void test_single_bits(void **state)
         assert_int_equal(sense.end_of_medium, bit == 0x40);
         assert_int_equal(sense.incorrect_length, bit == 0x20);
         assert_int_equal(parsed(RECEIVED(block)).incorrect_length, bit == 0x20);
+        uint8_t field[18] = {0x70, 0, 5, 0, 0, 0, 0, 10, [15] = (uint8_t)bit};
+        assert_int_equal(parsed(RECEIVED(field)).has_field, bit == 0x80);
+        field[15] |= 0x80;
+        assert_int_equal(parsed(RECEIVED(field)).field_in_cdb, bit == 0x40);
+        uint8_t information[20] = {0x72, 0, 0, 0, 0, 0, 0, 12, 0, 10, (uint8_t)bit};
+        assert_int_equal(parsed(RECEIVED(information)).has_information, bit == 0x80);
     }
 }
 
