@@ -9,6 +9,7 @@
  */
 #include "block/ranges.h"
 #include "block/request_list.h"
+#include "block/zones.h"
 
 void vst_block_finish(struct vst_block_queue *queue, struct vst_block_request *request,
                       enum vst_status status)
@@ -56,6 +57,13 @@ static uint64_t reach(const struct vst_block_request *request, const struct curs
     return bytes;
 }
 
+/** Whether the next part waits for the one before it to end well. */
+static bool goes_in_order(const struct vst_block_queue *queue,
+                          const struct vst_block_request *request)
+{
+    return vst_block_goes_in_order(&queue->device->limits, request->op);
+}
+
 static enum vst_block_op part_op(const struct vst_block_request *request)
 {
     return request->op == VST_BLOCK_WRITE_DURABLE ? VST_BLOCK_WRITE : request->op;
@@ -66,16 +74,17 @@ static struct vst_block_part next_part(const struct vst_block_request *request,
                                        const struct cursor *at,
                                        const struct vst_block_limits *limits)
 {
-    uint64_t want = min_u64(request->n_sectors - at->sectors, limits->max_sectors)
-                    << VST_SECTOR_SHIFT;
+    uint64_t start_sector = request->start_sector + at->sectors;
+    uint64_t most = min_u64(limits->max_sectors, vst_block_zone_reach(limits, start_sector));
+    uint64_t want = min_u64(request->n_sectors - at->sectors, most) << VST_SECTOR_SHIFT;
     struct vst_block_part part = {
         .op = part_op(request),
-        .start_sector = request->start_sector + at->sectors,
+        .start_sector = start_sector,
         .segments = request->segments + at->segment_index,
         .skip_bytes = at->skip_bytes,
     };
     uint64_t bytes = reach(request, at, want, limits, &part.n_pieces);
-    uint64_t whole_blocks = bytes & ~(uint64_t)(limits->logical_block_bytes - 1);
+    uint64_t whole_blocks = bytes - bytes % vst_block_unit_bytes(limits, part.op);
 
     /* A part that ends within a block is cut back to the block's beginning, which takes fewer
      * pieces. */
@@ -237,7 +246,11 @@ static bool issue_parts(struct vst_block_queue *queue)
 
     while (queue->split.first != NULL) {
         struct vst_block_request *request = queue->split.first;
-        enum vst_status status = issue_part(queue, request);
+        bool in_order = goes_in_order(queue, request);
+        if (in_order && request->priv.n_parts_in_flight > 0)
+            break;
+        enum vst_status status =
+            in_order && request->status != VST_OK ? request->status : issue_part(queue, request);
         if (status == VST_ERR_FULL)
             break;
         any |= status == VST_OK;
@@ -291,8 +304,9 @@ static inline bool is_plain(const struct vst_block_queue *queue,
 static bool fits_one_command(const struct vst_block_request *request,
                              const struct vst_block_limits *limits, uint64_t *bytes)
 {
-    bool fits =
-        request->n_segments <= limits->max_segments && request->n_sectors <= limits->max_sectors;
+    bool fits = request->n_segments <= limits->max_segments &&
+                request->n_sectors <= limits->max_sectors &&
+                request->n_sectors <= vst_block_zone_reach(limits, request->start_sector);
 
     *bytes = 0;
     for (uint32_t i = 0; i < request->n_segments; i++) {
@@ -360,12 +374,15 @@ static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_q
     }
     if (request->op == VST_BLOCK_LIFETIME)
         return submit_lifetime(queue, request);
+    if (vst_block_op_is_zoned(request->op))
+        return vst_block_submit_zoned(queue, request);
     bool durable = request->op == VST_BLOCK_WRITE_DURABLE;
     if (request->op > VST_BLOCK_WRITE && !durable)
         return VST_ERR_UNSUPPORTED;
     if (request->op != VST_BLOCK_READ && device->read_only)
         return VST_ERR_READ_ONLY;
-    if (((request->start_sector | request->n_sectors) & block_mask) != 0 || request->n_sectors == 0)
+    if (((request->start_sector | request->n_sectors) & block_mask) != 0 ||
+        request->n_sectors == 0 || !vst_block_keeps_granularity(limits, request))
         return VST_ERR_INVALID;
     if (request->n_sectors > capacity || request->start_sector > capacity - request->n_sectors)
         return VST_ERR_RANGE;

@@ -3,7 +3,7 @@
  * What changes while a device is in use: the queues learn it by stores each of which is sound alone,
  * the owner by events.
  */
-#include <vstor/block.h>
+#include "block/zones.h"
 
 /* ------------------------------------------------------------------ the queues' rules */
 
@@ -55,8 +55,12 @@ static bool is_broken(const struct vst_block_device *device)
 
 static void tell_queues(struct vst_block_device *device)
 {
+    /* Where the zones of a host-managed device end, the check of plain requests does not know. */
+    bool managed = vst_block_is_host_managed(&device->limits);
+
     for (uint16_t i = 0; i < device->n_queues; i++)
-        tell_queue(&device->queues[i]->plain, device, capacity_of(device), !is_broken(device));
+        tell_queue(&device->queues[i]->plain, device, capacity_of(device),
+                   !managed && !is_broken(device));
     /* Another CPU may have taken the device out of service since we looked, and have been here
      * before us: it set `broken` before it did. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

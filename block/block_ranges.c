@@ -5,6 +5,7 @@
  * anew by vst_block_range_piece, from the caller's ranges.
  */
 #include "block/ranges.h"
+#include "block/zones.h"
 
 const struct vst_block_range_limits *
 vst_block_range_limits_of(const struct vst_block_limits *limits, enum vst_block_op op)
@@ -52,6 +53,17 @@ static enum vst_status check_range(const struct vst_block_limits *limits,
     return VST_OK;
 }
 
+/** VIRTIO 1.3, 5.2.6.2: where there are zones, whole ones are erased. */
+static bool is_whole_zones(const struct vst_block_limits *limits,
+                           const struct vst_block_range *range)
+{
+    uint32_t zone_sectors = limits->zones.zone_sectors;
+
+    return range->start_sector % zone_sectors == 0 &&
+           (range->n_sectors % zone_sectors == 0 ||
+            range->start_sector + range->n_sectors == limits->n_sectors);
+}
+
 enum vst_status vst_block_check_ranges(const struct vst_block_device *device,
                                        const struct vst_block_request *request)
 {
@@ -68,6 +80,9 @@ enum vst_status vst_block_check_ranges(const struct vst_block_device *device,
         enum vst_status status = check_range(limits, &request->ranges[i]);
         if (status != VST_OK)
             return status;
+        if (request->op == VST_BLOCK_SECURE_ERASE && limits->zones.model != VST_ZONE_MODEL_NONE &&
+            !is_whole_zones(limits, &request->ranges[i]))
+            return VST_ERR_INVALID;
         n_sectors = vst_add_saturated_u64(n_sectors, request->ranges[i].n_sectors);
     }
     return n_sectors == request->n_sectors ? VST_OK : VST_ERR_INVALID;

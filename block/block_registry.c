@@ -14,6 +14,13 @@ const char *vst_block_op_name(unsigned op)
         [VST_BLOCK_WRITE_ZEROES_KEEP] = "write zeroes (kept)",
         [VST_BLOCK_SECURE_ERASE] = "secure erase",
         [VST_BLOCK_LIFETIME] = "lifetime",
+        [VST_BLOCK_ZONE_APPEND] = "zone append",
+        [VST_BLOCK_ZONE_REPORT] = "zone report",
+        [VST_BLOCK_ZONE_OPEN] = "zone open",
+        [VST_BLOCK_ZONE_CLOSE] = "zone close",
+        [VST_BLOCK_ZONE_FINISH] = "zone finish",
+        [VST_BLOCK_ZONE_RESET] = "zone reset",
+        [VST_BLOCK_ZONE_RESET_ALL] = "zone reset all",
     };
 
     return op < VST_BLOCK_N_OPS ? names[op] : "unknown";

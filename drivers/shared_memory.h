@@ -3,7 +3,7 @@
  * Fields of memory that driver and device share: the type says who writes.
  *
  *   drv_le16/32/64  the driver writes: put; publish where the device may look at once. There is no
- * way to read one back: what we need to know again, we keep in memory of our own. dev_u8/le16/le32
+ * way to read one back: what we need to know again, we keep in memory of our own. dev_u8/le16/le32/le64
  * the device writes: get; observe where what it announces is read next. Each read is one load, and
  * its result is to be kept in a local and checked: the device may change it at any time.
  */
@@ -31,6 +31,9 @@ typedef struct {
 typedef struct {
     vst_le32 shared;
 } dev_le32;
+typedef struct {
+    vst_le64 shared;
+} dev_le64;
 
 static inline void drv_le16_put(drv_le16 *field, uint16_t value)
 {
@@ -86,6 +89,10 @@ static inline uint32_t dev_le32_get(const dev_le32 *field)
 {
     return VST_LE32_(__atomic_load_n(&field->shared.raw, __ATOMIC_RELAXED));
 }
+static inline uint64_t dev_le64_get(const dev_le64 *field)
+{
+    return VST_LE64_(__atomic_load_n(&field->shared.raw, __ATOMIC_RELAXED));
+}
 
 /** What the device wrote before it wrote this field is seen by the loads that follow. */
 static inline uint16_t dev_le16_observe(const dev_le16 *field)
@@ -102,10 +109,14 @@ static inline uint32_t dev_le32_observe(const dev_le32 *field)
     return value;
 }
 
-/** A byte that the device will write, preset by us to what it must not stay. */
+/** What the device will write, preset by us to what it must not stay. */
 static inline void dev_u8_poison(dev_u8 *field, uint8_t value)
 {
     __atomic_store_n(&field->shared, value, __ATOMIC_RELAXED);
+}
+static inline void dev_le64_poison(dev_le64 *field, uint64_t value)
+{
+    __atomic_store_n(&field->shared.raw, VST_LE64_(value), __ATOMIC_RELAXED);
 }
 
 #endif

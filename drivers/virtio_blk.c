@@ -19,6 +19,7 @@
 #define IMPLEMENTED_FEATURES                                                                       \
     (VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |                        \
      VIRTIO_BIT(VIRTIO_BLK_F_RO) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |                             \
+     VIRTIO_BIT(VIRTIO_BLK_F_GEOMETRY) | VIRTIO_BIT(VIRTIO_BLK_F_ZONED) |                          \
      VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |                          \
      VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES) |                    \
      VIRTIO_BIT(VIRTIO_BLK_F_SECURE_ERASE) | VIRTIO_BIT(VIRTIO_BLK_F_LIFETIME) |                   \
@@ -67,7 +68,9 @@ void vst_virtio_blk_read_fields(struct virtio_device *device, void *into)
     if (virtio_has(device, VIRTIO_BLK_F_CONFIG_WCE))
         read->writeback =
             vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_WRITEBACK, 1, read->writeback) != 0;
+    vst_virtio_blk_read_hints(device, read);
     vst_virtio_blk_read_ranges(device, read);
+    vst_virtio_blk_read_zones(device, read);
 }
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
@@ -126,8 +129,9 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
         return malformed(blk, "largest segment (bytes)", limits->max_segment_bytes);
     limits->max_sectors = MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT;
     limits->depth = indirect ? queue_size : (uint16_t)(queue_size / 3);
+    vst_virtio_blk_hints(read, limits);
     vst_virtio_blk_range_limits(blk, read, limits);
-    return VST_OK;
+    return vst_virtio_blk_zone_limits(blk, read, limits);
 }
 
 /** What features say for as long as the device is driven; of the cache, what it begins with. */
@@ -413,6 +417,7 @@ static enum vst_status start(struct blk_device *blk)
     uint16_t queue_size;
 
     /* 3.1.1 steps 1 to 6. */
+    device->choose = vst_virtio_blk_choose_features;
     uint64_t wanted = IMPLEMENTED_FEATURES;
     if (blk->config.n_queues > 1)
         wanted |= VIRTIO_BIT(VIRTIO_BLK_F_MQ);
@@ -488,6 +493,7 @@ static void describe(struct blk_device *blk)
                                                          : "poll";
     vst_virtio_feature_names(blk->virtio.features, true, blk->feature_names, BLK_MAX_FEATURE_NAMES);
     blk->base.features = blk->feature_names;
+    vst_virtio_blk_count_memory(blk);
 }
 
 static struct blk_device *create(const struct vst_platform *platform,

@@ -6,16 +6,19 @@
 #include "drivers/virtio_transports.h"
 #include "drivers/virtq.h"
 
+#include <vstor/zoned.h>
+
 /**
  * Shared memory of a slot: struct virtio_blk_req's head and its status byte (5.2.6); the indirect
  * table follows.
  */
 struct blk_header {
     drv_le32 type;
-    drv_le32 reserved; /**< stays 0 */
-    drv_le64 sector;   /**< 512-byte units */
+    drv_le32 reserved;      /**< stays 0 */
+    drv_le64 sector;        /**< 512-byte units */
+    dev_le64 append_sector; /**< zone append only, whose answer it is, with the status behind it */
     dev_u8 status;
-    uint8_t padding[15];
+    uint8_t padding[7];
     struct virtq_desc table[]; /**< head, data, status */
 };
 _Static_assert(sizeof(struct blk_header) == 32,
@@ -87,6 +90,12 @@ struct blk_limits_read {
         bool offered;
         uint32_t max_sectors, max_ranges, alignment_sectors;
     } discard, zeroes, erase;
+    struct vst_block_geometry geometry;
+    struct blk_zones_read {
+        bool offered;
+        uint8_t model;
+        uint32_t zone_sectors, max_open, max_active, max_append_sectors, write_granularity_bytes;
+    } zones;
     uint16_t num_queues; /**< 1 without MQ; as the device says it, else */
 };
 
@@ -169,8 +178,13 @@ enum vst_status vst_virtio_blk_set_write_cache(struct vst_block_device *device,
                                                bool on) VST_MUST_USE;
 
 /** The second records every request (virtio_blk_traced.c). */
+/* virtio_blk_details.c */
+void vst_virtio_blk_read_hints(struct virtio_device *device, struct blk_limits_read *read);
+/** Fills in topology and geometry; logical_block_bytes is known already. */
+void vst_virtio_blk_hints(const struct blk_limits_read *read, struct vst_block_limits *limits);
+
 /* virtio_blk_ranges.c */
-/** Reads what bounds discard, write zeroes and secure erase, and the topology's hints. */
+/** Reads what bounds discard, write zeroes and secure erase. */
 void vst_virtio_blk_read_ranges(struct virtio_device *device, struct blk_limits_read *read);
 /** Checks that and fills the limits, whose logical_block_bytes and max_segments are known already. */
 void vst_virtio_blk_range_limits(const struct blk_device *blk, const struct blk_limits_read *read,
@@ -181,6 +195,31 @@ uint16_t vst_virtio_blk_table_entries(const struct vst_block_limits *limits);
 uint64_t vst_virtio_blk_put_ranges(struct blk_queue *q, uint16_t id,
                                    const struct vst_block_part *part);
 
+/* virtio_blk_zoned.c */
+/** For struct virtio_device.choose: what may be negotiated with a zoned device. */
+enum vst_status vst_virtio_blk_choose_features(struct virtio_device *device, uint64_t offered,
+                                               uint64_t *features) VST_MUST_USE;
+void vst_virtio_blk_read_zones(struct virtio_device *device, struct blk_limits_read *read);
+/**
+ * Checks that and fills limits->zones, all else in `limits` being known; narrows what is for ranges.
+ * VST_ERR_MALFORMED with a log line if a host-managed device's zones make no sense.
+ */
+enum vst_status vst_virtio_blk_zone_limits(const struct blk_device *blk,
+                                           const struct blk_limits_read *read,
+                                           struct vst_block_limits *limits) VST_MUST_USE;
+/** VST_ERR_UNSUPPORTED with a log line if zones have changed by which requests were cut. */
+enum vst_status vst_virtio_blk_zones_stay(const struct blk_device *blk,
+                                          const struct vst_zone_limits *new) VST_MUST_USE;
+/** An answer that a device without zones does not give. */
+enum vst_status vst_virtio_blk_zone_answer(const struct blk_device *blk,
+                                           uint8_t answer) VST_MUST_USE;
+/** An append has ended well: takes over where the data went, if that can be. */
+enum vst_status vst_virtio_blk_take_append(const struct blk_queue *q, uint16_t id,
+                                           struct vst_block_request *request) VST_MUST_USE;
+/** See vst_block_driver. */
+enum vst_status vst_virtio_blk_parse_zones(const void *report, size_t bytes, struct vst_zone *zones,
+                                           size_t max, size_t *n_zones) VST_MUST_USE;
+
 extern const struct vst_block_driver vst_virtio_blk_driver, vst_virtio_blk_traced_driver;
 
 /**
@@ -189,6 +228,9 @@ extern const struct vst_block_driver vst_virtio_blk_driver, vst_virtio_blk_trace
  */
 enum vst_status vst_virtio_blk_issue(struct blk_queue *q, struct vst_block_request *request,
                                      uint32_t type, const struct vst_block_part *part) VST_MUST_USE;
+
+/** Fills memory_bytes and queue_memory_bytes of a device whose queues have been created. */
+void vst_virtio_blk_count_memory(struct blk_device *blk);
 
 /** Logs what a queue looks like: its ring, what is in flight, its last events. On the queue's CPU. */
 void vst_virtio_blk_dump(const struct blk_queue *q);

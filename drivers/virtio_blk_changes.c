@@ -78,7 +78,7 @@ static enum vst_status check_what_stays(const struct blk_device *blk,
         return refuse(blk, "segments per command", old->max_segments, new->max_segments);
     if (new->max_segment_bytes < old->max_segment_bytes)
         return refuse(blk, "bytes per segment", old->max_segment_bytes, new->max_segment_bytes);
-    return VST_OK;
+    return vst_virtio_blk_zones_stay(blk, &new->zones);
 }
 
 static void take_over(struct blk_device *blk, const struct vst_block_limits *new, bool writeback)

@@ -26,11 +26,18 @@ static const uint32_t type_of_op[VST_BLOCK_N_OPS] = {
     [VST_BLOCK_WRITE_ZEROES_KEEP] = VIRTIO_BLK_T_WRITE_ZEROES,
     [VST_BLOCK_SECURE_ERASE] = VIRTIO_BLK_T_SECURE_ERASE,
     [VST_BLOCK_LIFETIME] = VIRTIO_BLK_T_GET_LIFETIME,
+    [VST_BLOCK_ZONE_APPEND] = VIRTIO_BLK_T_ZONE_APPEND,
+    [VST_BLOCK_ZONE_REPORT] = VIRTIO_BLK_T_ZONE_REPORT,
+    [VST_BLOCK_ZONE_OPEN] = VIRTIO_BLK_T_ZONE_OPEN,
+    [VST_BLOCK_ZONE_CLOSE] = VIRTIO_BLK_T_ZONE_CLOSE,
+    [VST_BLOCK_ZONE_FINISH] = VIRTIO_BLK_T_ZONE_FINISH,
+    [VST_BLOCK_ZONE_RESET] = VIRTIO_BLK_T_ZONE_RESET,
+    [VST_BLOCK_ZONE_RESET_ALL] = VIRTIO_BLK_T_ZONE_RESET_ALL,
 };
 
 static bool device_writes(uint32_t type)
 {
-    return type != VIRTIO_BLK_T_OUT;
+    return type != VIRTIO_BLK_T_OUT && type != VIRTIO_BLK_T_ZONE_APPEND;
 }
 
 /**
@@ -260,6 +267,28 @@ static uint32_t n_data_pieces(const struct vst_block_part *part)
     return vst_block_op_has_ranges(part->op) ? 0 : part->n_pieces;
 }
 
+/** 5.2.6: what the device answers comes last, the status byte behind all else. */
+static void add_answer(struct virtq_chain *chain, struct blk_header *header,
+                       uint64_t header_bus_addr, enum vst_block_op op)
+{
+    uint32_t at = offsetof(struct blk_header, status), end = at + 1;
+
+    if (op == VST_BLOCK_ZONE_APPEND) {
+        dev_le64_poison(&header->append_sector, UINT64_MAX);
+        at = offsetof(struct blk_header, append_sector);
+    }
+    vst_virtq_chain_add(chain, header_bus_addr + at, end - at, true);
+}
+
+/**
+ * 5.2.6: what is no read, no write and no command to a zone has 0 there, with nothing that the driver
+ * might want to know again.
+ */
+static uint64_t sector_of(const struct vst_block_part *part)
+{
+    return part->op <= VST_BLOCK_WRITE || vst_block_op_is_zoned(part->op) ? part->start_sector : 0;
+}
+
 /** Head, data, status: 2.7.13 step 1 for any kind of queue. */
 static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain, uint32_t type,
                                   const struct vst_block_part *part)
@@ -287,13 +316,15 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
             chain, q->maps ? mappings_of(q, chain->id)[i].bus_addr : (uintptr_t)piece.buffer,
             (uint32_t)piece.bytes, device_writes(type));
     }
-    vst_virtq_chain_add(chain, header_bus_addr + offsetof(struct blk_header, status), 1, true);
+    add_answer(chain, q->vq.slots[chain->id].shared, header_bus_addr, part->op);
     q->vq.slots[chain->id].n_pieces = (uint16_t)(chain->n - 2);
     return VST_OK;
 }
 
-static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *request,
-                                 uint32_t type, const struct vst_block_part *part)
+static __attribute__((noinline)) enum vst_status issue_any(struct blk_queue *q,
+                                                           struct vst_block_request *request,
+                                                           uint32_t type,
+                                                           const struct vst_block_part *part)
 {
     struct virtq_chain chain;
     enum vst_status status = VST_OK;
@@ -316,8 +347,7 @@ static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *
     slot->start_sector = part->start_sector;
     struct blk_header *header = slot->shared;
     drv_le32_put(&header->type, type);
-    /* 5.2.6.1: a flush names no sector; the one that it stands behind is our affair. */
-    start_slot(q, slot, header, part->bytes != 0 ? part->start_sector : 0);
+    start_slot(q, slot, header, sector_of(part));
     vst_virtq_chain_put(&chain, request);
     if (traced(q))
         vst_trace_add(&q->base, (struct vst_trace_event){.kind = VST_TRACE_SUBMIT,
@@ -354,8 +384,8 @@ static __attribute__((noinline)) void blk_kick(struct vst_block_queue *queue)
 
 /* ------------------------------------------------------------------ completing */
 
-/** 5.2.6.2: the status byte; anything but the three values is an answer that was not given. */
-static enum vst_status status_of_answer(uint8_t answer)
+/** 5.2.6.2: the status byte; anything but its values is an answer that was not given. */
+static enum vst_status status_of_answer(const struct blk_queue *q, uint8_t answer)
 {
     switch (answer) {
     case VIRTIO_BLK_S_OK:
@@ -365,14 +395,15 @@ static enum vst_status status_of_answer(uint8_t answer)
     case VIRTIO_BLK_S_UNSUPP:
         return VST_ERR_UNSUPPORTED;
     default:
-        return VST_ERR_MALFORMED;
+        return vst_virtio_blk_zone_answer(q->blk, answer);
     }
 }
 
 static enum vst_dma_direction direction_of(enum vst_block_op op)
 {
-    return op == VST_BLOCK_WRITE || op == VST_BLOCK_WRITE_DURABLE ? VST_DMA_TO_DEVICE
-                                                                  : VST_DMA_FROM_DEVICE;
+    return op == VST_BLOCK_WRITE || op == VST_BLOCK_WRITE_DURABLE || op == VST_BLOCK_ZONE_APPEND
+               ? VST_DMA_TO_DEVICE
+               : VST_DMA_FROM_DEVICE;
 }
 
 void vst_virtio_blk_unmap(struct blk_queue *q, uint16_t id, const struct vst_block_request *request)
@@ -392,7 +423,8 @@ bool vst_virtio_blk_end_command(struct blk_queue *q, uint16_t id, struct vst_blo
     if (slot->shape == 0 && request->priv.split)
         return vst_block_part_done(&q->base, request, slot->start_sector, status);
     request->status = status;
-    request->error_sector = request->start_sector;
+    if (status != VST_OK)
+        request->error_sector = request->start_sector;
     return true;
 }
 
@@ -414,12 +446,16 @@ static void trace_answer(struct blk_queue *q, uint16_t id, const struct vst_bloc
 static __attribute__((noinline, cold)) bool
 take_uncommon(struct blk_queue *q, uint16_t id, struct vst_block_request *request, uint8_t answer)
 {
+    enum vst_status status = status_of_answer(q, answer);
+
     trace_answer(q, id, request, answer);
+    if (request->op == VST_BLOCK_ZONE_APPEND && status == VST_OK)
+        status = vst_virtio_blk_take_append(q, id, request);
     if (q->vq.slots[id].shape != 0)
         q->vq.free[q->vq.n_free++] = &q->vq.slots[id];
     else
         vst_virtq_chain_release(&q->vq, id);
-    return vst_virtio_blk_end_command(q, id, request, status_of_answer(answer));
+    return vst_virtio_blk_end_command(q, id, request, status);
 }
 
 /** Where one used entry stands for all chains before it as well. */
@@ -714,6 +750,7 @@ const struct vst_block_driver vst_virtio_blk_driver = {
     .disarm = blk_disarm,
     .awaited = blk_awaited,
     .traced = &vst_virtio_blk_traced_driver,
+    .parse_zones = vst_virtio_blk_parse_zones,
     .refresh = vst_virtio_blk_refresh_if_changed,
     .set_write_cache = vst_virtio_blk_set_write_cache,
     .rest = blk_rest,

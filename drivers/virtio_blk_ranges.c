@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* virtio-blk: discard, write zeroes, secure erase (5.2.6.2), and the hints of the topology. */
+/* virtio-blk: discard, write zeroes, secure erase. (5.2.6.2) */
 #include "drivers/virtio_blk.h"
 
 /* ------------------------------------------------------------------ configuration */
@@ -9,20 +9,8 @@ static uint32_t field(struct virtio_device *device, uint32_t offset)
     return vst_virtio_config_field(device, offset, 4, 0);
 }
 
-static void read_topology(struct virtio_device *device, struct blk_limits_read *read)
-{
-    bool told = virtio_has(device, VIRTIO_BLK_F_TOPOLOGY);
-
-    read->alignment_offset =
-        told ? (uint8_t)vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_ALIGNMENT, 1, 0) : 0;
-    read->min_io_blocks =
-        told ? (uint16_t)vst_virtio_config_field(device, VIRTIO_BLK_CONFIG_MIN_IO, 2, 0) : 0;
-    read->opt_io_blocks = told ? field(device, VIRTIO_BLK_CONFIG_OPT_IO) : 0;
-}
-
 void vst_virtio_blk_read_ranges(struct virtio_device *device, struct blk_limits_read *read)
 {
-    read_topology(device, read);
     read->discard = read->zeroes = read->erase = (struct blk_ranges_read){0};
     read->zeroes_may_unmap = 0;
     if (virtio_has(device, VIRTIO_BLK_F_DISCARD))
@@ -92,13 +80,6 @@ static struct vst_block_range_limits checked(const struct blk_device *blk,
     };
 }
 
-/** A hint in logical blocks, in bytes; 0 if it makes no sense. */
-static uint32_t hint_bytes(const struct vst_block_limits *limits, uint32_t blocks)
-{
-    return blocks <= UINT32_MAX / limits->logical_block_bytes ? blocks * limits->logical_block_bytes
-                                                              : 0;
-}
-
 void vst_virtio_blk_range_limits(const struct blk_device *blk, const struct blk_limits_read *read,
                                  struct vst_block_limits *limits)
 {
@@ -106,10 +87,6 @@ void vst_virtio_blk_range_limits(const struct blk_device *blk, const struct blk_
     limits->zeroes = checked(blk, limits, &read->zeroes, "write zeroes");
     limits->erase = checked(blk, limits, &read->erase, "secure erase");
     limits->zeroes_may_unmap = limits->zeroes.max_ranges > 0 && read->zeroes_may_unmap != 0;
-    limits->min_io_bytes = hint_bytes(limits, read->min_io_blocks);
-    limits->opt_io_bytes = hint_bytes(limits, read->opt_io_blocks);
-    limits->first_physical_sector =
-        (uint32_t)read->alignment_offset * (limits->logical_block_bytes / VST_SECTOR_BYTES);
 }
 
 /* ------------------------------------------------------------------ requests */

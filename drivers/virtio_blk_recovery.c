@@ -148,11 +148,22 @@ static unsigned n_replays_of(const struct vst_block_request *request, bool split
     return n <= MAX_REPLAYS ? n : 0;
 }
 
+/**
+ * A write to a sequential zone may have moved the write pointer: repeated, it would end as one that
+ * is in the wrong place, though its data are there. Which zones are sequential we do not know.
+ */
+static bool moves_pointer(const struct blk_queue *q, enum vst_block_op op)
+{
+    return q->base.device->limits.zones.model == VST_ZONE_MODEL_HOST_MANAGED &&
+           (op == VST_BLOCK_WRITE || op == VST_BLOCK_WRITE_DURABLE);
+}
+
 /** VST_OK: may be replayed; else how the request ends. */
 static enum vst_status judge(const struct blk_queue *q, const struct vst_block_request *request,
                              bool split, enum vst_status fault)
 {
-    if (!may_be_repeated[request->op] || (q->blk->config.never_replayed >> request->op & 1) != 0)
+    if (!may_be_repeated[request->op] || (q->blk->config.never_replayed >> request->op & 1) != 0 ||
+        moves_pointer(q, request->op))
         return VST_ERR_RESET;
     return n_replays_of(request, split) < MAX_REPLAYS ? VST_OK : fault;
 }

@@ -111,6 +111,7 @@ const struct vst_block_driver vst_virtio_blk_traced_driver = {
     .arm = traced_arm,
     .disarm = traced_disarm,
     .awaited = traced_awaited,
+    .parse_zones = vst_virtio_blk_parse_zones,
     .refresh = vst_virtio_blk_refresh_if_changed,
     .set_write_cache = vst_virtio_blk_set_write_cache,
     .rest = traced_rest,

@@ -22,6 +22,7 @@ static const struct {
     {VIRTIO_BLK_F_WRITE_ZEROES, true, "WRITE_ZEROES"},
     {VIRTIO_BLK_F_LIFETIME, true, "LIFETIME"},
     {VIRTIO_BLK_F_SECURE_ERASE, true, "SECURE_ERASE"},
+    {VIRTIO_BLK_F_ZONED, true, "ZONED"},
     {VIRTIO_F_ANY_LAYOUT, false, "ANY_LAYOUT"},
     {VIRTIO_F_INDIRECT_DESC, false, "INDIRECT_DESC"},
     {VIRTIO_F_EVENT_IDX, false, "EVENT_IDX"},
@@ -129,6 +130,8 @@ enum vst_status vst_virtio_negotiate(struct virtio_device *device, uint64_t want
     /* Step 4: read the feature bits, write the subset that both sides understand. */
     uint64_t offered = transport->features(device);
     enum vst_status status = choose_features(device, offered, wanted);
+    if (status == VST_OK && device->choose != NULL)
+        status = device->choose(device, offered, &device->features);
     if (status != VST_OK)
         return status;
     transport->set_features(device, device->features);

@@ -121,6 +121,11 @@ struct virtio_device {
      * guest.
      */
     bool legacy;
+    /**
+     * 3.1.1 step 4: the device type's last word on the features that are to be written, after a look
+     * at the configuration, which may be read but not written then. NULL: none.
+     */
+    enum vst_status (*choose)(struct virtio_device *device, uint64_t offered, uint64_t *features);
     bool
         queue_size_fixed; /**< a queue has the size that the device offers, no other (4.1.5.1.3.1) */
 };

@@ -37,6 +37,11 @@ $(HOST_B)/threads: $(THREADS_SRCS) $(HOST_B)/how-built | deps
 threads: $(HOST_B)/threads ## recovery with four CPUs on four queues, under ThreadSanitizer
 	$(Q)$<
 
+# Another guest to check ours against. Fetched, not installed.
+LINUX_GUEST := build/linux/vmlinuz
+$(LINUX_GUEST): tests/linux/fetch.sh | deps
+	$(Q)sh $< $(@D)
+
 .PHONY: run
 run: $(KERNEL) | deps ## boot the kernel on demonstration disks, or on DISK=path [FORMAT=qcow2] [WRITE=1]
 	$(Q)$(PYTHON) -B tests/demo/run.py $(if $(DISK),--disk '$(DISK)') $(if $(FORMAT),--format $(FORMAT)) $(if $(WRITE),--write)
@@ -50,15 +55,15 @@ check: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## the f
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit threads model fuzz-smoke | deps ## every test
+test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test
-qemu-test: all $(ICNT) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
+qemu-test: all $(ICNT) $(LINUX_GUEST) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qemu $(ARGS)
 
 .PHONY: matrix
-matrix: all | deps ## every combination of tests/qemu/matrix.txt on a guest, or ARGS='transport=window irq=msix*'
+matrix: all | deps ## every row of tests/qemu/matrix*.txt on a guest, or ARGS='transport=window', ARGS='size=8T block=4096'
 	$(Q)$(PYTHON) -B tests/qemu/matrix.py $(ARGS)
 
 .PHONY: bench

@@ -904,8 +904,8 @@ static bool run_bench(struct shell_context *context)
 }
 
 static const char *const options_bench[] = {
-    "rw=",     "rwmixread=", "bs=",      "iodepth=", "number_ios=", "runtime=", "size=",
-    "offset=", "seed=",      "numjobs=", "verify=",  "fsync=",      "sync=",    NULL};
+    "rw=",   "rwmixread=", "bs=",     "iodepth=", "number_ios=", "runtime=",  "size=", "offset=",
+    "seed=", "numjobs=",   "verify=", "fsync=",   "sync=",       "segments=", NULL};
 
 const struct shell_command command_bench = {
     .name = "bench",
@@ -929,6 +929,7 @@ const struct shell_command command_bench = {
             "                    area should differ in seed=, at most 65535\n"
             "    fsync=N         with verify=1: a flush after every N writes\n"
             "    sync=1          with verify=1: each write is durable when it ends\n"
+            "    segments=N      with verify=1: data of each I/O in N pieces of memory\n"
             "A warm-up comes first and does not count. Nothing is flushed.\n"
             "Percentiles are exact to 3 %. Ticks are those of the processor's counter.\n"
             "    bench vda rw=randread bs=4k iodepth=32 number_ios=100000\n",

@@ -12,10 +12,11 @@ struct job {
     uint64_t read_percent; /* of a mixed job */
     uint64_t block_bytes, depth, n_ios, runtime_ns, offset, bytes, seed, n_jobs;
     bool verify, sync;
-    uint64_t fsync; /* writes between two flushes; 0: none */
+    uint64_t fsync;      /* writes between two flushes; 0: none */
+    uint64_t n_segments; /* pieces of memory that the data of one I/O lie in */
 };
 
-/** Reads verify=, fsync= and sync= into a job that is complete otherwise. False, having said so, if
+/** Reads verify=, fsync=, sync= and segments= into a job that is complete otherwise. False, having said so, if
  * they make no sense. */
 bool bench_verify_parse(const struct shell_context *context, struct job *job);
 

@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "console.h"
 #include "mismatch.h"
@@ -31,6 +32,7 @@
 #define MAX_WRITES        0xfffffffeu
 #define MAX_BEHIND        0xffffu
 #define MAX_RUN           0xffffu
+#define MAX_SEGMENTS      4096u
 #define RANDOM_MULTIPLIER 6364136223846793005u
 #define RANDOM_INCREMENT  1442695040888963407u
 #define SEED_NEVER        0u         /* of a block that was not written */
@@ -39,7 +41,8 @@
 /* A write in flight, or none. */
 struct slot {
     struct vst_block_request request; /* first, so that what poll returns leads back here */
-    struct vst_block_segment segment;
+    struct vst_block_segment *segments;
+    uint8_t *data;
     uint64_t block, seed;
     uint32_t number; /* of the write */
     bool busy;
@@ -55,6 +58,7 @@ struct writer {
     uint64_t *seeds; /* of every block of the whole area, by what was written last */
     uint64_t first_block, n_blocks, place;
     struct slot *slots;
+    struct vst_block_segment *segments; /* of all slots */
     struct vst_block_request **done;
     void *memory;
     struct vst_block_request flush;
@@ -140,11 +144,11 @@ static void prepare(struct writer *writer, struct slot *slot)
     slot->number = writer->number + 1;
     slot->seed = seed_of(writer, slot->number);
     uint64_t offset = job->offset + slot->block * job->block_bytes;
-    pattern_fill(slot->seed, offset, slot->segment.buffer, slot->segment.bytes);
+    pattern_fill(slot->seed, offset, slot->data, (size_t)job->block_bytes);
     slot->request = (struct vst_block_request){
         .op = job->sync ? VST_BLOCK_WRITE_DURABLE : VST_BLOCK_WRITE,
-        .n_segments = 1,
-        .segments = &slot->segment,
+        .n_segments = (uint32_t)job->n_segments,
+        .segments = slot->segments,
         .start_sector = offset / VST_SECTOR_BYTES,
         .n_sectors = sectors,
     };
@@ -325,6 +329,31 @@ static bool read_back(const struct shell_context *context, struct reader *reader
     }
 }
 
+/* The same block for block, into the pieces of memory that it was written from. */
+static bool read_back_in_pieces(const struct shell_context *context, struct reader *reader,
+                                struct slot *slot)
+{
+    const struct job *job = reader->job;
+
+    for (uint64_t block = 0; block < job->bytes / job->block_bytes; block++) {
+        uint64_t offset = job->offset + block * job->block_bytes;
+        if (reader->seeds[block] == SEED_NEVER || reader->seeds[block] == SEED_UNKNOWN)
+            continue;
+        memset(slot->data, 0, (size_t)job->block_bytes);
+        slot->request.op = VST_BLOCK_READ;
+        slot->request.start_sector = offset / VST_SECTOR_BYTES;
+        enum vst_status status = vst_block_execute(context->queue, &slot->request);
+        if (status != VST_OK)
+            return shell_fail_at(context, status, slot->request.error_sector * VST_SECTOR_BYTES);
+        if (!check_chunk(reader, offset, slot->data, (size_t)job->block_bytes))
+            return mismatch_fail(context, &reader->mismatch);
+        if (console_interrupted(context->host))
+            return shell_fail_interrupted(context);
+    }
+    reader->n_verified = 0; /* they are read once more */
+    return true;
+}
+
 /* ---------------------------------------------------------------- all jobs */
 
 /* As bench.c does it: job k on CPU k, the first here. False if a CPU takes no work. */
@@ -347,20 +376,34 @@ static bool run_all(struct writer *writers)
            shell_fail(writers[0].context, VST_ERR_UNSUPPORTED, "CPU %u takes no work", n);
 }
 
+/* Cuts a slot's data in pieces of nearly one length: of any length and at any address. */
+static void cut(const struct job *job, struct slot *slot)
+{
+    for (uint64_t i = 0; i < job->n_segments; i++) {
+        uint64_t first = i * job->block_bytes / job->n_segments;
+        uint64_t end = (i + 1) * job->block_bytes / job->n_segments;
+        slot->segments[i] = (struct vst_block_segment){slot->data + first, (size_t)(end - first)};
+    }
+}
+
 static bool allocate(struct writer *writer)
 {
     const struct job *job = writer->job;
 
     writer->slots = calloc(job->depth, sizeof(*writer->slots));
+    writer->segments = calloc(job->depth * job->n_segments, sizeof(*writer->segments));
     writer->done = calloc(job->depth + 1, sizeof(struct vst_block_request *));
     writer->memory = malloc((size_t)(job->depth * job->block_bytes) + BUFFER_ALIGN);
-    if (writer->slots == NULL || writer->done == NULL || writer->memory == NULL)
+    if (writer->slots == NULL || writer->segments == NULL || writer->done == NULL ||
+        writer->memory == NULL)
         return shell_fail(writer->context, VST_ERR_NO_MEMORY, "no memory for the requests");
     uint8_t *data = writer->memory;
     data += -(uintptr_t)data % BUFFER_ALIGN;
-    for (uint64_t i = 0; i < job->depth; i++)
-        writer->slots[i].segment =
-            (struct vst_block_segment){data + i * job->block_bytes, (size_t)job->block_bytes};
+    for (uint64_t i = 0; i < job->depth; i++) {
+        writer->slots[i].data = data + i * job->block_bytes;
+        writer->slots[i].segments = writer->segments + i * job->n_segments;
+        cut(job, &writer->slots[i]);
+    }
     return true;
 }
 
@@ -368,6 +411,7 @@ static void release(struct writer *writer)
 {
     free(writer->memory);
     free(writer->done);
+    free(writer->segments);
     free(writer->slots);
 }
 
@@ -443,13 +487,17 @@ static void report(const struct writer *sum, const struct reader *reader)
 
 static bool write_and_read_back(const struct shell_context *context, struct writer *writers)
 {
-    struct reader reader = {.job = writers[0].job, .seeds = writers[0].seeds};
+    const struct job *job = writers[0].job;
+    struct reader reader = {.job = job, .seeds = writers[0].seeds};
 
     if (!run_all(writers))
         return false;
     struct writer sum = sum_up(writers);
     if (sum.interrupted)
         return shell_fail_interrupted(context);
+    if (!context->device->broken && job->n_segments > 1 &&
+        !read_back_in_pieces(context, &reader, &writers[0].slots[0]))
+        return false;
     if (!context->device->broken && !read_back(context, &reader))
         return false;
     report(&sum, &reader);
@@ -499,15 +547,19 @@ bool bench_verify_parse(const struct shell_context *context, struct job *job)
 
     if (!parse_flag(context, "verify=", &job->verify) ||
         !parse_flag(context, "sync=", &job->sync) ||
-        !shell_option_number(context, "fsync=", 0, &job->fsync))
+        !shell_option_number(context, "fsync=", 0, &job->fsync) ||
+        !shell_option_number(context, "segments=", 1, &job->n_segments))
         return false;
     if (!job->verify)
-        return (!job->sync && job->fsync == 0) ||
-               shell_fail_usage(context, "fsync= and sync= go with verify=1");
+        return (!job->sync && job->fsync == 0 && job->n_segments == 1) ||
+               shell_fail_usage(context, "fsync=, sync= and segments= go with verify=1");
     if (!job->write || job->mixed)
         return shell_fail_usage(context, "verify=1 needs rw=write or rw=randwrite");
     if (job->seed > MAX_RUN)
         return shell_fail_usage(context, "with verify=1 seed= is at most %u", MAX_RUN);
+    if (job->n_segments < 1 || job->n_segments > MAX_SEGMENTS || job->n_segments > job->block_bytes)
+        return shell_fail_usage(context,
+                                "segments= is between 1 and %u, and at most bs=", MAX_SEGMENTS);
     if (n_blocks < job->depth)
         return shell_fail_usage(context,
                                 "verify=1 needs a block for each I/O in flight, but there are "

@@ -182,8 +182,11 @@ void shell_json_stats(struct json *json, const struct vst_block_stats *stats)
     json_u64(json, "zeroes", stats->commands[VST_BLOCK_WRITE_ZEROES] +
                                  stats->commands[VST_BLOCK_WRITE_ZEROES_KEEP]);
     json_u64(json, "erases", stats->commands[VST_BLOCK_SECURE_ERASE]);
+    json_u64(json, "appends", stats->commands[VST_BLOCK_ZONE_APPEND]);
     json_u64(json, "read_bytes", stats->sectors[VST_BLOCK_READ] * VST_SECTOR_BYTES);
-    json_u64(json, "written_bytes", stats->sectors[VST_BLOCK_WRITE] * VST_SECTOR_BYTES);
+    json_u64(json, "written_bytes",
+             (stats->sectors[VST_BLOCK_WRITE] + stats->sectors[VST_BLOCK_ZONE_APPEND]) *
+                 VST_SECTOR_BYTES);
     json_u64(json, "errors", stats->errors);
     json_u64(json, "kicks", stats->kicks);
     json_u64(json, "interrupts", stats->interrupts);

@@ -16,6 +16,9 @@ extern const struct shell_command command_flush;
 extern const struct shell_command command_discard;
 extern const struct shell_command command_zero;
 extern const struct shell_command command_erase;
+/* commands_zones.c */
+extern const struct shell_command command_zone;
+extern const struct shell_command command_sg;
 /* copy.c */
 extern const struct shell_command command_copy;
 /* commands_watch.c */

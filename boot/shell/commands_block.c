@@ -79,6 +79,61 @@ static void json_range_limits(struct json *json, const char *key,
     json_object_close(json);
 }
 
+/* Left out where the device is not zoned. */
+static void json_zones(struct json *json, const struct vst_block_limits *limits)
+{
+    const struct vst_zone_limits *zones = &limits->zones;
+
+    if (zones->model == VST_ZONE_MODEL_NONE)
+        return;
+    json_object_open(json, "zoned");
+    json_text(json, "model", vst_zone_model_name(zones->model));
+    json_u64(json, "zones", vst_zone_count(limits));
+    json_u64(json, "zone_bytes", (uint64_t)zones->zone_sectors * VST_SECTOR_BYTES);
+    json_u64(json, "max_open", zones->max_open);
+    json_u64(json, "max_active", zones->max_active);
+    json_u64(json, "max_append", (uint64_t)zones->max_append_sectors * VST_SECTOR_BYTES);
+    json_u64(json, "write_granularity", zones->write_granularity_bytes);
+    json_object_close(json);
+}
+
+static bool has_geometry(const struct vst_block_geometry *geometry)
+{
+    return (geometry->n_cylinders | geometry->n_heads | geometry->n_track_sectors) != 0;
+}
+
+static void json_geometry(struct json *json, const struct vst_block_geometry *geometry)
+{
+    if (!has_geometry(geometry))
+        return;
+    json_object_open(json, "geometry");
+    json_u64(json, "cylinders", geometry->n_cylinders);
+    json_u64(json, "heads", geometry->n_heads);
+    json_u64(json, "sectors", geometry->n_track_sectors);
+    json_object_close(json);
+}
+
+/* Whether the device has told how worn it is. */
+static bool ask_lifetime(const struct vst_block_device *device,
+                         struct vst_virtio_blk_lifetime *lifetime)
+{
+    return device->tells_lifetime && !device->broken &&
+           vst_virtio_blk_lifetime(device->queues[0], lifetime) == VST_OK;
+}
+
+static void json_lifetime(struct json *json, const struct vst_block_device *device)
+{
+    struct vst_virtio_blk_lifetime lifetime;
+
+    if (!ask_lifetime(device, &lifetime))
+        return;
+    json_object_open(json, "lifetime");
+    json_u64(json, "pre_eol_info", lifetime.pre_eol_info);
+    json_u64(json, "est_typ_a", lifetime.device_lifetime_est_typ_a);
+    json_u64(json, "est_typ_b", lifetime.device_lifetime_est_typ_b);
+    json_object_close(json);
+}
+
 /* Keys of what is not known (rotational, wwn, vendor ...) are left out rather than invented. */
 static void lsblk_json(const struct shell_context *context, const struct vst_block_device *device)
 {
@@ -120,8 +175,13 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_range_limits(&json, "write_zeroes", &limits->zeroes);
     json_bool(&json, "zeroes_may_unmap", limits->zeroes_may_unmap);
     json_range_limits(&json, "secure_erase", &limits->erase);
+    json_zones(&json, limits);
+    json_geometry(&json, &limits->geometry);
+    json_lifetime(&json, device);
     json_bool(&json, "broken", device->broken);
     json_text(&json, "irq", text_or(device->irq_mode, "poll"));
+    json_u64(&json, "memory", device->memory_bytes);
+    json_u64(&json, "queue_memory", device->queue_memory_bytes);
     lsblk_json_stats(&json, device);
     json_close(&json);
 }
@@ -174,6 +234,50 @@ static void print_range_limits(const char *what, const struct vst_block_range_li
                more);
 }
 
+static void print_zones(const struct vst_block_limits *limits)
+{
+    const struct vst_zone_limits *zones = &limits->zones;
+    char zone[SIZE_TEXT_BYTES], unit[SIZE_TEXT_BYTES], append[SIZE_TEXT_BYTES];
+
+    if (zones->model == VST_ZONE_MODEL_NONE)
+        return;
+    printf("  %-16s %s, %" PRIu64 " of %s, written by %s, appended by at most %s\n", "zones",
+           vst_zone_model_name(zones->model), vst_zone_count(limits),
+           size_text((uint64_t)zones->zone_sectors * VST_SECTOR_BYTES, zone),
+           size_text(zones->write_granularity_bytes, unit),
+           size_text((uint64_t)zones->max_append_sectors * VST_SECTOR_BYTES, append));
+    printf("  %-16s at most %u open, %u active (0: any number)\n", "", (unsigned)zones->max_open,
+           (unsigned)zones->max_active);
+}
+
+static void print_geometry(const struct vst_block_geometry *geometry)
+{
+    if (has_geometry(geometry))
+        printf("  %-16s %u cylinders, %u heads, %u sectors (a hint)\n", "geometry",
+               geometry->n_cylinders, geometry->n_heads, geometry->n_track_sectors);
+}
+
+/* "up to 30%", by the increments of ten in which it is told. */
+static const char *wear_text(uint16_t estimate, char text[SIZE_TEXT_BYTES])
+{
+    if (estimate == 0 || estimate > 10)
+        return estimate == 0 ? "not told" : "used up";
+    snprintf(text, SIZE_TEXT_BYTES, "up to %u%%", estimate * 10u);
+    return text;
+}
+
+static void print_lifetime(const struct vst_block_device *device)
+{
+    static const char *const reserves[] = {"not told", "normal", "80% used", "90% used"};
+    struct vst_virtio_blk_lifetime lifetime;
+    char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES];
+
+    if (ask_lifetime(device, &lifetime))
+        printf("  %-16s SLC cells %s, MLC cells %s, reserve %s\n", "wear",
+               wear_text(lifetime.device_lifetime_est_typ_a, a),
+               wear_text(lifetime.device_lifetime_est_typ_b, b), reserves[lifetime.pre_eol_info]);
+}
+
 static void lsblk_details(const struct vst_block_device *device)
 {
     const struct vst_block_limits *limits = &device->limits;
@@ -207,6 +311,11 @@ static void lsblk_details(const struct vst_block_device *device)
     print_range_limits("write zeroes", &limits->zeroes,
                        limits->zeroes_may_unmap ? ", may give space back" : "");
     print_range_limits("secure erase", &limits->erase, "");
+    print_zones(limits);
+    print_geometry(&limits->geometry);
+    print_lifetime(device);
+    printf("  %-16s %s, of that %s for each queue\n", "memory",
+           size_text(device->memory_bytes, size), size_text(device->queue_memory_bytes, segment));
     print_features(device);
     for (unsigned i = 0; i < device->n_queues; i++)
         print_stats(device->queues[i]);

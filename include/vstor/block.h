@@ -32,6 +32,16 @@ enum vst_block_op {
     VST_BLOCK_WRITE_ZEROES_KEEP, /**< the same, and the place stays allocated */
     VST_BLOCK_SECURE_ERASE,      /**< the ranges' data can't be brought back by any means */
     VST_BLOCK_LIFETIME, /**< how worn the device is: one segment, see vst_virtio_blk_lifetime */
+    /* Zones, named by start_sector, their first: see vstor/zoned.h. */
+    VST_BLOCK_ZONE_APPEND, /**< a write at the zone's write pointer; append_sector tells where that
+                              was */
+    VST_BLOCK_ZONE_REPORT, /**< of the zones from that with start_sector on: one segment, see
+                              vst_zone_report_parse */
+    VST_BLOCK_ZONE_OPEN,
+    VST_BLOCK_ZONE_CLOSE,
+    VST_BLOCK_ZONE_FINISH,
+    VST_BLOCK_ZONE_RESET,
+    VST_BLOCK_ZONE_RESET_ALL, /**< start_sector is 0 */
     VST_BLOCK_N_OPS
 };
 
@@ -39,6 +49,12 @@ enum vst_block_op {
 static inline bool vst_block_op_has_ranges(enum vst_block_op op)
 {
     return op >= VST_BLOCK_DISCARD && op <= VST_BLOCK_SECURE_ERASE;
+}
+
+/** Operations that only zoned devices have. */
+static inline bool vst_block_op_is_zoned(enum vst_block_op op)
+{
+    return op >= VST_BLOCK_ZONE_APPEND && op <= VST_BLOCK_ZONE_RESET_ALL;
 }
 
 /** Sectors that a discard, write zeroes or secure erase names: both a multiple of the logical block. */
@@ -63,19 +79,23 @@ struct vst_block_segment {
  */
 struct vst_block_request {
     enum vst_block_op op;
-    uint32_t n_segments; /**< of segments or ranges; 0 for a flush */
+    uint32_t n_segments; /**< of segments or ranges; 0 for a flush and where a zone is managed */
     union {
         const struct vst_block_segment *segments; /**< their bytes sum up to n_sectors * 512 */
         const struct vst_block_range *ranges;     /**< vst_block_op_has_ranges: their sectors sum up
                                                      to n_sectors */
     };
     uint64_t start_sector; /**< 512-byte units, multiple of the logical block; 0 with ranges */
-    uint64_t n_sectors;    /**< 512-byte units, multiple of the logical block; 0 for a flush */
+    uint64_t n_sectors;    /**< 512-byte units, multiple of the logical block; 0 for a flush, a
+                              report, and where a zone is managed */
     void *user;            /**< the caller's own */
 
     enum vst_status status; /**< outcome */
-    uint64_t error_sector;  /**< first sector of the lowest part that failed; valid if status is not
-                               VST_OK */
+    union {
+        uint64_t error_sector;  /**< first sector of the lowest part that failed; valid if status is
+                                   not VST_OK */
+        uint64_t append_sector; /**< VST_BLOCK_ZONE_APPEND, VST_OK: where the data begin */
+    };
 
     /** The queue's own; no need to initialise. */
     struct vst_block_request_private {
@@ -105,6 +125,29 @@ struct vst_block_range_limits {
     uint32_t alignment_sectors; /**< where to cut best: ranges are split at its multiples */
 };
 
+enum vst_zone_model {
+    VST_ZONE_MODEL_NONE,         /**< not zoned */
+    VST_ZONE_MODEL_HOST_MANAGED, /**< sequential zones are written at their write pointer only */
+    VST_ZONE_MODEL_HOST_AWARE,   /**< they may be written anywhere, which may be slow */
+};
+
+/** How a zoned device is divided; all 0 where a device is not zoned. */
+struct vst_zone_limits {
+    enum vst_zone_model model;
+    uint32_t zone_sectors; /**< of each but the last, which may be shorter; a multiple of the
+                                    logical block and of the granularity */
+    uint32_t max_open, max_active;    /**< zones at once; 0: any number */
+    uint32_t max_append_sectors;      /**< of one append; 0: there is no appending */
+    uint32_t write_granularity_bytes; /**< multiple of the logical block: start and length of writes
+                                         to a host-managed device are multiples of it */
+};
+
+/** How a disk of long ago is divided; no value means anything today. All 0: not told. */
+struct vst_block_geometry {
+    uint16_t n_cylinders;
+    uint8_t n_heads, n_track_sectors;
+};
+
 /**
  * What a device accepts in one go, and how it is divided. Checked by the driver: never zero or
  * absurd.
@@ -122,7 +165,9 @@ struct vst_block_limits {
     bool zeroes_may_unmap;
     uint32_t min_io_bytes; /**< smallest transfer that is not slow, 0 if not told: a hint */
     uint32_t opt_io_bytes; /**< best length of a long transfer, 0 if not told: a hint */
-    uint32_t first_physical_sector; /**< where the first physical block begins: a hint */
+    uint32_t first_physical_sector;     /**< where the first physical block begins: a hint */
+    struct vst_block_geometry geometry; /**< a hint, unchecked */
+    struct vst_zone_limits zones;
 };
 
 /** Counters of one queue since attach. */
@@ -145,6 +190,7 @@ struct vst_block_stats {
 
 struct vst_block_device;
 struct vst_trace;
+struct vst_zone;
 
 /** "read", "write", ...; "unknown" for what is no operation. */
 const char *vst_block_op_name(unsigned op);
@@ -238,6 +284,8 @@ struct vst_block_device {
     bool config_interrupt;       /**< set by that; cleared by vst_block_refresh */
     bool watched;                /**< the slots hold what the device was like at first */
     struct vst_block_event_slot events[VST_BLOCK_N_EVENTS];
+    size_t memory_bytes;       /**< taken from the platform, from attach to detach */
+    size_t queue_memory_bytes; /**< of that for each queue */
 };
 
 /** A part of a request that one device command can carry. */
@@ -301,6 +349,13 @@ struct vst_block_driver {
     bool (*awaited)(const struct vst_block_queue *queue);
     /** This driver with every request recorded, and the one without; NULL if it is that itself. */
     const struct vst_block_driver *traced, *untraced;
+    /**
+     * Decodes what a VST_BLOCK_ZONE_REPORT has brought: at most `max` zones with type, state and
+     * numbers as the device says them, each byte read once. VST_ERR_MALFORMED if it can't be a
+     * report. NULL where there are no zoned devices.
+     */
+    enum vst_status (*parse_zones)(const void *report, size_t bytes, struct vst_zone *zones,
+                                   size_t max, size_t *n_zones);
     /** vst_block_refresh; NULL where nothing changes. */
     enum vst_status (*refresh)(struct vst_block_device *device);
     /** Switches the cache and takes that over; NULL where write_cache_settable never is true. */
@@ -358,10 +413,13 @@ void vst_block_rest(struct vst_block_queue *queue);
  *                       nothing any more, and the same is done to the same sectors again; until it
  *                       has ended, nobody may count on the old data or the new
  *
- * What the driver's configuration excludes from this ends with VST_ERR_RESET: it may have taken
- * effect or not. A request is given again twice at most; then it ends with VST_ERR_TIMEOUT or
- * VST_ERR_BROKEN. A split request starts over from its first part, unless a part had failed; a
- * durable write is written and flushed again.
+ * It is not for zone appends, reports and commands, and for writes to a host-managed device, whose
+ * zones remember what they were given: these end with VST_ERR_RESET, as does what the driver's
+ * configuration excludes. They may have taken effect or not (vstor/zoned.h).
+ *
+ * A request is given again twice at most; then it ends with VST_ERR_TIMEOUT or VST_ERR_BROKEN. A
+ * split request starts over from its first part, unless a part had failed; a durable write is
+ * written and flushed again.
  *
  * The caller's part, where a device has several queues: a queue with requests in flight is polled
  * at least once a second, one without is polled or rests (vst_block_rest). Resetting a device waits

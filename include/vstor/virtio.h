@@ -167,6 +167,24 @@ bool vst_virtio_blk_config_changed(struct vst_block_device *device);
  */
 bool vst_virtio_blk_interrupt(struct vst_block_device *device);
 
+/** How worn a device is. Reserved values never get here. (VIRTIO 1.2, 5.2.6) */
+struct vst_virtio_blk_lifetime {
+    uint16_t
+        pre_eol_info; /**< reserved blocks used up: 0 not told, 1 less than 80 %, 2 80 %, 3 90 % */
+    /** Lifetime used: 0 not told, n up to n * 10 %, 11 more than it was made for. */
+    uint16_t device_lifetime_est_typ_a; /**< of SLC cells */
+    uint16_t device_lifetime_est_typ_b; /**< of MLC cells */
+};
+
+/**
+ * Asks the device how worn it is. Blocks like vst_block_execute, on the queue's CPU.
+ * VST_ERR_UNSUPPORTED where the device does not tell (vst_block_device.tells_lifetime),
+ * VST_ERR_MALFORMED if it says what no device may say; else the errors of vst_block_execute.
+ * *lifetime stays as it was on an error. (VIRTIO 1.2, 5.2.6)
+ */
+enum vst_status vst_virtio_blk_lifetime(struct vst_block_queue *queue,
+                                        struct vst_virtio_blk_lifetime *lifetime) VST_MUST_USE;
+
 /**
  * Resets the device and gives all memory back. No request may be in flight. If the device does not
  * confirm the reset within 2 seconds its shared memory is leaked, and a line in the log says so.

@@ -9,6 +9,7 @@
 #include <vstor/bounce.h>
 #include <vstor/pci.h>
 #include <vstor/block.h>
+#include <vstor/zoned.h>
 #include <vstor/trace.h>
 #include <vstor/virtio.h>
 

@@ -12,7 +12,7 @@ FUZZ_GUIDE    = -fsanitize=fuzzer-no-link
 FUZZ_LOADS   := -fsanitize-coverage=trace-loads
 fuzz_object   = $(patsubst %,$(FUZZ_B)/obj/%.o,$(basename $(1)))
 FUZZ_MODEL   := $(addprefix tests/fuzz/,fuzz_platform.c fuzz_virtio.c fuzz_fronts.c fuzz_rings.c fuzz_loads.c)
-FUZZ_FAKES   := $(FUZZ_MODEL) tests/fuzz/fuzz_io.c
+FUZZ_FAKES   := $(FUZZ_MODEL) tests/fuzz/fuzz_io.c tests/fuzz/fuzz_zones.c
 FUZZ_OBJS    := $(call fuzz_object,$(LIB_SRCS) $(FUZZ_FAKES))
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(FUZZ_B)/fuzz_%)
 

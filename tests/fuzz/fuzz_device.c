@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A device that may lie with every register and at every load: attach, transfers, detach. */
 #include "drivers/virtio_spec.h"
-#include "tests/fuzz/fuzz_io.h"
+#include "tests/fuzz/fuzz_zones.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -20,6 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     fuzz_io_surround(io, surroundings);
     if (surroundings & 16)
         fuzz_io_offer_ranges(io, 255, 4);
+    if ((surroundings & 0x18) == 0x18)
+        fuzz_zones_offer(io, 1, 16);
     io->virtio.n_vectors = surroundings % 5;
     (void)!fuzz_io_attach(io);
     fuzz_io_run(io, 2000);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tests/fuzz/fuzz_io.h"
+#include "tests/fuzz/fuzz_zones.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -46,12 +46,12 @@ static bool is_out_of_reach(const struct fuzz_io *io)
 
 static bool is_written(enum vst_block_op op)
 {
-    return op == VST_BLOCK_WRITE || op == VST_BLOCK_WRITE_DURABLE;
+    return op == VST_BLOCK_WRITE || op == VST_BLOCK_WRITE_DURABLE || op == VST_BLOCK_ZONE_APPEND;
 }
 
 static bool is_read(enum vst_block_op op)
 {
-    return op == VST_BLOCK_READ || op == VST_BLOCK_LIFETIME;
+    return op == VST_BLOCK_READ || op == VST_BLOCK_LIFETIME || op == VST_BLOCK_ZONE_REPORT;
 }
 
 /** A data descriptor is a piece of a segment of a request in flight, in the right direction. */
@@ -120,6 +120,30 @@ static uint64_t shape_ranges(struct fuzz_input *input, struct fuzz_request *r)
     return n_sectors;
 }
 
+/** What is not a read, write or flush. */
+static uint8_t choose_op(struct fuzz_input *input)
+{
+    uint8_t which = fuzz_u8(input);
+
+    return which < 0xa0 ? (uint8_t)(VST_BLOCK_WRITE_DURABLE +
+                                    which % (VST_BLOCK_ZONE_APPEND - VST_BLOCK_WRITE_DURABLE))
+                        : (uint8_t)(VST_BLOCK_ZONE_APPEND +
+                                    which % (VST_BLOCK_N_OPS - VST_BLOCK_ZONE_APPEND));
+}
+
+/** What the operation does without, so that it is not always refused for that. */
+static void strip(struct vst_block_request *request)
+{
+    enum vst_block_op op = request->op;
+
+    if (vst_block_op_has_ranges(op) || op == VST_BLOCK_LIFETIME || op == VST_BLOCK_ZONE_RESET_ALL)
+        request->start_sector = 0;
+    if (op >= VST_BLOCK_ZONE_REPORT)
+        request->n_sectors = 0;
+    if (op > VST_BLOCK_ZONE_REPORT)
+        request->n_segments = 0;
+}
+
 static void shape_request(struct fuzz_io *io, unsigned slot)
 {
     struct fuzz_input *input = io->fp.input;
@@ -128,14 +152,13 @@ static void shape_request(struct fuzz_io *io, unsigned slot)
     char *room = no_mans_land() + slot * ROOM_BYTES + (place & 7);
 
     if (op == VST_BLOCK_WRITE_DURABLE)
-        op = (uint8_t)(op + fuzz_u8(input) % (VST_BLOCK_N_OPS - op));
+        op = choose_op(input);
     r->request = (struct vst_block_request){.op = (enum vst_block_op)op, .user = r};
     r->request.n_segments = op == VST_BLOCK_FLUSH ? 0 : (shape >> 2) % 9;
     r->request.n_sectors = vst_block_op_has_ranges(r->request.op) ? shape_ranges(input, r)
                                                                   : shape_segments(input, r, room);
     r->request.start_sector = place >> 3 & 0x18;
-    if (vst_block_op_has_ranges(r->request.op) || op == VST_BLOCK_LIFETIME)
-        r->request.start_sector = 0;
+    strip(&r->request);
     if (shape >= 0xf0)
         r->request.start_sector = fuzz_bytes(input, 8);
     if (shape >= 0xf8)
@@ -198,6 +221,8 @@ static void take_back(struct fuzz_io *io, struct vst_block_queue *queue,
     FUZZ_CHECK(request->status < VST_N_STATUS && request->status != VST_ERR_FULL);
     if (is_failure(request->status))
         check_failed(io, slot);
+    if (request->status == VST_OK && request->op == VST_BLOCK_ZONE_APPEND)
+        fuzz_zones_check_append(&io->device->limits, request);
     if (request->status == VST_ERR_BROKEN)
         FUZZ_CHECK(io->virtio.dishonest || any_timeout(io));
     for (size_t i = 0; i < io->fp.n_mappings; i++)
@@ -231,6 +256,7 @@ static void check_limits(const struct vst_block_device *device)
     FUZZ_CHECK(limits->max_segments >= 1 && limits->max_segment_bytes >= 512);
     FUZZ_CHECK(limits->max_sectors >= block / 512 && limits->depth >= 1);
     FUZZ_CHECK((uint64_t)limits->max_segments * limits->max_segment_bytes >= block);
+    fuzz_zones_check_limits(limits);
     FUZZ_CHECK(memchr(device->serial, 0, sizeof(device->serial)) != NULL);
     for (const char *c = device->serial; *c != '\0'; c++)
         FUZZ_CHECK(*c >= ' ' && *c <= '~');
@@ -299,6 +325,9 @@ static void do_rare(struct fuzz_io *io, uint8_t what)
         break;
     case 12:
         set_write_cache(io);
+        break;
+    case 13:
+        fuzz_zones_parse_report(io);
         break;
     default:
         fuzz_virtio_reconfigure(&io->virtio);

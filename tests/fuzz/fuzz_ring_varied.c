@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The ring in all its shapes, behind every front: chains without indirect tables, flags instead of
  * event index, order kept, doorbells with data, buffers that the platform maps, small segments,
- * many queues of every size, with and without interrupts. */
+ * many queues of every size, with and without interrupts, and with zones. */
 #include "drivers/virtio_spec.h"
-#include "tests/fuzz/fuzz_io.h"
+#include "tests/fuzz/fuzz_zones.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -28,6 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     io->answers_in_the_end = more & 16;
     fuzz_io_surround(io, surroundings);
     fuzz_io_offer_ranges(io, block, block & 15);
+    if (more & 0x60)
+        fuzz_zones_offer(io, more >> 5 & 3, more & 0x80 ? 2000 : 16);
     virtio->races = shape >> 7;
     virtio->offered_queue_size = (uint16_t)((ring & 63) + 1);
     io->config.queue_size = (uint16_t)(4u << (ring >> 6));

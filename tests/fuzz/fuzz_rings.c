@@ -5,6 +5,9 @@
 #include "drivers/virtio_spec.h"
 #include "tests/fuzz/fuzz_virtio.h"
 
+#define HEAD_BYTES          16u /* 5.2.6 */
+#define APPEND_ANSWER_BYTES 9u  /* append_sector and status */
+
 static uint64_t peek(struct fuzz_virtio *device, uint64_t bus_addr, unsigned bytes)
 {
     uint64_t value = 0;
@@ -100,6 +103,10 @@ static void check_piece(struct fuzz_virtio *device, const struct fuzz_queue *q,
     if (writable) {
         chain->id_addr = d->bytes == VIRTIO_BLK_ID_BYTES ? d->addr : chain->id_addr;
         chain->status_addr = d->bytes == 1 ? d->addr : chain->status_addr;
+        if (d->bytes == APPEND_ANSWER_BYTES)
+            chain->append_addr = d->addr, chain->status_addr = d->addr + 8;
+    } else if (d->bytes == HEAD_BYTES && fuzz_platform_shared(device->fp, d->addr, HEAD_BYTES)) {
+        chain->sector = peek(device, d->addr + 8, 8);
     }
     if (q->scribbled || fuzz_platform_shared(device->fp, d->addr, d->bytes) != NULL)
         return;
@@ -257,10 +264,20 @@ static void put_used(struct fuzz_virtio *device, struct fuzz_queue *q,
     poke(device, q->device_area + 2, q->used_at, 2);
 }
 
+/** Where an append has gone: near its zone's beginning, where small zones also end, or anywhere. */
+static uint64_t append_place(struct fuzz_virtio *device, const struct fuzz_chain *chain)
+{
+    uint8_t near = fuzz_u8(device->input);
+
+    return near < 0xf0 ? chain->sector + near % 20 : fuzz_bytes(device->input, 8);
+}
+
 static void write_answer(struct fuzz_virtio *device, const struct fuzz_chain *chain, uint8_t status)
 {
     char *id = fuzz_platform_shared(device->fp, chain->id_addr, VIRTIO_BLK_ID_BYTES);
 
+    if (fuzz_platform_shared(device->fp, chain->append_addr, 8) != NULL)
+        poke(device, chain->append_addr, append_place(device, chain), 8);
     if (fuzz_platform_shared(device->fp, chain->status_addr, 1) != NULL)
         poke(device, chain->status_addr, status, 1);
     if (id != NULL)

@@ -55,7 +55,9 @@ struct fuzz_region {
 struct fuzz_chain {
     uint16_t id, n_descriptors;
     uint64_t status_addr, id_addr; /**< 0: not known, for shared memory has been scribbled on */
+    uint64_t append_addr;          /**< where an append's answer goes; 0: it is none */
     uint64_t data_addr;            /**< of the first piece that is no shared memory; 0: none */
+    uint64_t sector;               /**< in its head */
 };
 
 struct fuzz_queue {

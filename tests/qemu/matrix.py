@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make matrix`: every combination of matrix.txt on a guest, its data checked end to end.
+"""`make matrix`: every combination of matrix.txt and of matrix_disks.txt on a guest, its data checked end to end.
 
-    matrix.py [COLUMN=VALUE ...]    runs the rows that have these values (all without any), e.g. irq=msix* machine=pc
+    matrix.py [COLUMN=VALUE ...]    runs the rows that have these values (all without any), e.g. irq=msix* machine=pc;
+                                    of both tables if both have the columns
     matrix.py --cover ...           runs of these the ones that `make test` runs
     matrix.py --list ...            prints rows instead of running them
-    matrix.py --write               writes matrix.txt anew from the columns below
+    matrix.py --write               writes the files anew from the columns
 
+This is about the ways to a disk, matrix.txt; matrix_disks.py is about the disks, matrix_table.py about tables.
 A row of matrix.txt is one disk. What each value asks of QEMU and of the kernel, and what must then be found, says its
 Part below. To add a column: give COLUMNS a name with its values' Parts, say in IMPOSSIBLE what can't be had together,
 `--write`, and read the difference. Nothing else knows the columns, but that check_interrupts counts queues.
@@ -24,7 +26,6 @@ import collections
 import dataclasses
 import fnmatch
 import hashlib
-import itertools
 import multiprocessing
 import os
 import pathlib
@@ -33,16 +34,14 @@ import tempfile
 import time
 
 import images
+import matrix_disks
 import pattern
 from harness import KERNEL_PVH, Disk, Machine
 from images import KiB, MiB
+from matrix_table import GUEST_DEADLINE_S, Table
 
-FILE = pathlib.Path(__file__).with_suffix(".txt")
 N_CPUS = 4
-DISKS_PER_GUEST = 8
 DISK_BYTES = MiB
-# Not a measure: many guests share a machine that has few processors.
-GUEST_DEADLINE_S = 400
 
 
 # ---------------------------------------------------------------- what the values of the columns mean
@@ -165,82 +164,12 @@ IMPOSSIBLE = [
 ]
 
 
-def possible(row):
-    return not any(holds(row) for _, holds in IMPOSSIBLE)
-
-
-def all_rows():
-    """The product of the columns without what is impossible, in the order of the file."""
-    return [row for row in map(Row._make, itertools.product(*COLUMNS.values())) if possible(row)]
-
-
 def part_of(row):
     """All that a row asks for."""
     part = Part()
     for values, value in zip(COLUMNS.values(), row):
         part += values[value]
     return part
-
-
-# ---------------------------------------------------------------- the file
-
-def file_text(rows):
-    widths = [max(map(len, [name, *values])) for name, values in COLUMNS.items()]
-
-    def line(words):
-        return "  ".join(map(str.ljust, words, widths)).rstrip() + "\n"
-
-    head = ["SPDX-License-Identifier: BSD-2-Clause",
-            "The QEMU matrix: a row is a disk, and how it is reached. Written by matrix.py --write, which also says",
-            "what the words mean. Missing in the product of the columns are:",
-            *(f"    {reason}" for reason, _ in IMPOSSIBLE)]
-    return "".join(f"# {text}\n" for text in head) + line(Row._fields) + "".join(map(line, rows))
-
-
-def read_rows(path=FILE):
-    """The rows of the file."""
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
-    if not lines or tuple(lines[0]) != Row._fields:
-        raise ValueError(f"{path}: the first line must name the columns {' '.join(Row._fields)}")
-    for words in lines[1:]:
-        if len(words) != len(COLUMNS) or any(word not in values for word, values in zip(words, COLUMNS.values())):
-            raise ValueError(f"{path}: no row: {' '.join(words)}")
-    return [Row._make(words) for words in lines[1:]]
-
-
-def pairs(row):
-    """Its pairs of values, each with its column."""
-    return set(itertools.combinations(enumerate(row), 2))
-
-
-def pairwise_cover(rows):
-    """Rows among `rows` in which every pair of values occurs that occurs in `rows`: again and again the one that brings
-    most pairs that are missing; of equals one for which a guest is there that has room; of these the one whose values
-    have been taken least; of these the first."""
-    missing = set().union(*map(pairs, rows)) if rows else set()
-    guests = {row: part_of(row).guest() for row in rows}
-    n_disks, n_taken = collections.Counter(), collections.Counter()
-    cover = []
-
-    def worth(row):
-        return (len(pairs(row) & missing), n_disks[guests[row]] % DISKS_PER_GUEST > 0,
-                -sum(n_taken[place] for place in enumerate(row)))
-
-    while missing:
-        best = max(rows, key=worth)
-        cover.append(best)
-        missing -= pairs(best)
-        n_disks[guests[best]] += 1
-        n_taken.update(enumerate(best))
-    return sorted(cover, key=rows.index)
-
-
-def guests_of(rows):
-    """The rows in lists of those that share a guest."""
-    together = collections.defaultdict(list)
-    for row in rows:
-        together[part_of(row).guest()].append(row)
-    return [some[i:i + DISKS_PER_GUEST] for some in together.values() for i in range(0, len(some), DISKS_PER_GUEST)]
 
 
 # ---------------------------------------------------------------- one disk
@@ -409,25 +338,41 @@ def run_guest(rows):
         return wrong
 
 
+def guest_words(rows):
+    """What the rows have in common, for people."""
+    return [next(iter(values)) if len(values) == 1 else "" for values in map(set, zip(*rows))][:2] + [
+        "+".join(dict.fromkeys(row.irq for row in rows))]
+
+
+TABLE = Table(pathlib.Path(__file__).with_suffix(".txt"), COLUMNS, Row, IMPOSSIBLE,
+              heading=["The QEMU matrix: a row is a disk, and how it is reached. Written by matrix.py --write,",
+                       "which also says what the words mean. Missing in the product of the columns are:"],
+              guest=lambda row: part_of(row).guest(), run_guest=run_guest, words=guest_words,
+              summary=(("machine", "transport"), "irq"))
+TABLES = (TABLE, matrix_disks.TABLE)
+
+
 # ---------------------------------------------------------------- all of them
 
-def timed(rows):
+def timed(job):
+    run, rows = job
     start = time.monotonic()
     try:
-        return rows, run_guest(rows), time.monotonic() - start
+        return rows, run(rows), time.monotonic() - start
     except Exception as error:  # whatever it is, the other guests go on
         return rows, dict.fromkeys(rows, f"{type(error).__name__}: {error}"), time.monotonic() - start
 
 
-def run_all(rows, n_jobs):
+def run_all(table, rows, n_jobs):
     """Runs all guests, telling how far it is; what is wrong, by row."""
-    guests, wrong, n_done = guests_of(rows), {}, 0
+    wrong, n_done = {}, 0
     width = len(str(len(rows)))
     with multiprocessing.Pool(n_jobs) as pool:
-        for some, faults, seconds in pool.imap_unordered(timed, guests):
+        jobs = [(table.run_guest, some) for some in table.guests_of(rows)]
+        for some, faults, seconds in pool.imap_unordered(timed, jobs):
             n_done += len(some)
             wrong.update(faults)
-            asked = ", ".join(" ".join(word for word in guest_words(some)).split())
+            asked = ", ".join(word for word in table.words(some) if word)
             print(f"  {n_done:{width}}/{len(rows)}  {len(some)} disks in {seconds:4.1f} s  {asked}"
                   + (f": {len(faults)} FAILED" if faults else ""), flush=True)
             for row, text in faults.items():
@@ -435,58 +380,64 @@ def run_all(rows, n_jobs):
     return wrong
 
 
-def guest_words(rows):
-    """What the rows have in common, for people."""
-    return [next(iter(values)) if len(values) == 1 else "" for values in map(set, zip(*rows))][:2] + [
-        "+".join(dict.fromkeys(row.irq for row in rows))]
-
-
-def print_table(rows, wrong):
-    """Rows that passed of rows that ran, by machine and transport, and by interrupt mode."""
-    modes = [mode for mode in COLUMNS["irq"] if any(row.irq == mode for row in rows)]
-    print(f"\n  {'machine':8} {'transport':13}" + "".join(f"{mode:>11}" for mode in modes))
-    for place in dict.fromkeys((row.machine, row.transport) for row in rows):
-        cells = []
-        for mode in modes:
-            there = [row for row in rows if (row.machine, row.transport, row.irq) == (*place, mode)]
+def print_summary(table, rows, wrong):
+    """Rows that passed of rows that ran, by the values of some columns."""
+    def place_of(row):
+        return tuple(getattr(row, name) for name in names)
+    names, across = table.summary
+    heads = [value for value in table.columns[across] if any(getattr(row, across) == value for row in rows)]
+    lines = [list(names) + heads]
+    order = [list(table.columns[name]).index for name in names]
+    for place in sorted(set(map(place_of, rows)), key=lambda place: [index(word) for index, word in zip(order, place)]):
+        lines.append(list(place))
+        for value in heads:
+            there = [row for row in rows if (place_of(row), getattr(row, across)) == (place, value)]
             n_good = sum(row not in wrong for row in there)
-            cells.append(f"{n_good}/{len(there)}" if there else "-")
-        print(f"  {place[0]:8} {place[1]:13}" + "".join(f"{cell:>11}" for cell in cells))
+            lines[-1].append(f"{n_good}/{len(there)}" if there else "-")
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    print()
+    for line in lines:
+        left = [word.ljust(width) for word, width in zip(line, widths)][:len(names)]
+        print("  " + " ".join(left + [word.rjust(max(width, 9)) for word, width in zip(line, widths)][len(names):]))
 
 
-def chosen(rows, conditions):
-    """The rows that have the values; COLUMN=VALUE with wild cards."""
+def chosen(table, conditions):
+    """The rows that have the values; COLUMN=VALUE with wild cards. None of a table that has not all the columns."""
+    rows = table.read_rows()
     for condition in conditions:
         name, _, value = condition.partition("=")
-        if name not in COLUMNS:
-            raise SystemExit(f"matrix.py: {condition}: the columns are {' '.join(COLUMNS)}")
-        rows = [row for row in rows if fnmatch.fnmatch(getattr(row, name), value)]
-    if not rows:
-        raise SystemExit("matrix.py: there is no such row")
+        rows = [row for row in rows if name in table.columns and fnmatch.fnmatch(getattr(row, name), value)]
     return rows
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Runs the QEMU matrix of matrix.txt.")
+    parser = argparse.ArgumentParser(description="Runs the QEMU matrix of matrix.txt and matrix_disks.txt.")
     parser.add_argument("conditions", nargs="*", metavar="COLUMN=VALUE", help="only rows with this value; wild cards")
     parser.add_argument("--cover", action="store_true", help="of these only a pairwise cover, as make test does")
     parser.add_argument("--list", action="store_true", help="print the rows and do nothing")
-    parser.add_argument("--write", action="store_true", help="write matrix.txt anew")
+    parser.add_argument("--write", action="store_true", help="write the tables' files anew")
     parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="guests at a time")
     arguments = parser.parse_args()
     if arguments.write:
-        FILE.write_text(file_text(all_rows()))
+        for table in TABLES:
+            table.file.write_text(table.text(table.all_rows()))
         return 0
-    rows = chosen(read_rows(), arguments.conditions)
-    rows = pairwise_cover(rows) if arguments.cover else rows
+    parts = [(table, rows) for table in TABLES if (rows := chosen(table, arguments.conditions))]
+    if not parts:
+        raise SystemExit("matrix.py: there is no such row; the columns are "
+                         + ", or ".join(" ".join(table.columns) for table in TABLES))
+    parts = [(table, table.pairwise_cover(rows) if arguments.cover else rows) for table, rows in parts]
     if arguments.list:
-        print(file_text(rows), end="")
+        for table, rows in parts:
+            print(table.text(rows), end="")
         return 0
-    start = time.monotonic()
-    wrong = run_all(rows, arguments.jobs)
-    print_table(rows, wrong)
-    print(f"\n{len(rows) - len(wrong)} of {len(rows)} rows passed in {time.monotonic() - start:.0f} s")
-    return 1 if wrong else 0
+    n_rows, n_wrong, start = 0, 0, time.monotonic()
+    for table, rows in parts:
+        wrong = run_all(table, rows, arguments.jobs)
+        print_summary(table, rows, wrong)
+        n_rows, n_wrong = n_rows + len(rows), n_wrong + len(wrong)
+    print(f"\n{n_rows - n_wrong} of {n_rows} rows passed in {time.monotonic() - start:.0f} s")
+    return 1 if n_wrong else 0
 
 
 if __name__ == "__main__":

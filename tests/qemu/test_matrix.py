@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The QEMU matrix: matrix.txt holds all of it, and a pairwise cover of it runs. `make matrix` runs the whole."""
+"""The QEMU matrix: matrix.txt holds the ways to a disk, matrix_disks.txt what disks there are; of both a pairwise cover
+runs here. `make matrix` runs the whole."""
 import copy
 import itertools
 import json
@@ -7,64 +8,115 @@ import json
 import pytest
 
 import matrix
-from harness import Result
+import matrix_disks
+import matrix_table
+from harness import Machine, Result
 
-ROWS = matrix.read_rows()
-COVER = matrix.pairwise_cover(ROWS)
-GUESTS = matrix.guests_of(COVER)
+COVERS = {table: table.pairwise_cover(table.read_rows()) for table in matrix.TABLES}
+GUESTS = [(table, rows) for table, cover in COVERS.items() for rows in table.guests_of(cover)]
+each_table = pytest.mark.parametrize("table", matrix.TABLES, ids=lambda table: table.file.stem)
 
 
-def test_the_file_is_the_product_without_what_is_impossible():
+def values_together(rows, strength):
+    """All that any row has of so many values together."""
+    return {some for row in rows for some in itertools.combinations(enumerate(row), strength)}
+
+
+def test_the_file_of_ways_is_the_product_without_what_is_impossible():
     """No row is missing, none is there twice, and none is there that is said to be impossible."""
-    product = {matrix.Row._make(values) for values in itertools.product(*matrix.COLUMNS.values())}
-    impossible = {row for row in product if any(holds(row) for _, holds in matrix.IMPOSSIBLE)}
-    assert len(ROWS) == len(set(ROWS)) >= 500
-    assert set(ROWS) == product - impossible, "matrix.py --write makes the file anew"
-    assert matrix.FILE.read_text() == matrix.file_text(ROWS), "the file's comments or order are old"
-    for column, values in matrix.COLUMNS.items():
-        assert {getattr(row, column) for row in ROWS} == set(values), f"{column}: a value never occurs"
+    rows = matrix.TABLE.read_rows()
+    assert len(rows) == len(set(rows)) >= 500
+    possible = set(filter(matrix.TABLE.possible, matrix.TABLE.product()))
+    assert set(rows) == possible, "matrix.py --write makes the file anew"
 
 
-def test_each_impossibility_excludes_something():
+def test_the_file_of_disks_has_every_three_values():
+    """Every three values of different columns that stand in a possible row stand in some row of the file."""
+    table = matrix_disks.TABLE
+    rows, possible = table.read_rows(), list(filter(table.possible, table.product()))
+    assert len(rows) == len(set(rows)) < 300 and set(rows) <= set(possible)
+    # As arrays, because there are tens of thousands of rows.
+    found, _ = matrix_table.combinations(table.numbers(possible + rows), 3)
+    assert set(found[:len(possible)].flat) == set(found[len(possible):].flat), "matrix.py --write makes the file anew"
+
+
+def test_a_cover_is_complete_and_small():
+    """Of four columns with two to four values, without a part of the product."""
+    product = [row for row in itertools.product(range(4), range(3), range(3), range(2)) if row[:2] != (3, 2)]
+    for strength, most in ((2, 18), (3, 45)):
+        taken = matrix_table.cover(matrix_table.numpy.array(product), strength)
+        rows = [product[i] for i in taken]
+        assert values_together(rows, strength) == values_together(product, strength)
+        assert len(rows) < most and taken == sorted(taken)
+
+
+def test_the_array_of_combinations_tells_them_apart():
+    """Two rows have the same number exactly where they have the same values."""
+    table = matrix_disks.TABLE
+    rows = table.read_rows()[::7]
+    found, n = matrix_table.combinations(table.numbers(rows), 3)
+    by_number = {}
+    for row, numbers in zip(rows, found):
+        for number, values in zip(numbers, itertools.combinations(enumerate(row), 3), strict=True):
+            assert by_number.setdefault(number, values) == values and number < n
+    assert len(by_number) == len(values_together(rows, 3))
+
+
+@each_table
+def test_the_file_is_as_it_is_written(table):
+    rows = table.read_rows()
+    assert table.file.read_text() == table.text(rows), "the file's comments are old"
+    assert rows == sorted(rows, key=lambda row: table.numbers([row])[0].tolist()), "the order is another"
+    for column, values in table.columns.items():
+        assert {getattr(row, column) for row in rows} == set(values), f"{column}: a value never occurs"
+
+
+@each_table
+def test_each_impossibility_excludes_something(table):
     """A reason that no combination needs is a reason that has gone: the rows should be had."""
-    product = [matrix.Row._make(values) for values in itertools.product(*matrix.COLUMNS.values())]
-    for number, (reason, holds) in enumerate(matrix.IMPOSSIBLE):
-        others = [other for _, other in matrix.IMPOSSIBLE[:number] + matrix.IMPOSSIBLE[number + 1:]]
+    product = list(table.product())
+    for number, (reason, holds) in enumerate(table.impossible):
+        others = [other for _, other in table.impossible[:number] + table.impossible[number + 1:]]
         assert any(holds(row) and not any(other(row) for other in others) for row in product), reason
 
 
-def test_the_cover_has_every_pair_of_values():
+@each_table
+def test_the_cover_has_every_pair_of_values(table):
     """Every two values of different columns that stand in some row of the file stand in some row of the cover, which is
     much smaller, of the file's rows, and the same each time."""
-    def all_pairs(rows):
-        return {(a, getattr(row, a), b, getattr(row, b)) for row in rows
-                for a, b in itertools.combinations(matrix.COLUMNS, 2)}
-    assert all_pairs(COVER) == all_pairs(ROWS)
-    assert set(COVER) <= set(ROWS) and len(COVER) == len(set(COVER)) <= len(ROWS) // 10
-    assert matrix.pairwise_cover(list(ROWS)) == COVER
+    rows, cover = table.read_rows(), COVERS[table]
+    assert values_together(cover, 2) == values_together(rows, 2)
+    assert set(cover) <= set(rows) and len(cover) == len(set(cover)) <= len(rows) // 4
+    assert table.pairwise_cover(list(rows)) == cover
 
 
-def test_rows_that_share_a_guest_agree_about_it():
+@each_table
+def test_rows_that_share_a_guest_agree_about_it(table):
     """Each row is in one guest, with few others, that all want the same machine and the same options."""
-    guests = matrix.guests_of(ROWS)
-    assert sorted(row for guest in guests for row in guest) == sorted(ROWS)
+    rows = table.read_rows()
+    guests = table.guests_of(rows)
+    assert sorted(row for guest in guests for row in guest) == sorted(rows)
     for guest in guests:
-        assert 1 <= len(guest) <= matrix.DISKS_PER_GUEST
-        assert len({matrix.part_of(row).guest() for row in guest}) == 1
+        assert 1 <= len(guest) <= matrix_table.DISKS_PER_GUEST
+        assert len({table.guest(row) for row in guest}) == 1
 
 
-def test_a_file_that_makes_no_sense_is_refused(tmp_path):
+@each_table
+def test_a_file_that_makes_no_sense_is_refused(table, tmp_path):
     """A wrong heading, a word that is no value, a row too short."""
     path = tmp_path / "matrix.txt"
-    heading, row = " ".join(matrix.Row._fields), " ".join(ROWS[0])
-    for text in (row, heading.replace("ring", "rings"), f"{heading}\n{row} 1", f"{heading}\n{row[:-2]}",
-                 f"{heading}\n{row.replace('split', 'spilt')}"):
+    rows = table.read_rows()
+    heading, row = " ".join(table.row_type._fields), " ".join(rows[0])
+    for text in (row, heading.replace("ring", "rings"), f"{heading}\n{row} 1",
+                 f"{heading}\n{row.rsplit(maxsplit=1)[0]}", f"{heading}\n{row.replace('split', 'spilt')}"):
         path.write_text(text)
         with pytest.raises(ValueError, match="matrix.txt"):
-            matrix.read_rows(path)
+            table.read_rows(path)
     path.write_text(f"# a comment\n\n{heading}\n{row}\n")
-    assert matrix.read_rows(path) == ROWS[:1]
+    assert table.read_rows(path) == rows[:1]
 
+
+# ---------------------------------------------------------------- the ways to a disk: what must not pass
 
 def altered(result, command, number, **members):
     """The transcript with members of one record changed."""
@@ -119,9 +171,116 @@ def test_a_doorbell_that_was_not_rung_is_missed():
             matrix.check_trace(part, text)
 
 
+# ---------------------------------------------------------------- the disks: what must not pass
+
+class Recorder:
+    """A machine that keeps what it answered."""
+
+    def __init__(self, machine):
+        self.machine, self.answers = machine, []
+
+    def command(self, line, deadline_s):
+        self.answers.append((line, self.machine.command(line, deadline_s)))
+        return self.answers[-1][1]
+
+    def negotiated_features(self, number):
+        self.features = self.machine.negotiated_features(number)
+        return self.features
+
+
+class Liar:
+    """Answers what was recorded, but for some members in the records of a command's n-th answer."""
+
+    def __init__(self, recorder, command=None, number=0, without=frozenset(), **members):
+        self.answers, self.features = iter(recorder.answers), recorder.features - without
+        self.lie, self.n_left, self.members = command, number, members
+
+    def command(self, line, _deadline_s):
+        recorded, result = next(self.answers)
+        assert line == recorded
+        if line.split()[0] == self.lie:
+            self.n_left -= 1
+            if self.n_left == -1:
+                return altered(result, self.lie, 0, **self.members)
+        return result
+
+    def negotiated_features(self, _number):
+        return self.features
+
+
+@pytest.fixture(scope="module")
+def true_disk(tmp_path_factory):
+    """A row that has been through a guest: the row, the answers, and its folder with the image."""
+    row = matrix_disks.Row("4096", "blkdebug", "8T", "8", "packed", "rw", "back", "limited", "limited")
+    folder = tmp_path_factory.mktemp("true")
+    case = matrix_disks.Case(row, 0, folder)
+    with Machine(matrix_disks.OPTIONS, disks=[case.disk()], memory_mib=matrix_disks.MEMORY_MIB) as machine:
+        machine.wait_for_prompt()
+        recorder = Recorder(machine)
+        case.work(recorder)
+        machine.send("exit 3\r")
+        machine.wait().expect_status(3)
+    case.check_host()
+    return row, recorder, case
+
+
+def replay(true_disk, folder, liar, spoil=lambda path: None):
+    """The row once more, with what the liar says and an image that was spoiled."""
+    row, _, before = true_disk
+    case = matrix_disks.Case(row, 0, folder)
+    case.work(liar)
+    matrix.images.run_tool("cp", "--sparse=always", before.image, case.image)
+    spoil(case.image)
+    case.check_host()
+
+
+def test_what_a_disk_said_passes_again(true_disk, tmp_path):
+    replay(true_disk, tmp_path, Liar(true_disk[1]))
+
+
+DISK_LIES = [("lsblk", 0, {"bytes": 1}), ("lsblk", 0, {"physical_block": 512}), ("lsblk", 0, {"ro": True}),
+             ("lsblk", 0, {"max_segments": 7}), ("lsblk", 0, {"depth": 9}), ("lsblk", 0, {"cache": "writethrough"}),
+             ("lsblk", 0, {"discard": None}), ("lsblk", 0, {"features": ["RO"]}), ("sum", 0, {"sha256": "0"}),
+             ("sum", 5, {"sha256": "0"}), ("sum", 3, {"offset": 0}), ("read", 0, {"error": "io"}),
+             ("fill", 0, {"error": "io"}), ("zero", 0, {"by": "write"}), ("bench", 0, {"errors": 1}),
+             ("stats", 0, {"discards": 7}), ("stats", 3, {"zeroes": 0}), ("stats", 5, {"writes": 5})]
+
+
+@pytest.mark.parametrize("command,number,members", DISK_LIES, ids=lambda value: str(value).replace(" ", ""))
+def test_a_disk_that_lies_does_not_pass(true_disk, tmp_path, command, number, members):
+    with pytest.raises(AssertionError):
+        replay(true_disk, tmp_path, Liar(true_disk[1], command, number, **members))
+
+
+def test_a_disk_whose_features_qemu_does_not_have_does_not_pass(true_disk, tmp_path):
+    with pytest.raises(AssertionError, match="QEMU: negotiated"):
+        replay(true_disk, tmp_path, Liar(true_disk[1], without={"VIRTIO_BLK_F_DISCARD"}))
+
+
+@pytest.mark.parametrize("where", ["start", "amid nothing", "bench", "bad", "end"])
+def test_a_byte_that_is_wrong_on_the_host_does_not_pass(true_disk, tmp_path, where):
+    """Also where the guest has never been, and in the block that can't be read."""
+    case = true_disk[2]
+    window = case.windows()[0][0]
+    at = {"start": 0, "amid nothing": 5 * matrix_disks.TiB + 77, "bench": window + 12 * matrix_disks.UNIT + 5000,
+          "bad": case.bad + 1, "end": case.n_bytes - 1}[where]
+
+    def spoil(path):
+        with open(path, "r+b") as file:
+            file.seek(at)
+            byte = file.read(1)[0]
+            file.seek(at)
+            file.write(bytes([byte ^ 1]))
+    with pytest.raises((AssertionError, RuntimeError)):
+        replay(true_disk, tmp_path, Liar(true_disk[1]), spoil)
+
+
+# ---------------------------------------------------------------- what must pass
+
 @pytest.mark.timeout(2 * matrix.GUEST_DEADLINE_S)
-@pytest.mark.parametrize("rows", GUESTS, ids=lambda rows: "-".join(word for word in matrix.guest_words(rows) if word))
-def test_pairwise_cover(rows):
-    """The disks of one guest, each end to end; what is checked stands at the head of matrix.py."""
-    wrong = matrix.run_guest(rows)
+@pytest.mark.parametrize("table,rows", GUESTS,
+                         ids=[f"{table.file.stem}-{number}" for number, (table, _) in enumerate(GUESTS)])
+def test_pairwise_cover(table, rows):
+    """The disks of one guest, each end to end; what is checked stands at the heads of matrix.py and matrix_disks.py."""
+    wrong = table.run_guest(rows)
     assert not wrong, "\n".join(f"{' '.join(row)}: {text}" for row, text in wrong.items())

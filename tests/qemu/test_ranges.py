@@ -127,15 +127,26 @@ def test_copy_that_cannot_be(run, small_disk):
     run("copy vda vdz", disks=disks).expect_status(1).expect("vdz")
 
 
+def test_zones_of_a_disk_that_has_none(run, tmp_path):
+    """`zone` says so; nothing of it reaches the disk. QEMU 7.2 has no zoned virtio-blk."""
+    disk = random_disk(tmp_path)
+    for action in ("report", "open", "reset 0 1M"):
+        run(f"zone vda {action}", disks=[disk]).expect_status(1).expect("not a zoned device")
+    assert run("zone vda reset json=1", disks=[disk]).expect_status(1).errors[0]["error"] == "unsupported"
+
+
 def test_limits_are_shown(run, tmp_path):
-    """`lsblk` tells what QEMU says of discard, write zeroes and the topology."""
+    """`lsblk` tells what QEMU says of discard, write zeroes, the topology and the geometry."""
     disk = random_disk(tmp_path, **{"max-discard-sectors": 4096, "max-write-zeroes-sectors": 1000,
-                                    "discard_granularity": 65536, "min_io_size": 4096, "opt_io_size": 65536})
+                                    "discard_granularity": 65536, "min_io_size": 4096, "opt_io_size": 65536,
+                                    "cyls": 77, "heads": 5, "secs": 9})
     result = run("lsblk json=1; lsblk vda; exit", disks=[disk]).expect_status(0)
     record = result.one("lsblk")
     assert record["discard"] == {"max_bytes": 4096 * 512, "ranges": 1, "alignment": 65536}
     assert record["write_zeroes"]["max_bytes"] == 1000 * 512 and record["zeroes_may_unmap"] is True
     assert (record["min_io"], record["opt_io"]) == (4096, 65536)
-    assert "secure_erase" not in record
+    assert record["geometry"] == {"cylinders": 77, "heads": 5, "sectors": 9}
+    assert not {"secure_erase", "lifetime", "zoned"} & set(record)
     result.expect(r"^  discard +1 range of at most 2 ?M.*, best aligned to 64k")
     result.expect(r"^  write zeroes +1 range of at most .*may give space back")
+    result.expect(r"^  geometry +77 cylinders, 5 heads, 9 sectors \(a hint\)")

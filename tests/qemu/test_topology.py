@@ -2,6 +2,7 @@
 """Every disk is found wherever it is plugged in, in PCI order, and each is read as itself."""
 import pytest
 
+import images
 import pattern
 from harness import KERNEL_PVH, Disk
 from images import GiB, KiB, MiB
@@ -63,12 +64,21 @@ def seed_of(number):
     return 1000 + number
 
 
+def name_of(number):
+    """After vdz comes vdaa."""
+    letters = ""
+    while number >= 0:
+        letters = chr(ord("a") + number % 26) + letters
+        number = number // 26 - 1
+    return f"vd{letters}"
+
+
 def check_each_disk(machine, n_disks):
     """All disks are listed in PCI order; each, found by serial, holds its own pattern; PCI finds no fault."""
     listed = machine.command("lsblk json=1").of("lsblk")
     assert sorted(d["serial"] for d in listed) == sorted(f"DISK-{n}" for n in range(n_disks)), \
         f"not every disk was found once\n{machine.describe()}"
-    assert [d["dev"] for d in listed] == [f"vd{chr(ord('a') + n)}" for n in range(n_disks)]
+    assert [d["dev"] for d in listed] == [name_of(n) for n in range(n_disks)]
     assert [d["pci"] for d in listed] == sorted(d["pci"] for d in listed), "not in PCI order"
     for disk in listed:
         number = int(disk["serial"].removeprefix("DISK-"))
@@ -121,6 +131,49 @@ def test_disks_are_found_behind(prompt, pattern_disks, topology, pci):
     machine = prompt(options, machine=machine_type, bridges=bridges, disks=disks)
     check_each_disk(machine, len(places))
     check_placement(functions_of(machine))
+
+
+# name: (bridges, [(bus, addr) of each disk])
+WAYS_TO_64 = {
+    "a-root-port-each": (
+        [f"pcie-root-port,id=p{n},chassis={n},slot={n},multifunction=on,addr={4 + n // 8:#x}.{n % 8}"
+         for n in range(64)],
+        [(f"p{n}", None) for n in range(64)]),
+    "functions-behind-root-ports": (
+        [f"pcie-root-port,id=p{n},chassis={n},slot={n},multifunction=on,addr=0x4.{n}" for n in range(8)],
+        [(f"p{n // 8}", f"0x0.{n % 8}") for n in range(64)]),
+    "pci-bridges": (
+        ["pcie-root-port,id=p,chassis=1,slot=1", "pcie-pci-bridge,id=b0,bus=p"]
+        + [f"pci-bridge,id=b{n},bus=b0,chassis_nr={n + 1},addr={n:#x}" for n in (1, 2, 3)],
+        [(f"b{n % 4}", f"{4 + n // 4:#x}") for n in range(64)]),
+}
+
+
+@pytest.mark.parametrize("way,pci", [(way, "") for way in WAYS_TO_64] + [("a-root-port-each", "vstor.pci=reassign")])
+def test_64_disks(prompt, pattern_disks, way, pci):
+    """64 disks of two queues at once on q35, behind bridges: each is found and verified, is written by both queues
+    where no other is, and says what memory it takes, of which there is enough."""
+    bridges, places = WAYS_TO_64[way]
+    disks = pattern_disks(places, **{"num-queues": 2})
+    for disk in disks:
+        disk.writable, disk.drive = True, {"cache": "unsafe"}  # the host need not flush for this
+    machine = prompt(f"vstor.queues=2 {pci}", disks=disks, bridges=bridges, smp="2")
+    listed = check_each_disk(machine, 64)
+    assert {disk["queues"] for disk in listed} == {2}
+    assert len({(disk["memory"], disk["queue_memory"]) for disk in listed}) == 1
+    own = listed[0]["memory"] - 2 * listed[0]["queue_memory"]
+    assert 0 < own < 16 * KiB and 64 * listed[0]["memory"] < 64 * MiB, listed[0]
+    machine.command("lsblk vdbl").expect(r"^  memory +\S+, of that \S+ for each queue$")
+    for number in range(64):
+        line = [f"fill serial=DISK-{number} {4096 * number + queue * 512 * KiB} 4k seed={2000 + number} queue={queue}"
+                for queue in range(2)]
+        assert not machine.command("; ".join(line)).text
+    for number, disk in enumerate(disks):
+        expected = bytearray(pattern.pattern(0, DISK_BYTES, seed_of(number)))
+        for offset in (4096 * number, 4096 * number + 512 * KiB):
+            expected[offset:offset + 4096] = pattern.pattern(offset, 4096, 2000 + number)
+        disk.path.with_suffix(".expected").write_bytes(expected)
+        images.run_tool("cmp", disk.path.with_suffix(".expected"), disk.path)
 
 
 @pytest.mark.parametrize("machine_type", [pytest.param("pc", marks=pytest.mark.smoke), "q35"])

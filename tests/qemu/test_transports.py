@@ -169,6 +169,17 @@ def test_legacy_asked_of_a_modern_device_is_refused(run):
     result.expect("no legacy interface")
 
 
+def test_scsi_commands_are_not_passed_through(run, prompt):
+    """A legacy disk offers to (VIRTIO_BLK_F_SCSI): not negotiated, the log says so, `sg` refuses, the disk works."""
+    image = images.image("1m.raw")
+    disks = [Disk(image, device=LEGACY, properties={"scsi": "on"})]
+    result = run("vstor.log=debug sum vda json=1; sg vda 12 00 00 00 24 00", disks=disks).expect_status(1)
+    result.expect("it offers to pass SCSI commands through; not used")
+    result.expect("virtio-blk takes no SCSI commands")
+    assert result.one("sum")["sha256"] == images.sha256(image)
+    assert "VIRTIO_BLK_F_SCSI" not in prompt("", disks=disks).negotiated_features()
+
+
 @pytest.mark.parametrize("way,rung", [("modern-pio-notify-used", True), ("modern-pio-notify", False)])
 def test_the_doorbell_is_the_one_asked_for(prompt, tmp_path, way, rung):
     """QEMU's trace of the I/O doorbell region: it is written when, and only when, vstor.notify=pio asks for it."""

@@ -9,7 +9,8 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 TABLE = TESTS / "FIELD_FAILURES.md"
 TEST_NAME = re.compile(r"`((?:test_|regression_|an?_|as_)\w+)`")
 # A comment that ends above the function, its name, its body up to the closing brace in the first column.
-FUNCTION = r"(?:/\*(?:(?!\*/).)*\*/\n)?static void {}\(void \*\*state\)\n\{{.*?\n\}}\n"
+# Tests that run on every kind of ring are declared by a macro.
+FUNCTION = r"(?:/\*(?:(?!\*/).)*\*/\n)?(?:static void {0}\(void \*\*state\)|ON_EVERY_RING\({0}\))\n\{{.*?\n\}}\n"
 
 
 def rows():

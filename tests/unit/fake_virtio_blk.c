@@ -219,13 +219,34 @@ static uint8_t write_zeroes(struct fake_virtio_blk *blk, const struct fake_piece
     return ranges->bytes % 16 != 0;
 }
 
+static bool serve_more(struct fake_virtio_blk *blk, const struct fake_piece *pieces, unsigned n,
+                       uint8_t *answer)
+{
+    const struct fake_request request = {
+        .type = get32(pieces[0].addr),
+        .sector = get64(pieces[0].addr + 8),
+        .data = pieces + 1,
+        .n_data = n - 2,
+        .tail = pieces[n - 1].addr,
+        .tail_bytes = pieces[n - 1].bytes,
+    };
+
+    for (struct fake_extension *e = blk->extensions; e != NULL; e = e->next)
+        if (e->serve(e, blk, &request, answer))
+            return true;
+    return false;
+}
+
 static uint8_t serve(struct fake_virtio_blk *blk, const struct fake_piece *pieces, unsigned n)
 {
     uint32_t type = get32(pieces[0].addr);
     uint64_t sector = get64(pieces[0].addr + 8);
+    uint8_t answer;
 
     if (n - 2 > blk->max_data_segments)
         blk->max_data_segments = n - 2;
+    if (serve_more(blk, pieces, n, &answer))
+        return answer;
     switch (type) {
     case 0:
     case 1:
@@ -402,6 +423,12 @@ static void answer(struct fake_blk_queue *q, unsigned i, bool silent, unsigned n
     q->last_id = head;
 }
 
+/** 1.3, 5.2.6: before the status byte of a zone append stands where it went. */
+static uint32_t tail_bytes_of(const struct fake_virtio_blk *blk, uint32_t type)
+{
+    return type == 15 && has(blk, 17) ? 9 : 1;
+}
+
 /** From when the device takes a chain until it has answered, its memory must be there. */
 static void check_pieces(struct fake_virtio_blk *blk, const struct fake_piece *pieces, unsigned n)
 {
@@ -433,9 +460,10 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
                  const struct fake_piece *pieces, unsigned n)
 {
     struct fake_virtio_blk *blk = q->blk;
-    uint32_t length = 1;
+    uint32_t length = 0;
 
-    if (n < 2 || pieces[0].bytes != 16 || pieces[0].writable || pieces[n - 1].bytes != 1 ||
+    if (n < 2 || pieces[0].bytes != 16 || pieces[0].writable ||
+        pieces[n - 1].bytes != tail_bytes_of(blk, get32(pieces[0].addr)) ||
         !pieces[n - 1].writable) {
         misuse(blk, "no head of 16 bytes or no status byte");
         return;
@@ -446,9 +474,10 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
     if (n > q->size)
         misuse(blk, "chain longer than the queue");
     blk->n_requests++;
-    if (*(uint8_t *)(uintptr_t)pieces[n - 1].addr == 0)
+    uint64_t status_address = pieces[n - 1].addr + pieces[n - 1].bytes - 1;
+    if (*(uint8_t *)(uintptr_t)status_address == 0)
         misuse(blk, "status not preset to a failure");
-    for (unsigned i = 0; i + 1 < n; i++)
+    for (unsigned i = 0; i < n; i++)
         length += pieces[i].writable ? pieces[i].bytes : 0;
     q->n_requests++;
     if (q->held == NULL)
@@ -459,7 +488,7 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
     q->held[q->n_held].length = length;
     q->held[q->n_held].answer = serve(blk, pieces, n);
     keep_pieces(q, &q->held[q->n_held], pieces, n);
-    q->held[q->n_held++].status_address = pieces[n - 1].addr;
+    q->held[q->n_held++].status_address = status_address;
 }
 
 void fake_virtio_blk_answer_queue(struct fake_blk_queue *q)
@@ -1016,6 +1045,12 @@ static void make_queues(struct fake_virtio_blk *blk)
             .vector = 0xffff,
         };
     fake_virtio_blk_offer_queue(blk, 0, 256);
+}
+
+void fake_virtio_blk_extend(struct fake_virtio_blk *blk, struct fake_extension *extension)
+{
+    extension->next = blk->extensions;
+    blk->extensions = extension;
 }
 
 void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *platform,

@@ -17,6 +17,8 @@
 #include "tests/unit/fake_msix.h"
 #include "tests/unit/fake_platform.h"
 
+struct fake_virtio_blk;
+
 enum fake_lie {
     LIE_NONE,
     LIE_USED_ID_TOO_LARGE,
@@ -35,13 +37,32 @@ enum fake_lie {
 #define FAKE_MSIX_PHYSICAL  0xfea00000ull
 #define FAKE_MSIX_AT        0xc0u /* of the capability, in configuration space */
 
-/** One of the device's queues; its number is its place in fake_virtio_blk.queues. */
+/** A descriptor of a chain, as the device sees it. */
 struct fake_piece {
     uint64_t addr;
     uint32_t bytes;
     bool writable;
 };
 
+/** A chain taken apart: `data` is all between the head and what holds the status byte. */
+struct fake_request {
+    uint32_t type;
+    uint64_t sector;
+    const struct fake_piece *data;
+    unsigned n_data;
+    uint64_t tail; /* address of the last descriptor's memory */
+    uint32_t tail_bytes;
+};
+
+/** Commands beyond reads, writes, flushes and GET_ID, or rules for these: asked first, in order. */
+struct fake_extension {
+    struct fake_extension *next;
+    /** True if it has dealt with the request: *answer is the status byte. */
+    bool (*serve)(struct fake_extension *extension, struct fake_virtio_blk *blk,
+                  const struct fake_request *request, uint8_t *answer);
+};
+
+/** One of the device's queues; its number is its place in fake_virtio_blk.queues. */
 struct fake_blk_queue {
     struct fake_virtio_blk *blk;
 
@@ -93,7 +114,8 @@ struct fake_virtio_blk {
 
     /* what it offers */
     uint64_t offered_features;
-    uint8_t config[64];
+    uint8_t config[96];
+    struct fake_extension *extensions; /* see fake_virtio_blk_extend */
     uint8_t *disk;
     uint64_t disk_sectors;
     char id[20];
@@ -168,6 +190,9 @@ void fake_virtio_blk_offer_queues(struct fake_virtio_blk *blk, unsigned n, uint1
 
 /** An MSI-X capability whose table lies in BAR 1. */
 void fake_virtio_blk_add_msix(struct fake_virtio_blk *blk, uint16_t n_entries);
+
+/** Has the device do more. */
+void fake_virtio_blk_extend(struct fake_virtio_blk *blk, struct fake_extension *extension);
 
 /** Interrupts for a queue although nobody asked, and nothing has happened. */
 void fake_virtio_blk_raise(struct fake_blk_queue *q);

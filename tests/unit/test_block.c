@@ -56,21 +56,21 @@ static void test_requests_that_make_no_sense(void **state)
         struct vst_block_request request;
         enum vst_status status;
     } cases[] = {
-        {{VST_BLOCK_READ, 1, {&one}, 0, 1, NULL, 0, 0, {0}}, VST_OK},
-        {{VST_BLOCK_READ, 1, {&one}, SECTORS - 1, 1, NULL, 0, 0, {0}}, VST_OK},
-        {{VST_BLOCK_READ, 1, {&one}, SECTORS, 1, NULL, 0, 0, {0}}, VST_ERR_RANGE},
-        {{VST_BLOCK_READ, 1, {&two}, SECTORS - 1, 2, NULL, 0, 0, {0}}, VST_ERR_RANGE},
-        {{VST_BLOCK_READ, 1, {&one}, UINT64_MAX, 1, NULL, 0, 0, {0}}, VST_ERR_RANGE},
-        {{VST_BLOCK_READ, 1, {&one}, 1, UINT64_MAX, NULL, 0, 0, {0}}, VST_ERR_RANGE},
-        {{VST_BLOCK_READ, 1, {&one}, 0, 2, NULL, 0, 0, {0}}, VST_ERR_INVALID},
-        {{VST_BLOCK_READ, 1, {&two}, 0, 1, NULL, 0, 0, {0}}, VST_ERR_INVALID},
-        {{VST_BLOCK_READ, 0, {NULL}, 0, 1, NULL, 0, 0, {0}}, VST_ERR_INVALID},
-        {{VST_BLOCK_READ, 0, {NULL}, 0, 0, NULL, 0, 0, {0}}, VST_ERR_INVALID},
-        {{VST_BLOCK_READ, 2, {with_empty}, 0, 1, NULL, 0, 0, {0}}, VST_ERR_INVALID},
-        {{VST_BLOCK_READ, 2, {overflow}, 0, 1, NULL, 0, 0, {0}}, VST_ERR_INVALID},
-        {{VST_BLOCK_FLUSH, 1, {&one}, 0, 0, NULL, 0, 0, {0}}, VST_ERR_INVALID},
-        {{VST_BLOCK_FLUSH, 0, {NULL}, 8, 0, NULL, 0, 0, {0}}, VST_ERR_INVALID},
-        {{(enum vst_block_op)77, 1, {&one}, 0, 1, NULL, 0, 0, {0}}, VST_ERR_UNSUPPORTED},
+        {{VST_BLOCK_READ, 1, {&one}, 0, 1, NULL, 0, {0}, {0}}, VST_OK},
+        {{VST_BLOCK_READ, 1, {&one}, SECTORS - 1, 1, NULL, 0, {0}, {0}}, VST_OK},
+        {{VST_BLOCK_READ, 1, {&one}, SECTORS, 1, NULL, 0, {0}, {0}}, VST_ERR_RANGE},
+        {{VST_BLOCK_READ, 1, {&two}, SECTORS - 1, 2, NULL, 0, {0}, {0}}, VST_ERR_RANGE},
+        {{VST_BLOCK_READ, 1, {&one}, UINT64_MAX, 1, NULL, 0, {0}, {0}}, VST_ERR_RANGE},
+        {{VST_BLOCK_READ, 1, {&one}, 1, UINT64_MAX, NULL, 0, {0}, {0}}, VST_ERR_RANGE},
+        {{VST_BLOCK_READ, 1, {&one}, 0, 2, NULL, 0, {0}, {0}}, VST_ERR_INVALID},
+        {{VST_BLOCK_READ, 1, {&two}, 0, 1, NULL, 0, {0}, {0}}, VST_ERR_INVALID},
+        {{VST_BLOCK_READ, 0, {NULL}, 0, 1, NULL, 0, {0}, {0}}, VST_ERR_INVALID},
+        {{VST_BLOCK_READ, 0, {NULL}, 0, 0, NULL, 0, {0}, {0}}, VST_ERR_INVALID},
+        {{VST_BLOCK_READ, 2, {with_empty}, 0, 1, NULL, 0, {0}, {0}}, VST_ERR_INVALID},
+        {{VST_BLOCK_READ, 2, {overflow}, 0, 1, NULL, 0, {0}, {0}}, VST_ERR_INVALID},
+        {{VST_BLOCK_FLUSH, 1, {&one}, 0, 0, NULL, 0, {0}, {0}}, VST_ERR_INVALID},
+        {{VST_BLOCK_FLUSH, 0, {NULL}, 8, 0, NULL, 0, {0}, {0}}, VST_ERR_INVALID},
+        {{(enum vst_block_op)77, 1, {&one}, 0, 1, NULL, 0, {0}, {0}}, VST_ERR_UNSUPPORTED},
     };
     for (size_t i = 0; i < VST_ARRAY_LENGTH(cases); i++) {
         struct vst_block_request request = cases[i].request;

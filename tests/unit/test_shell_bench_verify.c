@@ -174,6 +174,27 @@ static void any_size_of_block(void **state)
     }
 }
 
+/* More pieces than a command of the device takes, of odd lengths: each I/O is several commands. */
+static void data_in_pieces(void **state)
+{
+    struct fake_host *fake = *state;
+    const uint64_t *commands = fake->disk.queue.stats.commands;
+
+    assert_int_equal(fake_host_run(fake, "bench vda rw=randwrite verify=1 iodepth=3 bs=12k "
+                                         "segments=7 number_ios=60"),
+                     SHELL_NO_EXIT);
+    assert_int_equal(commands[VST_BLOCK_WRITE], 2 * 60);
+    /* All are read in pieces, and once more as a whole. */
+    uint64_t n_read = commands[VST_BLOCK_READ];
+    assert_true(n_read > 2 * 20);
+    fake->disk.lost_sector = 24; /* where the second block begins */
+    assert_int_equal(fake_host_run(fake, "bench vda rw=write verify=1 bs=12k iodepth=1 segments=2 "
+                                         "number_ios=5 seed=2 json=1"),
+                     1);
+    assert_holds(fake->output, "\"error\":\"mismatch\",\"offset\":12296,");
+    assert_int_equal(commands[VST_BLOCK_READ], n_read + 2);
+}
+
 static void errors_and_breaks_are_told(void **state)
 {
     struct fake_host *fake = *state;
@@ -203,8 +224,11 @@ static void nonsense_is_refused(void **state)
     } cases[] = {
         {"verify=1", "verify=1 needs rw=write or rw=randwrite"},
         {"verify=2 rw=write", "verify= is 0 or 1"},
-        {"rw=write fsync=4", "fsync= and sync= go with verify=1"},
-        {"rw=write sync=1", "fsync= and sync= go with verify=1"},
+        {"rw=write fsync=4", "fsync=, sync= and segments= go with verify=1"},
+        {"rw=write sync=1", "fsync=, sync= and segments= go with verify=1"},
+        {"rw=write segments=2", "fsync=, sync= and segments= go with verify=1"},
+        {"rw=write verify=1 segments=0", "segments= is between 1 and 4096, and at most bs="},
+        {"rw=write verify=1 bs=512 segments=513", "segments= is between 1 and 4096, and at most"},
         {"rw=write verify=1 seed=65536", "with verify=1 seed= is at most 65535"},
         {"rw=write verify=1 size=64k", "there are 16 for iodepth=32"},
     };
@@ -231,6 +255,7 @@ int main(void)
         TEST(durable_writes_are_so_when_they_end),
         TEST(a_lost_write_is_found),
         TEST(any_size_of_block),
+        TEST(data_in_pieces),
         TEST(errors_and_breaks_are_told),
         TEST(time_and_control_c_end_it),
         TEST(nonsense_is_refused),

@@ -397,6 +397,39 @@ static void test_data_on_four_queues_over_every_transport_and_ring(void **state)
     }
 }
 
+/** memory_bytes is what was taken and not given back; a queue more is queue_memory_bytes more. */
+static void test_memory_is_stated(void **state)
+{
+    static const uint64_t features[] = {0, PACKED};
+    struct fake_platform mapping;
+
+    fake_platform_init(&mapping, true);
+    for (size_t i = 0; i < 3 * VST_ARRAY_LENGTH(features); i++) {
+        size_t last_bytes = 0;
+        for (uint16_t n = 1; n <= N_QUEUES; n++) {
+            WITH(f, FAKE_MODERN);
+            f->blk.offered_features |= features[i % VST_ARRAY_LENGTH(features)];
+            f->config.refused_features = i / 2 == 1 ? NO_INDIRECT : 0;
+            if (i / 2 == 2) { /* what is noted of mappings counts, too */
+                f->fake.platform.dma_map = mapping.platform.dma_map;
+                f->fake.platform.dma_unmap = mapping.platform.dma_unmap;
+                f->fake.confined = true;
+            }
+            fake_virtio_blk_offer_queues(&f->blk, n, 64);
+            assert_int_equal(attach(f), VST_OK);
+            assert_int_equal(f->device->n_queues, n);
+            size_t taken = 0;
+            for (size_t k = 0; k < f->fake.n_allocated; k++)
+                taken += f->fake.allocated_bytes[k];
+            assert_int_equal(f->device->memory_bytes, taken);
+            if (n > 1)
+                assert_int_equal(taken - last_bytes, f->device->queue_memory_bytes);
+            last_bytes = taken;
+            tear_down(f);
+        }
+    }
+}
+
 /** One queue's lie: whatever becomes of the device, every request of every queue ends once. */
 static void test_lie_on_one_queue_ends_every_request_of_all_once(void **state)
 {
@@ -979,6 +1012,7 @@ int main(void)
         cmocka_unit_test(test_completions_come_on_their_own_queue_only),
         cmocka_unit_test(test_a_silent_queue_holds_up_no_other),
         cmocka_unit_test(test_data_on_four_queues_over_every_transport_and_ring),
+        cmocka_unit_test(test_memory_is_stated),
         cmocka_unit_test(test_lie_on_one_queue_ends_every_request_of_all_once),
         cmocka_unit_test(test_nobody_sleeps_over_a_device_out_of_service),
         cmocka_unit_test(test_each_queue_has_its_own_vector__OSv_1400),
