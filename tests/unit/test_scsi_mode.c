@@ -275,6 +275,12 @@ static void test_features(void **state)
     assert_true(vst_scsi_find_feature(&c, SCSI_FEATURE_RANDOM_READ, &f));
     assert_false(f.current);
     memcpy(bytes, configuration, sizeof(bytes));
+    for (unsigned bit = 1; bit < 0x100; bit <<= 1) {
+        bytes[18] = (uint8_t)bit;
+        assert_int_equal(vst_scsi_configuration_parse(RECEIVED(bytes), &c), VST_OK);
+        assert_true(vst_scsi_find_feature(&c, SCSI_FEATURE_REMOVABLE, &f));
+        assert_int_equal(f.current, bit == 1);
+    }
     memset(bytes, 0xff, 4); /* more than the command could ask for */
     assert_int_equal(vst_scsi_configuration_parse(RECEIVED(bytes), &c), VST_OK);
     assert_int_equal(c.whole_bytes, UINT16_MAX);

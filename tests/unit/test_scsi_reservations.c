@@ -188,6 +188,22 @@ static void test_full_status(void **state)
     assert_false(vst_scsi_next_registration(&f, &at, &r));
 }
 
+static void test_each_bit_of_a_registration(void **state)
+{
+    (void)state;
+    for (unsigned bit = 1; bit < 0x100; bit <<= 1) {
+        uint8_t bytes[32] = {[7] = 24, [8 + 12] = (uint8_t)bit, [8 + 13] = (uint8_t)~bit};
+        struct scsi_full_status f;
+        struct scsi_registration r;
+        size_t at = 0;
+        assert_int_equal(vst_scsi_full_status_parse(RECEIVED(bytes), &f), VST_OK);
+        assert_true(vst_scsi_next_registration(&f, &at, &r));
+        assert_int_equal(r.holds, bit == 0x01);
+        assert_int_equal(r.all_ports, bit == 0x02);
+        assert_int_equal(r.type, ~bit & 15);
+    }
+}
+
 static void test_names_of_types(void **state)
 {
     (void)state;
@@ -279,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_full_status),
         cmocka_unit_test(test_names_of_types),
         cmocka_unit_test(test_port_groups),
+        cmocka_unit_test(test_each_bit_of_a_registration),
         cmocka_unit_test(test_each_bit_of_capabilities),
         cmocka_unit_test(test_names_of_states),
     };
