@@ -105,6 +105,10 @@ static void test_capabilities(void **state)
     bytes[4] = 0xff;
     assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c), VST_OK);
     assert_int_equal(c.types, 0);
+    bytes[1] = 4; /* it ends before the types */
+    bytes[3] = 0x80;
+    assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c), VST_OK);
+    assert_false(c.tells_types);
     bytes[1] = 3;
     assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c),
                      VST_ERR_MALFORMED);
