@@ -41,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (bytes >= VST_SCSI_LUN_BYTES)
         check_nexus(received.at);
     if (vst_scsi_luns_parse(received, &luns) == VST_OK) {
+        FUZZ_CHECK(bytes >= SCSI_LUNS_HEADER_BYTES);
         fuzz_check_inside(luns.entries, received);
         FUZZ_CHECK(luns.n_entries <= luns.n_told && luns.n_told <= SCSI_MAX_LUNS);
         FUZZ_CHECK(luns.whole_bytes == 8 + 8 * luns.n_told);
