@@ -47,7 +47,7 @@ struct scsi_capacity {
     uint32_t block_bytes;          /**< a power of two, 512 to 64 KiB */
     uint32_t physical_block_bytes; /**< a power of two, at least block_bytes */
     uint16_t first_aligned_block;  /**< where the first physical block begins */
-    uint8_t protection_type;       /**< 0 none, 1 to 3 */
+    uint8_t protection_type;       /**< 0 none, 1 to 3; above: not known */
     bool thin;                     /**< LBPME: blocks can be unmapped */
     bool reads_zeroes;             /**< LBPRZ: and then read as zeroes */
 };

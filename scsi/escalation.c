@@ -50,19 +50,24 @@ static void mend(struct scsi_escalation *e, uint64_t now_ns)
     e->checking = false;
 }
 
+/** Where to begin when what mended it last did not mend it for long. */
+static unsigned step_after_relapse(const struct scsi_escalation *e)
+{
+    if (e->mended < SCSI_STEP_HBA_RESET)
+        return e->mended + 1u;
+    return e->n_hba_resets < MOST_HBA_RESETS ? SCSI_STEP_HBA_RESET : SCSI_STEP_GIVEN_UP;
+}
+
 bool vst_scsi_escalation_begin(struct scsi_escalation *e, uint64_t now_ns)
 {
-    unsigned first = SCSI_STEP_RETRY;
+    bool relapse =
+        e->has_mended && now_ns - e->mended_ns < (uint64_t)e->times->relapse_ms * NS_PER_MS;
 
     if (e->step != SCSI_STEP_NONE)
         return false;
-    if (e->has_mended && now_ns - e->mended_ns < (uint64_t)e->times->relapse_ms * NS_PER_MS)
-        first = e->mended < SCSI_STEP_HBA_RESET     ? e->mended + 1u
-                : e->n_hba_resets < MOST_HBA_RESETS ? SCSI_STEP_HBA_RESET
-                                                    : SCSI_STEP_GIVEN_UP;
-    else
+    if (!relapse)
         e->n_hba_resets = 0;
-    go_to(e, first, now_ns);
+    go_to(e, relapse ? step_after_relapse(e) : SCSI_STEP_RETRY, now_ns);
     return true;
 }
 

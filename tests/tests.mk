@@ -90,7 +90,7 @@ bench-ring: $(HOST_B)/bench-ring ## instructions and cycles per request of the r
 model: | deps ## check notification, wake-up and recovery exhaustively with spin, whole and with each link missing; ARGS=deep
 	$(Q)sh tests/model/check.sh build/model $(ARGS)
 
-# Unit tests alone, built by gcc with --coverage; what is not covered of drivers/ and pci/ is listed.
+# Unit tests alone, built by gcc with --coverage; what is not covered of drivers/, scsi/ and pci/ is listed.
 COVERAGE_B := build/coverage
 .PHONY: coverage
 coverage: | deps ## what the unit tests cover: a summary, a list of what they miss, and HTML under build/

@@ -13,7 +13,7 @@
  *   vstor.transport=auto|legacy|pci-cfg  by which way PCI devices are driven (vstor/virtio.h)
  *   vstor.notify=mmio|pio                which doorbell, where a device has one of each kind
  *   vstor.irq=poll|intx|msix             how disks tell what they have done; poll
- *   vstor.queues=N                       most queues of a disk, 1 to 256; 1
+ *   vstor.queues=N                       most queues of a disk or a SCSI adapter, 1 to 256; 1
  *   vstor.recovery=device|queue|off      what is done when a device fails (vstor/virtio.h); device
  *   vstor.dma=direct|bounce[:KIB]        bounce: disks reach a pool of that size alone (4096), through
  * which all data are copied (vstor/bounce.h); direct
@@ -21,6 +21,8 @@
  * through
  *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
  * the last command
+ *
+ * What is said of disks holds for SCSI host adapters and the disks behind them as well.
  */
 #ifndef VSTOR_KERNEL_OPTIONS_H
 #define VSTOR_KERNEL_OPTIONS_H

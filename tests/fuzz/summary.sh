@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Usage: summary.sh BUILD TARGET...
 # The numbers of the last run of each fuzzer. Edges are of the whole program, features count edges by how often and from
-# where; lines of drivers/ and pci/ are told by `make fuzz-coverage`.
+# where; lines of drivers/, scsi/ and pci/ are told by `make fuzz-coverage`.
 set -u
 build=$1
 shift

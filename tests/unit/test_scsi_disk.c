@@ -433,6 +433,7 @@ static void next_answers(struct fixture *f, unsigned n, uint8_t response, uint8_
 #define SENSE(key, information, asc, ascq)                                                         \
     "\xf0\x00" key "\x00\x00\x00" information "\x0a\x00\x00\x00\x00" asc ascq "\x00\x00\x00\x00"
 
+/** OSv, SPDK: neither CHECK CONDITION nor a residual passes for success. */
 static void test_answers_that_are_not_plainly_good(void **state)
 {
     static const struct {

@@ -90,11 +90,52 @@ static void test_names_are_printable(void **state)
     assert_string_equal(i.vendor, "A?? b");
     assert_string_equal(i.product, "");
     assert_string_equal(i.revision, "");
-    assert_string_equal(vst_scsi_type_name(VST_SCSI_TYPE_DISK), "disk");
-    assert_string_equal(vst_scsi_type_name(VST_SCSI_TYPE_CD), "cd/dvd");
-    assert_string_equal(vst_scsi_type_name(VST_SCSI_TYPE_NONE), "no dev");
-    assert_string_equal(vst_scsi_type_name(0x0a), "unknown");
-    assert_string_equal(vst_scsi_type_name(0x20), "unknown");
+}
+
+/* Each bit alone: it means one thing and no other. */
+static void test_single_bits(void **state)
+{
+    struct scsi_inquiry i;
+    struct scsi_provisioning p;
+
+    (void)state;
+    for (unsigned bit = 1; bit < 0x100; bit <<= 1) {
+        uint8_t b = (uint8_t)bit, bytes[8] = {b, b, b, b, 3, b, b, b};
+        uint8_t page[8] = {0, 0xb2, 0, 4, 0, b, b, 0};
+        assert_int_equal(vst_scsi_inquiry_parse(RECEIVED(bytes), &i), VST_OK);
+        assert_int_equal(i.qualifier, bit >> 5);
+        assert_int_equal(i.type, bit & 0x1f);
+        assert_int_equal(i.version, bit);
+        assert_int_equal(i.removable, bit == 0x80);
+        assert_int_equal(i.deep_luns, bit == 0x10);
+        assert_int_equal(i.port_groups, bit == 0x10 ? 1 : bit == 0x20 ? 2 : 0);
+        assert_int_equal(i.protection, bit == 0x01);
+        assert_int_equal(i.multiport, bit == 0x10);
+        assert_int_equal(i.queueing, bit == 0x02);
+        assert_int_equal(vst_scsi_provisioning_parse(RECEIVED(page), &p), VST_OK);
+        assert_int_equal(p.unmap, bit == 0x80);
+        assert_int_equal(p.same_unmap_16, bit == 0x40);
+        assert_int_equal(p.same_unmap_10, bit == 0x20);
+        assert_int_equal(p.reads_zeroes, bit == 0x04);
+        assert_int_equal(p.anchors, bit == 0x02);
+        assert_int_equal(p.type, bit & 7);
+    }
+}
+
+static void test_names_of_types(void **state)
+{
+    static const char *const names[256] = {
+        [0] = "disk",      [1] = "tape",        [2] = "printer",  [3] = "process",
+        [4] = "worm",      [5] = "cd/dvd",      [6] = "scanner",  [7] = "optical",
+        [8] = "mediumx",   [9] = "comms",       [12] = "storage", [13] = "enclosu",
+        [14] = "sim disk", [15] = "optical cr", [17] = "osd",     [18] = "automation",
+        [20] = "zbc",      [30] = "wlun",       [31] = "no dev",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < 256; i++)
+        assert_string_equal(vst_scsi_type_name((uint8_t)i),
+                            names[i] != NULL ? names[i] : "unknown");
 }
 
 /* ------------------------------------------------------------------ pages 00h, 80h */
@@ -289,6 +330,7 @@ static void test_each_kind_of_name(void **state)
     NAME_IS("t10.QEMU_QEMU_HARDDISK_s-1", true, T10);
     NAME_IS("vendor.drive-scsi0", false, VENDOR);
     NAME_IS("vendor.0102", false, VENDOR_BIN);
+    NAME_IS("x", true, {3, 8, "x", 1});
     NAME_IS("", false, PORT_NAA);
     NAME_IS("", false, {3, 8, "    ", 4});
 }
@@ -528,6 +570,8 @@ int main(void)
         cmocka_unit_test(test_a_disk_cut),
         cmocka_unit_test(test_no_unit_and_other_types),
         cmocka_unit_test(test_names_are_printable),
+        cmocka_unit_test(test_names_of_types),
+        cmocka_unit_test(test_single_bits),
         cmocka_unit_test(test_supported_pages_whole_and_cut),
         cmocka_unit_test(test_standard_data_are_no_page),
         cmocka_unit_test(test_serial_whole_and_cut),

@@ -67,7 +67,7 @@ static void test_every_method_is_read(void **state)
 static void test_what_can_not_be_reached_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "\0\0\0\1\0\0\0\0", /* a second level behind bus 0 */
+        "\2\5\0\2\1\0\0\0",     "\0\0\0\1\0\0\0\0", /* a second level behind bus 0 */
         "\0\5\0\0\0\0\0\1",     "\x40\0\0\0\1\0\0\0",
         "\x02\5\x81\2\0\0\0\0", "\x02\5\1\2\0\0\0\0",
         "\x02\5\0\2\0\1\0\0",                                       /* three levels */
@@ -103,6 +103,15 @@ static void test_what_is_decoded_is_encoded_to_the_same(void **state)
         assert_memory_equal(again, bytes, sizeof(bytes));
     }
     assert_int_equal(n_refused, (64 - 2) * 256); /* all extended methods but two */
+    for (unsigned i = 0; i < 0x8000; i++) {      /* behind a bus that is not 0 */
+        const uint8_t below[VST_SCSI_LUN_BYTES] = {63, 255, (uint8_t)(i >> 8), (uint8_t)i};
+        bool sound = i < 0x100 || i >= 0x4000;
+        assert_int_equal(vst_scsi_lun_decode(below, &lun), sound ? VST_OK : VST_ERR_UNSUPPORTED);
+        if (!sound)
+            continue;
+        assert_int_equal(vst_scsi_lun_encode(&lun, again), VST_OK);
+        assert_memory_equal(again, below, sizeof(below));
+    }
 }
 
 static void test_numbers_that_a_method_has_not(void **state)
@@ -330,6 +339,23 @@ static enum vst_status capacity_of(uint64_t last, uint32_t block_bytes, struct s
     return vst_scsi_capacity_16_parse(RECEIVED(bytes), c);
 }
 
+static void test_protection_types(void **state)
+{
+    struct scsi_capacity c;
+    uint8_t bytes[sizeof(large)];
+
+    (void)state;
+    memcpy(bytes, large, sizeof(bytes));
+    for (uint8_t type = 0; type < 8; type++) {
+        bytes[12] = (uint8_t)(0xf0 | type << 1 | 1);
+        assert_int_equal(vst_scsi_capacity_16_parse(RECEIVED(bytes), &c), VST_OK);
+        assert_int_equal(c.protection_type, type + 1);
+        bytes[12] = (uint8_t)(type << 1);
+        assert_int_equal(vst_scsi_capacity_16_parse(RECEIVED(bytes), &c), VST_OK);
+        assert_int_equal(c.protection_type, 0);
+    }
+}
+
 /* Block sizes of 0, that are no power of two, or absurd; more sectors than 64 bits count. */
 static void test_capacities_that_make_no_sense(void **state)
 {
@@ -369,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_capacity_10),
         cmocka_unit_test(test_capacity_16),
         cmocka_unit_test(test_capacity_16_cut),
+        cmocka_unit_test(test_protection_types),
         cmocka_unit_test(test_capacities_that_make_no_sense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

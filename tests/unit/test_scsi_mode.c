@@ -126,6 +126,25 @@ static void test_the_write_cache_is_switched(void **state)
     assert_memory_equal(list + 8, on + 4, 20);
 }
 
+/* Each bit alone means one thing and no other, and all others are left as they are. */
+static void test_single_bits(void **state)
+{
+    (void)state;
+    for (unsigned bit = 1; bit < 0x100; bit <<= 1) {
+        uint8_t bytes[8] = {7, 0, (uint8_t)bit, 0, 0x08, 2, (uint8_t)bit, 0x55}, list[8];
+        struct scsi_mode m = parsed(bytes, sizeof(bytes));
+        size_t n;
+        assert_int_equal(m.write_protected, bit == 0x80);
+        assert_int_equal(m.can_fua, bit == 0x10);
+        assert_int_equal(m.write_cache, bit == 0x04);
+        assert_int_equal(m.read_cache, bit != 0x01);
+        assert_int_equal(vst_scsi_mode_put_write_cache(&m, true, list, sizeof(list), &n), VST_OK);
+        assert_int_equal(list[6], bit | 0x04);
+        assert_int_equal(vst_scsi_mode_put_write_cache(&m, false, list, sizeof(list), &n), VST_OK);
+        assert_int_equal(list[6], bit & ~0x04u);
+    }
+}
+
 /* ------------------------------------------------------------------ media events */
 
 static const uint8_t event[] = {0, 6, 4, 0x10, 2, 2, 0, 0, 0xee};
@@ -157,7 +176,7 @@ static void test_media_events(void **state)
     assert_int_equal(m.event, SCSI_MEDIA_EJECT_WANTED);
     assert_true(m.door_open);
     assert_false(m.present);
-    bytes[4] = 0x0f; /* none that is known */
+    bytes[4] = SCSI_MEDIA_N_EVENTS; /* the first that is not known */
     assert_int_equal(vst_scsi_media_status_parse(RECEIVED(bytes), &m), VST_OK);
     assert_int_equal(m.event, SCSI_MEDIA_SAME);
     bytes[2] = 0x84; /* it has no such events */
@@ -212,6 +231,8 @@ static void test_table_of_contents(void **state)
         assert_int_equal(vst_scsi_toc_parse(scsi_view_of(bad[i], 4), &t), VST_ERR_MALFORMED);
     assert_int_equal(vst_scsi_toc_parse(RECEIVED(large), &t), VST_OK);
     assert_int_equal(t.n_entries, 100);
+    large[3] = 1; /* one track, as every data CD has */
+    assert_int_equal(vst_scsi_toc_parse(RECEIVED(large), &t), VST_OK);
 }
 
 /* ------------------------------------------------------------------ features */
@@ -254,6 +275,12 @@ static void test_features(void **state)
     assert_true(vst_scsi_find_feature(&c, SCSI_FEATURE_RANDOM_READ, &f));
     assert_false(f.current);
     memcpy(bytes, configuration, sizeof(bytes));
+    for (unsigned bit = 1; bit < 0x100; bit <<= 1) {
+        bytes[18] = (uint8_t)bit;
+        assert_int_equal(vst_scsi_configuration_parse(RECEIVED(bytes), &c), VST_OK);
+        assert_true(vst_scsi_find_feature(&c, SCSI_FEATURE_REMOVABLE, &f));
+        assert_int_equal(f.current, bit == 1);
+    }
     memset(bytes, 0xff, 4); /* more than the command could ask for */
     assert_int_equal(vst_scsi_configuration_parse(RECEIVED(bytes), &c), VST_OK);
     assert_int_equal(c.whole_bytes, UINT16_MAX);
@@ -289,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_mode_lengths_that_lie),
         cmocka_unit_test(test_a_unit_without_a_cache),
         cmocka_unit_test(test_the_write_cache_is_switched),
+        cmocka_unit_test(test_single_bits),
         cmocka_unit_test(test_media_events),
         cmocka_unit_test(test_table_of_contents),
         cmocka_unit_test(test_features),

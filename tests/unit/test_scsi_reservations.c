@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What PERSISTENT RESERVE IN tells. */
+/* What PERSISTENT RESERVE IN and REPORT TARGET PORT GROUPS tell. */
+#include "scsi/port_groups.h"
 #include "scsi/reservations.h"
 #include "tests/unit/scsi_received.h"
 
@@ -104,9 +105,41 @@ static void test_capabilities(void **state)
     bytes[4] = 0xff;
     assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c), VST_OK);
     assert_int_equal(c.types, 0);
+    bytes[1] = 4; /* it ends before the types */
+    bytes[3] = 0x80;
+    assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c), VST_OK);
+    assert_false(c.tells_types);
     bytes[1] = 3;
     assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c),
                      VST_ERR_MALFORMED);
+}
+
+static void test_each_bit_of_capabilities(void **state)
+{
+    static const uint8_t type_of_bit[16] = {
+        [8 + 1] = SCSI_WRITE_EXCLUSIVE,
+        [8 + 3] = SCSI_EXCLUSIVE_ACCESS,
+        [8 + 5] = SCSI_WRITE_EXCLUSIVE_REGISTRANTS,
+        [8 + 6] = SCSI_EXCLUSIVE_ACCESS_REGISTRANTS,
+        [8 + 7] = SCSI_WRITE_EXCLUSIVE_ALL,
+        [0] = SCSI_EXCLUSIVE_ACCESS_ALL,
+    };
+    struct scsi_reservation_capabilities c;
+
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        uint8_t bytes[8] = {0, 8, 0, 0x80, (uint8_t)((1u << i) >> 8), (uint8_t)(1u << i)};
+        assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c), VST_OK);
+        assert_int_equal(c.types, type_of_bit[i] != 0 ? 1u << type_of_bit[i] : 0);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        uint8_t bytes[8] = {0, 8, (uint8_t)(1u << i), (uint8_t)(1u << i)};
+        assert_int_equal(vst_scsi_reservation_capabilities_parse(RECEIVED(bytes), &c), VST_OK);
+        assert_int_equal(c.all_ports, i == 2);
+        assert_int_equal(c.keeps, i == 0);
+        assert_int_equal(c.keeps_now, i == 0);
+        assert_int_equal(c.tells_types, i == 7);
+    }
 }
 
 /* Two who are registered: one holds, with a transport id of 4 bytes; one is for all ports. */
@@ -159,6 +192,22 @@ static void test_full_status(void **state)
     assert_false(vst_scsi_next_registration(&f, &at, &r));
 }
 
+static void test_each_bit_of_a_registration(void **state)
+{
+    (void)state;
+    for (unsigned bit = 1; bit < 0x100; bit <<= 1) {
+        uint8_t bytes[32] = {[7] = 24, [8 + 12] = (uint8_t)bit, [8 + 13] = (uint8_t)~bit};
+        struct scsi_full_status f;
+        struct scsi_registration r;
+        size_t at = 0;
+        assert_int_equal(vst_scsi_full_status_parse(RECEIVED(bytes), &f), VST_OK);
+        assert_true(vst_scsi_next_registration(&f, &at, &r));
+        assert_int_equal(r.holds, bit == 0x01);
+        assert_int_equal(r.all_ports, bit == 0x02);
+        assert_int_equal(r.type, ~bit & 15);
+    }
+}
+
 static void test_names_of_types(void **state)
 {
     (void)state;
@@ -175,12 +224,84 @@ static void test_names_of_types(void **state)
     assert_string_equal(vst_scsi_reservation_name(2), "unknown");
 }
 
+/* ------------------------------------------------------------------ port groups */
+
+/* One preferred with two ports, one in standby without. */
+static const uint8_t groups_bytes[] = {0, 0, 0, 24, 0x80, 0x0f, 0x01, 0x02, 0, 0, 0, 2, 0, 0,
+                                       0, 1, 0, 0,  0x03, 0x04, 0x02, 0x0f, 0, 9, 0, 0, 0, 0};
+
+static void look_at_port_groups(struct scsi_view received)
+{
+    struct scsi_port_groups groups;
+    struct scsi_port_group g;
+    size_t n = received.bytes, at = 0, n_found = 0;
+
+    if (n < 4) {
+        assert_int_equal(vst_scsi_port_groups_parse(received, &groups), VST_ERR_MALFORMED);
+        return;
+    }
+    assert_int_equal(vst_scsi_port_groups_parse(received, &groups), VST_OK);
+    assert_int_equal(groups.whole_bytes, 28);
+    for (; vst_scsi_next_port_group(&groups, &at, &g); n_found++) {
+        assert_int_equal(g.number, n_found == 0 ? 0x102 : 9);
+        assert_int_equal(g.state, n_found == 0 ? SCSI_ACTIVE_OPTIMIZED : SCSI_STANDBY);
+        assert_int_equal(g.preferred, n_found == 0);
+        assert_int_equal(g.n_ports, n_found == 0 ? 2 : 0);
+        assert_int_equal(vst_scsi_port_of_group(&g, 0), n_found == 0 ? 1 : 0);
+        assert_int_equal(vst_scsi_port_of_group(&g, 1), n_found == 0 ? 0x304 : 0);
+        assert_int_equal(vst_scsi_port_of_group(&g, 2), 0);
+    }
+    assert_int_equal(n_found, n < 20 ? 0 : n < 28 ? 1 : 2);
+}
+
+static void test_port_groups(void **state)
+{
+    uint8_t bytes[sizeof(groups_bytes)];
+    struct scsi_port_groups groups;
+    struct scsi_port_group g;
+    size_t at = 0;
+
+    (void)state;
+    AT_EVERY_LENGTH(groups_bytes, look_at_port_groups);
+    memcpy(bytes, groups_bytes, sizeof(bytes));
+    memset(bytes, 0xff, 4);
+    assert_int_equal(vst_scsi_port_groups_parse(RECEIVED(bytes), &groups), VST_OK);
+    assert_int_equal(groups.whole_bytes, 65536);
+    memcpy(bytes, "\0\0\0\x13", 4); /* ends inside the second */
+    assert_int_equal(vst_scsi_port_groups_parse(RECEIVED(bytes), &groups), VST_OK);
+    assert_int_equal(groups.whole_bytes, 23);
+    assert_true(vst_scsi_next_port_group(&groups, &at, &g));
+    assert_false(vst_scsi_next_port_group(&groups, &at, &g));
+    bytes[11] = 255; /* more ports than there are */
+    at = 0;
+    assert_false(vst_scsi_next_port_group(&groups, &at, &g));
+    assert_int_equal(at, 0);
+}
+
+static void test_names_of_states(void **state)
+{
+    static const char *const names[16] = {
+        [0] = "active/optimized", [1] = "active/non-optimized", [2] = "standby",
+        [3] = "unavailable",      [4] = "block dependent",      [14] = "offline",
+        [15] = "transitioning"};
+
+    (void)state;
+    for (uint8_t i = 0; i < 16; i++)
+        assert_string_equal(vst_scsi_access_state_name(i), names[i] != NULL ? names[i] : "unknown");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),           cmocka_unit_test(test_reservation),
-        cmocka_unit_test(test_capabilities),   cmocka_unit_test(test_full_status),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_reservation),
+        cmocka_unit_test(test_capabilities),
+        cmocka_unit_test(test_full_status),
         cmocka_unit_test(test_names_of_types),
+        cmocka_unit_test(test_port_groups),
+        cmocka_unit_test(test_each_bit_of_a_registration),
+        cmocka_unit_test(test_each_bit_of_capabilities),
+        cmocka_unit_test(test_names_of_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

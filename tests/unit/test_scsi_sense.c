@@ -137,6 +137,35 @@ static void test_marks_of_a_tape(void **state)
     assert_false(parsed(RECEIVED(bytes)).filemark);
 }
 
+/* Each bit alone: it means one thing and no other. */
+static void test_single_bits(void **state)
+{
+    (void)state;
+    for (unsigned bit = 1; bit < 0x100; bit <<= 1) {
+        uint8_t marks[8] = {0x70, 0, (uint8_t)bit}, overflow[8] = {0x72, 0, 0, 0, (uint8_t)bit};
+        uint8_t stream[12] = {0x72, 0, 0, 0, 0, 0, 0, 4, 4, 2, 0, (uint8_t)bit};
+        uint8_t block[12] = {0x72, 0, 0, 0, 0, 0, 0, 4, 5, 2, 0, (uint8_t)bit};
+        struct vst_scsi_sense sense = parsed(RECEIVED(marks));
+        assert_int_equal(sense.filemark, bit == 0x80);
+        assert_int_equal(sense.end_of_medium, bit == 0x40);
+        assert_int_equal(sense.incorrect_length, bit == 0x20);
+        assert_int_equal(sense.overflow, bit == 0x10);
+        assert_int_equal(sense.key, bit & 15);
+        assert_int_equal(parsed(RECEIVED(overflow)).overflow, bit == 0x80);
+        sense = parsed(RECEIVED(stream));
+        assert_int_equal(sense.filemark, bit == 0x80);
+        assert_int_equal(sense.end_of_medium, bit == 0x40);
+        assert_int_equal(sense.incorrect_length, bit == 0x20);
+        assert_int_equal(parsed(RECEIVED(block)).incorrect_length, bit == 0x20);
+        uint8_t field[18] = {0x70, 0, 5, 0, 0, 0, 0, 10, [15] = (uint8_t)bit};
+        assert_int_equal(parsed(RECEIVED(field)).has_field, bit == 0x80);
+        field[15] |= 0x80;
+        assert_int_equal(parsed(RECEIVED(field)).field_in_cdb, bit == 0x40);
+        uint8_t information[20] = {0x72, 0, 0, 0, 0, 0, 0, 12, 0, 10, (uint8_t)bit};
+        assert_int_equal(parsed(RECEIVED(information)).has_information, bit == 0x80);
+    }
+}
+
 /* 4.5.2.4: the same three bytes, by key. */
 static void test_key_specific_bytes(void **state)
 {
@@ -357,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_information_that_is_not_valid),
         cmocka_unit_test(test_deferred_errors),
         cmocka_unit_test(test_marks_of_a_tape),
+        cmocka_unit_test(test_single_bits),
         cmocka_unit_test(test_key_specific_bytes),
         cmocka_unit_test(test_what_is_no_sense_data),
         cmocka_unit_test(test_descriptor_format_whole_and_cut),
