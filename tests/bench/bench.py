@@ -44,11 +44,12 @@ class Budget:
 BUDGET = Budget()
 
 
-# The budget is for virtio-blk over virtio-pci at work; the other transports, recovery, tracing, zones and what is only
-# passed on are reported beside it. The first budget of 20 KiB was for split rings and polling; packed rings and
+# The budget is for virtio-blk over virtio-pci at work; the other transports, recovery, tracing, zones, names and what is
+# only passed on are reported beside it. The first budget of 20 KiB was for split rings and polling; packed rings and
 # interrupts have come in since.
 BESIDES = ("virtio_mmio.o", "virtio_pci_legacy.o", "virtio_recovery.o", "virtio_blk_recovery.o", "virtio_blk_traced.o",
-           "virtio_blk_dump.o", "virtio_blk_zoned.o", "virtio_blk_details.o", "virtio_blk_memory.o", "virtio_scsi*.o")
+           "virtio_blk_dump.o", "virtio_blk_zoned.o", "virtio_blk_details.o", "virtio_blk_memory.o", "virtio_features.o",
+           "virtio_scsi*.o")
 
 
 def text_bytes(pattern, besides=()):
