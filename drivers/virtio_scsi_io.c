@@ -211,12 +211,17 @@ static void scsi_kick_commands(struct vst_scsi_hba_queue *queue)
 
 static void scsi_watch(struct scsi_queue *q);
 
+static void look_at_functions(struct scsi_queue *q)
+{
+    if (__atomic_load_n(&q->scsi->n_functions, __ATOMIC_RELAXED) != 0)
+        vst_virtio_scsi_look(&q->scsi->base);
+}
+
 /** Poll found nothing, or the queue is broken or at rest. */
 static __attribute__((noinline)) void poll_nothing(struct scsi_queue *q)
 {
     scsi_watch(q);
-    if (__atomic_load_n(&q->scsi->n_functions, __ATOMIC_RELAXED) != 0)
-        vst_virtio_scsi_look(&q->scsi->base);
+    look_at_functions(q);
     if (q->vq.broken)
         vst_virtio_run_attend(&q->run);
     else if (q->vq.n_put == q->vq.n_used)
@@ -228,6 +233,7 @@ static __attribute__((noinline, cold)) void look_after(struct scsi_queue *q)
 {
     virtq_rearm_polling(&q->vq);
     scsi_watch(q);
+    look_at_functions(q);
 }
 
 /** `any`: something was taken back, be it somebody else's. */

@@ -513,6 +513,45 @@ static void test_parts_that_fail(void **state)
     tear_down(f);
 }
 
+/** A function names the tag of a request: that tag never comes to mean another. */
+static void test_a_tag_that_was_named_is_not_used_again(void **state)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        WITH(f);
+        f->fake.ns_per_look = 100000;
+        f->config.timeout_ns = 0;
+        struct fake_unit *unit = fake_virtio_scsi_add(&f->scsi, 0, 0);
+        assert_int_equal(attach(f), VST_OK);
+        struct vst_block_device *device = attach_disk(f, 0, 0);
+        fill_io(&ios[0], VST_BLOCK_READ, 8, 1);
+        run(device->queues[0], &ios[0]); /* now a slot is prepared, tag and all */
+        uint64_t tag = f->scsi.last_tag;
+        f->scsi.device.queues[2].answers_nothing = true;
+        fill_io(&ios[0], VST_BLOCK_READ, 8, 1);
+        assert_int_equal(vst_block_submit(device->queues[0], &ios[0].request), VST_OK);
+        vst_block_kick(device->queues[0]);
+        assert_int_equal(f->scsi.last_tag,
+                         tag); /* unless one is named, it is the slot's for good */
+        struct vst_scsi_function function = {.kind =
+                                                 i == 0 ? VST_SCSI_ABORT_TASK : VST_SCSI_QUERY_TASK,
+                                             .nexus = nexus_of(0, 0),
+                                             .tag = tag};
+        assert_int_equal(f->hba->ops->manage(f->hba, &function), VST_OK);
+        f->scsi.device.queues[2].answers_nothing = false;
+        fake_virtio_blk_answer_queue(&f->scsi.device.queues[2]);
+        finish(device->queues[0], &ios[0]); /* aborted, it is given again */
+        assert_int_equal(ios[0].request.status, VST_OK);
+        check_read(unit, &ios[0]);
+        fill_io(&ios[0], VST_BLOCK_READ, 8, 1);
+        run(device->queues[0], &ios[0]);
+        assert_int_not_equal(f->scsi.last_tag, tag);
+        f->hba->ops->look(f->hba);
+        assert_true(vst_scsi_function_ended(&function));
+        vst_scsi_disk_detach(device);
+        tear_down(f);
+    }
+}
+
 /* ------------------------------------------------------------------ resets */
 
 /** Silence: the adapter is reset, and all units' requests are given again. */
@@ -602,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_every_queue_of_its_own),
         cmocka_unit_test(test_answers_that_are_not_plainly_good),
         cmocka_unit_test(test_parts_that_fail),
+        cmocka_unit_test(test_a_tag_that_was_named_is_not_used_again),
         cmocka_unit_test(test_requests_survive_a_reset_of_the_adapter),
         cmocka_unit_test(test_requests_end_when_the_adapter_is_given_up),
     };

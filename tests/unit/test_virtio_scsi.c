@@ -721,6 +721,7 @@ static void test_submitting_from_done(void **state)
         assert_true(i < MAX_LOOKS);
         f->hba->ops->poll_commands(f->queue, 8);
     }
+    assert_int_equal(order.n_done, 1);
     assert_int_equal(status_in_done, VST_ERR_FULL);
     assert_int_equal(order.command.outcome.response, VST_SCSI_RESPONSE_RESET);
     tear_down(f);
