@@ -6,9 +6,9 @@
 set -u
 build=$1
 shift
-printf '%-12s %12s %8s %7s %9s %7s  %s\n' target executions exec/s edges features inputs findings
+printf '%-13s %12s %8s %7s %9s %7s  %s\n' target executions exec/s edges features inputs findings
 for target in "$@"; do
-    [ -f "$build/result/$target" ] || { printf '%-12s did not run\n' "$target"; continue; }
+    [ -f "$build/result/$target" ] || { printf '%-13s did not run\n' "$target"; continue; }
     read -r name executions speed edges features inputs found <"$build/result/$target"
-    printf '%-12s %12s %8s %7s %9s %7s  %s\n' "$name" "$executions" "$speed" "$edges" "$features" "$inputs" "$found"
+    printf '%-13s %12s %8s %7s %9s %7s  %s\n' "$name" "$executions" "$speed" "$edges" "$features" "$inputs" "$found"
 done
