@@ -566,7 +566,7 @@ static bool take_one(struct fake_blk_queue *q)
 {
     struct fake_virtio_blk *blk = q->blk;
     static struct fake_piece pieces[MAX_PIECES];
-    uint16_t head, n_ring = 1;
+    uint16_t head = 0, n_ring = 1;
     unsigned n;
 
     if (has(blk, 34)) {
