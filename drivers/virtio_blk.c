@@ -457,7 +457,8 @@ static enum vst_status start(struct blk_device *blk)
 
 void vst_virtio_blk_stop(struct blk_device *blk)
 {
-    if (vst_virtio_stop(&blk->virtio))
+    /* Who goes meanwhile confirms nothing any more. */
+    if (vst_virtio_blk_is_gone(blk) || vst_virtio_stop(&blk->virtio) || vst_virtio_blk_is_gone(blk))
         return;
     blk->reset_unconfirmed = true;
     vst_log(blk->base.platform, VST_LOG_WARNING, "%s: its memory is never used again",
@@ -469,7 +470,8 @@ static void release(struct blk_device *blk)
 {
     const struct vst_platform *platform = blk->base.platform;
 
-    vst_virtio_blk_irq_close(blk);
+    if (!blk->base.gone) /* another may be in its place by now */
+        vst_virtio_blk_irq_close(blk);
     for (uint16_t i = 0; i < blk->n_queues_created; i++) {
         struct blk_queue *q = &blk->queues[i];
         if (!blk->reset_unconfirmed)
@@ -568,6 +570,7 @@ void vst_virtio_blk_detach(struct vst_block_device *device)
 {
     struct blk_device *blk = VST_CONTAINER_OF(device, struct blk_device, base);
 
-    vst_virtio_blk_stop(blk);
+    if (!device->gone)
+        vst_virtio_blk_stop(blk);
     release(blk);
 }

@@ -151,7 +151,10 @@ struct blk_device {
 /** For vst_virtio_config_snapshot: fills a struct blk_limits_read. */
 void vst_virtio_blk_read_fields(struct virtio_device *device, void *into);
 
-/** Reads the configuration as one piece; VST_ERR_MALFORMED with a log line if it does not settle. */
+/**
+ * Reads the configuration as one piece; VST_ERR_MALFORMED with a log line if it does not settle,
+ * VST_ERR_GONE if there is no device any more.
+ */
 enum vst_status vst_virtio_blk_read_config(struct blk_device *blk,
                                            struct blk_limits_read *read) VST_MUST_USE;
 
@@ -235,7 +238,10 @@ void vst_virtio_blk_count_memory(struct blk_device *blk);
 /** Logs what a queue looks like: its ring, what is in flight, its last events. On the queue's CPU. */
 void vst_virtio_blk_dump(const struct blk_queue *q);
 
-/** Stops the device for good: reset, or cut off from memory if it does not confirm that. */
+/** True if the device was unplugged: its place on the bus is empty. */
+bool vst_virtio_blk_is_gone(const struct blk_device *blk) VST_MUST_USE;
+
+/** Stops the device for good unless it is gone: reset, or cut off from memory if it does not confirm that. */
 void vst_virtio_blk_stop(struct blk_device *blk);
 
 /**
@@ -258,6 +264,8 @@ void vst_virtio_blk_unmap(struct blk_queue *q, uint16_t id,
  */
 void vst_virtio_blk_fault(struct blk_queue *q, const char *why, enum vst_status status,
                           bool of_device);
+/** From the watch: meets a device that asks to be reset (2.1.2), or is gone; true if it does. */
+bool vst_virtio_blk_has_stopped(struct blk_queue *q) VST_MUST_USE;
 /** To be called from poll if the queue is broken or the device not in service: goes one step on. */
 void vst_virtio_blk_attend(struct blk_queue *q);
 /** Tries again to replay what the platform had no room to map. From poll. */

@@ -130,6 +130,8 @@ bool vst_virtio_blk_interrupt(struct vst_block_device *device)
     struct blk_device *blk = VST_CONTAINER_OF(device, struct blk_device, base);
     uint8_t status = blk->virtio.transport->interrupt_status(&blk->virtio);
 
+    if (status == UINT8_MAX) /* nobody there: it is somebody else's interrupt */
+        return false;
     if ((status & VIRTIO_INTERRUPT_CONFIG) != 0)
         vst_block_config_interrupted(device);
     return (status & (VIRTIO_INTERRUPT_QUEUE | VIRTIO_INTERRUPT_CONFIG)) != 0;

@@ -300,7 +300,7 @@ __attribute__((cold)) enum vst_status vst_virtio_blk_wake(struct blk_queue *q)
     uint8_t phase = phase_of(q->blk);
 
     if (phase == BLK_OUT_OF_SERVICE)
-        return VST_ERR_BROKEN;
+        return q->blk->fault == VST_ERR_GONE ? VST_ERR_GONE : VST_ERR_BROKEN;
     /* What has to be replayed is left to poll: the caller may be in the middle of a split request. */
     if (!q->at_rest || phase != BLK_IN_SERVICE || any_in_flight(q) || !open(q))
         return VST_ERR_FULL;
@@ -310,18 +310,47 @@ __attribute__((cold)) enum vst_status vst_virtio_blk_wake(struct blk_queue *q)
 
 /* ------------------------------------------------------------------ out of service */
 
+/* The registers of a device that is gone read as ones, or as zeroes (QEMU's memory), and look like
+ * those of one that confirms a reset. */
+bool vst_virtio_blk_is_gone(const struct blk_device *blk)
+{
+    return blk->is_pci && !vst_pci_is_present(blk->base.platform, blk->function.address);
+}
+
 /** With `busy` held. */
 static void take_out_of_service(struct blk_device *blk, const char *why, enum vst_status fault)
 {
+    bool gone = fault == VST_ERR_GONE || vst_virtio_blk_is_gone(blk);
+
+    if (gone) {
+        why = "unplugged";
+        fault = VST_ERR_GONE;
+    }
     blk->base.broken_why = why;
     __atomic_store_n(&blk->base.broken, true, __ATOMIC_RELAXED);
     vst_block_limits_changed(&blk->base);
-    vst_log(blk->base.platform, VST_LOG_ERROR, "%s: %s; device taken out of service", name_of(blk),
-            why);
+    vst_log(blk->base.platform, gone ? VST_LOG_WARNING : VST_LOG_ERROR,
+            "%s: %s; device taken out of service", name_of(blk), why);
     /* The device must have let go of all buffers before their owners get them back. */
     vst_virtio_blk_stop(blk);
     blk->fault = fault;
     __atomic_store_n(&blk->phase, BLK_OUT_OF_SERVICE, __ATOMIC_RELEASE);
+    __atomic_store_n(&blk->base.gone, gone, __ATOMIC_RELEASE);
+}
+
+void vst_virtio_blk_unplug(struct vst_block_device *device)
+{
+    struct blk_device *blk = VST_CONTAINER_OF(device, struct blk_device, base);
+    const struct vst_platform *platform = device->platform;
+
+    while (!try_lock(blk)) /* for as long as a reset takes */
+        platform->relax(platform->ctx);
+    if (phase_of(blk) != BLK_OUT_OF_SERVICE)
+        take_out_of_service(blk, "unplugged", VST_ERR_GONE);
+    if (!vst_virtio_blk_is_gone(blk))
+        vst_virtio_blk_irq_close(blk);
+    __atomic_store_n(&blk->base.gone, true, __ATOMIC_RELEASE);
+    unlock(blk);
 }
 
 static void end_all(struct blk_queue *q)
@@ -503,7 +532,8 @@ static void meet_fault(struct blk_queue *q)
         vst_virtio_blk_dump(q);
         if (q->vq.n_used != 0)
             q->n_fruitless = 0;
-        if (blk->recovery == VST_RECOVERY_NONE || q->n_fruitless >= MAX_FRUITLESS) {
+        if (blk->recovery == VST_RECOVERY_NONE || q->n_fruitless >= MAX_FRUITLESS ||
+            vst_virtio_blk_is_gone(blk)) {
             take_out_of_service(blk, q->vq.broken_why, q->fault);
         } else if (!reset_queue(q)) {
             vst_log(blk->base.platform, VST_LOG_WARNING, "%s: %s; the device is to be reset",
@@ -542,4 +572,17 @@ __attribute__((cold)) void vst_virtio_blk_fault(struct blk_queue *q, const char 
     q->fault = status;
     q->fault_of_device = of_device;
     vst_virtio_blk_attend(q);
+}
+
+__attribute__((cold)) bool vst_virtio_blk_has_stopped(struct blk_queue *q)
+{
+    struct virtio_device *device = &q->blk->virtio;
+    uint8_t status = device->transport->status(device);
+
+    /* One that somebody else has reset is met by the time-out: it may yet finish what it had begun. */
+    if ((status & VIRTIO_STATUS_NEEDS_RESET) == 0 &&
+        ((status & VIRTIO_STATUS_DRIVER_OK) != 0 || !vst_virtio_blk_is_gone(q->blk)))
+        return false;
+    vst_virtio_blk_fault(q, "the device asks to be reset", VST_ERR_BROKEN, true);
+    return true;
 }

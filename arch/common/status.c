@@ -22,6 +22,7 @@ static const struct {
     [VST_ERR_ZONE_POINTER] = {"zone_pointer", "not at the zone's write pointer"},
     [VST_ERR_ZONE_MANY_OPEN] = {"zone_many_open", "too many open zones"},
     [VST_ERR_ZONE_MANY_ACTIVE] = {"zone_many_active", "too many active zones"},
+    [VST_ERR_GONE] = {"gone", "device unplugged"},
 };
 
 const char *vst_status_text(enum vst_status status)

@@ -102,7 +102,8 @@ struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function,
     irq->described = calloc(n, sizeof(*irq->described));
     irq->messages = calloc(n, sizeof(*irq->messages));
     irq->line = function->interrupt_line;
-    irq->has_line = function->interrupt_pin != 0 &&
+    /* Line 0 is the timer's: firmware has chosen none for what was plugged in after it ran. */
+    irq->has_line = function->interrupt_pin != 0 && irq->line != 0 &&
                     interrupts_allocate_intx(irq->line, handle_line, irq) == VST_OK;
     if (mode == VST_IRQ_MSIX && irq->described != NULL && irq->messages != NULL)
         allocate_messages(irq, n);
@@ -121,20 +122,29 @@ struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function,
     return irq;
 }
 
-void disk_irq_finish(struct disk_irq *irq, struct vst_block_device *device)
+struct disk_irq *disk_irq_finish(struct disk_irq *irq, struct vst_block_device *device)
 {
     if (irq == NULL)
-        return;
+        return NULL;
     bool msix = device != NULL && strcmp(device->irq_mode, "msix") == 0;
     bool intx = device != NULL && strcmp(device->irq_mode, "intx") == 0;
 
     if (!msix && !intx) {
         free_all(irq);
-        return;
+        return NULL;
     }
     if (!intx && irq->has_line) {
         interrupts_free_intx(irq->line, handle_line, irq);
         irq->has_line = false;
     }
     __atomic_store_n(&irq->device, device, __ATOMIC_RELEASE);
+    return irq;
+}
+
+void disk_irq_end(struct disk_irq *irq)
+{
+    if (irq == NULL)
+        return;
+    __atomic_store_n(&irq->device, NULL, __ATOMIC_RELEASE);
+    free_all(irq);
 }

@@ -17,7 +17,13 @@ struct disk_irq;
 struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function,
                                   struct vst_virtio_blk_config *config);
 
-/** After attach; `device` is NULL if that failed. Gives back what is not used. */
-void disk_irq_finish(struct disk_irq *irq, struct vst_block_device *device);
+/**
+ * After attach; `device` is NULL if that failed. Gives back what is not used; returns what
+ * disk_irq_end takes, NULL if nothing is left.
+ */
+struct disk_irq *disk_irq_finish(struct disk_irq *irq, struct vst_block_device *device);
+
+/** Gives all back, before the device, which must not interrupt any more, is detached. */
+void disk_irq_end(struct disk_irq *irq);
 
 #endif

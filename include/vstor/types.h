@@ -47,6 +47,7 @@ enum vst_status {
     VST_ERR_ZONE_POINTER,   /**< a write that does not begin at the zone's write pointer */
     VST_ERR_ZONE_MANY_OPEN, /**< no more zones can be open at once: close or finish one */
     VST_ERR_ZONE_MANY_ACTIVE, /**< no more zones can be active at once: finish or reset one */
+    VST_ERR_GONE,             /**< the device was unplugged: whether it took effect is not known */
     VST_N_STATUS
 };
 
