@@ -371,7 +371,7 @@ static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_q
     uint64_t bytes;
 
     if (device->broken)
-        return VST_ERR_BROKEN;
+        return device->gone ? VST_ERR_GONE : VST_ERR_BROKEN;
     if (request->op == VST_BLOCK_FLUSH)
         return submit_flush(queue, request);
     if (vst_block_op_has_ranges(request->op)) {

@@ -112,20 +112,59 @@ static bool is_older(const struct vst_block_event_slot *slot, const struct vst_b
            __atomic_load_n(&slot->time_ns, __ATOMIC_RELAXED) < than->time_ns;
 }
 
+void vst_block_note_plug(struct vst_block_registry *registry, const struct vst_block_device *device,
+                         bool plugged)
+{
+    const struct vst_platform *platform = device->platform;
+    struct vst_block_plug *plug = &registry->plugs[registry->n_plugs % VST_BLOCK_N_PLUGS];
+
+    *plug = (struct vst_block_plug){.plugged = plugged,
+                                    .n_sectors = capacity_of(device),
+                                    .time_ns = platform->time_ns(platform->ctx)};
+    __builtin_memcpy(plug->name, device->name, sizeof(plug->name));
+    registry->n_plugs++;
+    if (registry->n_plugs - registry->n_plugs_told > VST_BLOCK_N_PLUGS)
+        registry->n_plugs_told = registry->n_plugs - VST_BLOCK_N_PLUGS;
+}
+
+/** True if the oldest (un)plugging that was not told is older than what *event found, if anything. */
+static bool tell_plug(struct vst_block_registry *registry, struct vst_block_event *event)
+{
+    const struct vst_block_plug *plug =
+        &registry->plugs[registry->n_plugs_told % VST_BLOCK_N_PLUGS];
+
+    if (registry->n_plugs_told == registry->n_plugs ||
+        (event->device != NULL && event->time_ns < plug->time_ns))
+        return false;
+    registry->n_plugs_told++;
+    *event = (struct vst_block_event){
+        .what = plug->plugged ? VST_BLOCK_EVENT_PLUGGED : VST_BLOCK_EVENT_UNPLUGGED,
+        .old_value = plug->plugged ? 0 : plug->n_sectors,
+        .new_value = plug->plugged ? plug->n_sectors : 0,
+        .n_times = 1,
+        .time_ns = plug->time_ns,
+    };
+    __builtin_memcpy(event->name, plug->name, sizeof(event->name));
+    return true;
+}
+
 bool vst_block_next_event(struct vst_block_registry *registry, struct vst_block_event *event)
 {
     *event = (struct vst_block_event){0};
     for (struct vst_block_device *device = registry->first; device != NULL; device = device->next)
         for (unsigned i = 0; i < VST_BLOCK_N_EVENTS; i++) {
             const struct vst_block_event_slot *slot = &device->events[i];
-            if (!is_pending(slot) || !is_older(slot, event))
+            if (device->gone || !is_pending(slot) || !is_older(slot, event))
                 continue;
             event->device = device;
             event->what = (enum vst_block_event_kind)i;
             event->time_ns = __atomic_load_n(&slot->time_ns, __ATOMIC_RELAXED);
         }
+    if (tell_plug(registry, event))
+        return true;
     if (event->device == NULL)
         return false;
+    __builtin_memcpy(event->name, event->device->name, sizeof(event->name));
     struct vst_block_event_slot *slot = &event->device->events[event->what];
     uint32_t n =
         __atomic_load_n(&slot->n, __ATOMIC_ACQUIRE); /* before the value that belongs to it */
@@ -151,7 +190,7 @@ enum vst_status vst_block_refresh(struct vst_block_device *device)
     const struct vst_block_driver *driver = driver_of(device);
 
     if (is_broken(device))
-        return VST_ERR_BROKEN;
+        return device->gone ? VST_ERR_GONE : VST_ERR_BROKEN;
     return driver->refresh != NULL ? driver->refresh(device) : VST_OK;
 }
 
@@ -160,7 +199,7 @@ enum vst_status vst_block_set_write_cache(struct vst_block_device *device, bool 
     const struct vst_block_driver *driver = driver_of(device);
 
     if (is_broken(device))
-        return VST_ERR_BROKEN;
+        return device->gone ? VST_ERR_GONE : VST_ERR_BROKEN;
     if (!device->write_cache_settable || driver->set_write_cache == NULL)
         return VST_ERR_UNSUPPORTED;
     enum vst_status status = driver->set_write_cache(device, on);

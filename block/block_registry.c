@@ -105,7 +105,11 @@ struct vst_block_device *vst_block_find(const struct vst_block_registry *registr
     struct vst_block_device *found = NULL;
 
     for (struct vst_block_device *device = registry->first; device != NULL; device = device->next) {
-        if (text_equal(name, device->name) || text_equal(name, device->path))
+        if (text_equal(name, device->name))
+            return device;
+        if (device->gone) /* another may stand in its place, or be the same disk elsewhere */
+            continue;
+        if (text_equal(name, device->path))
             return device;
         if (!starts_with(name, by_serial) || name[sizeof(by_serial) - 1] == '\0' ||
             !text_equal(name + sizeof(by_serial) - 1, device->serial))

@@ -415,7 +415,8 @@ static enum vst_status start(struct blk_device *blk)
 
 void vst_virtio_blk_stop(struct blk_device *blk)
 {
-    if (vst_virtio_stop(&blk->virtio))
+    /* Who goes meanwhile confirms nothing any more. */
+    if (vst_virtio_blk_is_gone(blk) || vst_virtio_stop(&blk->virtio) || vst_virtio_blk_is_gone(blk))
         return;
     blk->reset_unconfirmed = true;
     vst_log(blk->base.platform, VST_LOG_WARNING, "%s: its memory is never used again",
@@ -427,7 +428,8 @@ static void release(struct blk_device *blk)
 {
     const struct vst_platform *platform = blk->base.platform;
 
-    vst_virtio_irq_close(&blk->irq);
+    if (!blk->base.gone) /* another may be in its place by now */
+        vst_virtio_irq_close(&blk->irq);
     for (uint16_t i = 0; i < blk->n_queues_created; i++) {
         struct blk_queue *q = &blk->queues[i];
         if (!blk->reset_unconfirmed)
@@ -447,7 +449,8 @@ static void describe(struct blk_device *blk)
     blk->base.transport_name = blk->virtio.transport->name;
     blk->base.ring_name = blk->queues[0].vq.packed ? "packed" : "split";
     blk->base.irq_mode = vst_virtio_irq_mode_name(blk->irq.mode);
-    vst_virtio_feature_names(blk->virtio.features, VIRTIO_TYPE_BLOCK, blk->feature_names, BLK_MAX_FEATURE_NAMES);
+    vst_virtio_feature_names(blk->virtio.features, VIRTIO_TYPE_BLOCK, blk->feature_names,
+                             BLK_MAX_FEATURE_NAMES);
     blk->base.features = blk->feature_names;
     vst_virtio_blk_count_memory(blk);
 }
@@ -463,9 +466,8 @@ static struct blk_device *create(const struct vst_platform *platform,
     if (blk != NULL) {
         blk->base.platform = platform;
         blk->bytes = bytes;
-        blk->recovery = (struct virtio_recovery){.ops = &vst_virtio_blk_recovery_ops,
-                                                 .device = &blk->virtio,
-                                                 .way = VST_RECOVERY_NONE};
+        blk->recovery = (struct virtio_recovery){
+            .ops = &vst_virtio_blk_recovery_ops, .device = &blk->virtio, .way = VST_RECOVERY_NONE};
         blk->queue_list = (struct vst_block_queue **)(void *)&blk->queues[n];
         fill_defaults(blk, config);
     }
@@ -526,6 +528,7 @@ void vst_virtio_blk_detach(struct vst_block_device *device)
 {
     struct blk_device *blk = VST_CONTAINER_OF(device, struct blk_device, base);
 
-    vst_virtio_blk_stop(blk);
+    if (!device->gone)
+        vst_virtio_blk_stop(blk);
     release(blk);
 }

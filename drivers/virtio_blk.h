@@ -49,10 +49,10 @@ struct blk_queue {
     struct vst_block_queue base;
     struct virtq vq;
     struct blk_device *blk;
-    bool maps;                    /**< the platform maps buffers: dma_map is not NULL */
+    bool maps;                       /**< the platform maps buffers: dma_map is not NULL */
     struct virtio_mapping *mappings; /**< max_segments for each slot; NULL unless maps */
     size_t mappings_bytes;
-    uint32_t n_in_order; /**< IN_ORDER: chains given back that poll has not taken yet */
+    uint32_t n_in_order;   /**< IN_ORDER: chains given back that poll has not taken yet */
     struct virtio_run run; /**< recovery: see virtio_recovery.h, virtio_blk_recovery.c */
     struct vst_block_request_list waiting; /**< to be replayed, once the platform can map them */
     uint16_t waiting_since; /**< the epoch; they wait for as long as commands may take */
@@ -98,8 +98,8 @@ struct blk_device {
     uint16_t timeout_epochs;
     bool reset_unconfirmed; /**< the device may still write: its memory must not be used again */
     struct virtio_recovery recovery;
-    bool refreshing;            /**< some CPU takes over a changed configuration */
-    bool config_unsettled;      /**< the last look at it found no end to its changing: said once */
+    bool refreshing;       /**< some CPU takes over a changed configuration */
+    bool config_unsettled; /**< the last look at it found no end to its changing: said once */
     struct virtio_irq irq;
     uint16_t n_queues_created;
     size_t bytes; /**< of this structure with what follows */
@@ -111,7 +111,10 @@ struct blk_device {
 /** For vst_virtio_config_snapshot: fills a struct blk_limits_read. */
 void vst_virtio_blk_read_fields(struct virtio_device *device, void *into);
 
-/** Reads the configuration as one piece; VST_ERR_MALFORMED with a log line if it does not settle. */
+/**
+ * Reads the configuration as one piece; VST_ERR_MALFORMED with a log line if it does not settle,
+ * VST_ERR_GONE if there is no device any more.
+ */
 enum vst_status vst_virtio_blk_read_config(struct blk_device *blk,
                                            struct blk_limits_read *read) VST_MUST_USE;
 
@@ -195,7 +198,13 @@ void vst_virtio_blk_count_memory(struct blk_device *blk);
 /** Logs what a queue looks like: its ring, what is in flight, its last events. On the queue's CPU. */
 void vst_virtio_blk_dump(const struct blk_queue *q);
 
-/** Stops the device for good: reset, or cut off from memory if it does not confirm that. */
+/** True if the device was unplugged: its place on the bus is empty. */
+static inline VST_MUST_USE bool vst_virtio_blk_is_gone(const struct blk_device *blk)
+{
+    return vst_virtio_irq_is_gone(&blk->irq);
+}
+
+/** Stops the device for good unless it is gone: reset, or cut off from memory if it does not confirm that. */
 void vst_virtio_blk_stop(struct blk_device *blk);
 
 /**

@@ -42,6 +42,8 @@ bool vst_virtio_blk_interrupt(struct vst_block_device *device)
     struct blk_device *blk = blk_of(device);
     uint8_t status = blk->virtio.transport->interrupt_status(&blk->virtio);
 
+    if (status == UINT8_MAX) /* nobody there: it is somebody else's interrupt */
+        return false;
     if ((status & VIRTIO_INTERRUPT_CONFIG) != 0)
         vst_block_config_interrupted(device);
     return (status & (VIRTIO_INTERRUPT_QUEUE | VIRTIO_INTERRUPT_CONFIG)) != 0;
@@ -84,8 +86,9 @@ static void take_over(struct blk_device *blk, const struct vst_block_limits *new
 {
     struct vst_block_limits *limits = &blk->base.limits;
 
-    if (new->n_sectors == limits->n_sectors && writeback == blk->base.write_cache &&
-        new->physical_block_bytes == limits->physical_block_bytes)
+    if (new->n_sectors == limits->n_sectors &&
+        writeback == blk->base.write_cache &&new->physical_block_bytes ==
+            limits->physical_block_bytes)
         return; /* the queues' rules are left alone while other CPUs look at them */
     if (new->n_sectors != limits->n_sectors)
         vst_log(blk->base.platform, VST_LOG_INFO, "%s: %lu sectors instead of %lu", name_of(blk),
@@ -103,6 +106,8 @@ enum vst_status vst_virtio_blk_read_config(struct blk_device *blk, struct blk_li
         vst_virtio_config_snapshot(&blk->virtio, vst_virtio_blk_read_fields, read);
     bool unsettled = status != VST_OK;
 
+    if (vst_virtio_blk_is_gone(blk)) /* asked afterwards: what was read before is its own */
+        return VST_ERR_GONE;
     if (unsettled && !blk->config_unsettled) /* once, however often somebody looks */
         vst_log(blk->base.platform, VST_LOG_ERROR, "%s: the configuration never stops changing",
                 name_of(blk));
@@ -116,6 +121,8 @@ enum vst_status vst_virtio_blk_take_config(struct blk_device *blk)
     struct vst_block_limits limits;
     enum vst_status status = vst_virtio_blk_read_config(blk, &read);
 
+    if (status == VST_ERR_GONE)
+        return status;
     if (status != VST_OK) {
         vst_block_config_interrupted(&blk->base); /* it may settle without telling */
         return status;

@@ -640,11 +640,8 @@ static __attribute__((noinline, cold)) void watch_interval_over(struct blk_queue
         virtq_ring_doorbell(vq);
     }
     q->n_used_at_watch = vq->n_used;
-    /* 2.1.2: a device that wants to be reset answers nothing any more. */
-    if ((q->blk->virtio.transport->status(&q->blk->virtio) & VIRTIO_STATUS_NEEDS_RESET) != 0) {
-        vst_virtio_run_fault(&q->run, "the device asks to be reset", VST_ERR_BROKEN, true);
+    if (vst_virtio_run_has_stopped(&q->run))
         return;
-    }
     q->unanswered_at_watch = vq->n_published != vq->n_used;
     if (any_expired(q)) {
         q->base.stats.timeouts++;

@@ -240,6 +240,25 @@ static void give_up(struct virtio_recovery *device, const char *why)
     vst_virtio_blk_stop(blk);
 }
 
+static bool is_gone(struct virtio_recovery *device)
+{
+    return vst_virtio_blk_is_gone(blk_of(device));
+}
+
+static void left(struct virtio_recovery *device)
+{
+    struct blk_device *blk = blk_of(device);
+
+    if (!vst_virtio_blk_is_gone(blk))
+        vst_virtio_irq_close(&blk->irq);
+    __atomic_store_n(&blk->base.gone, true, __ATOMIC_RELEASE);
+}
+
+void vst_virtio_blk_unplug(struct vst_block_device *device)
+{
+    vst_virtio_unplug(&VST_CONTAINER_OF(device, struct blk_device, base)->recovery);
+}
+
 static void end_all(struct virtio_run *run)
 {
     struct blk_queue *q = queue_of(run);
@@ -296,5 +315,7 @@ const struct virtio_recovery_ops vst_virtio_blk_recovery_ops = {
     .leave = leave,
     .restart = restart,
     .give_up = give_up,
+    .is_gone = is_gone,
+    .left = left,
     .note = note,
 };

@@ -16,6 +16,11 @@ void vst_virtio_irq_init(struct virtio_irq *irq, struct virtio_device *device,
         irq->function = *function;
 }
 
+bool vst_virtio_irq_is_gone(const struct virtio_irq *irq)
+{
+    return irq->is_pci && !vst_pci_is_present(platform_of(irq), irq->function.address);
+}
+
 /** INTx needs a register to acknowledge at, and one that a handler can read at any time. */
 static bool can_intx(const struct virtio_irq *irq)
 {

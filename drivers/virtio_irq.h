@@ -19,6 +19,12 @@ struct virtio_irq {
     uint16_t config_vector; /**< for changes of configuration, or VIRTIO_NO_VECTOR */
 };
 
+/**
+ * True if the device was unplugged: its place on the bus is empty. The registers of a device that is
+ * gone read as ones, or as zeroes (QEMU's memory), and look like those of one that confirms a reset.
+ */
+bool vst_virtio_irq_is_gone(const struct virtio_irq *irq) VST_MUST_USE;
+
 /** Before all else; `function` is NULL for a device that is not on PCI. */
 void vst_virtio_irq_init(struct virtio_irq *irq, struct virtio_device *device,
                          const struct vst_pci_function *function,

@@ -107,7 +107,7 @@ __attribute__((cold)) enum vst_status vst_virtio_run_wake(struct virtio_run *run
     uint8_t phase = virtio_phase_of(run->device);
 
     if (phase == VIRTIO_OUT_OF_SERVICE)
-        return VST_ERR_BROKEN;
+        return run->device->fault == VST_ERR_GONE ? VST_ERR_GONE : VST_ERR_BROKEN;
     /* What has to be replayed is left to poll: the caller may be in the middle of a split request. */
     if (!run->at_rest || phase != VIRTIO_IN_SERVICE || any_in_flight(run) || !open(run))
         return VST_ERR_FULL;
@@ -121,13 +121,31 @@ __attribute__((cold)) enum vst_status vst_virtio_run_wake(struct virtio_run *run
 static void take_out_of_service(struct virtio_recovery *device, const char *why,
                                 enum vst_status fault)
 {
+    bool gone = fault == VST_ERR_GONE || device->ops->is_gone(device);
+
+    if (gone) {
+        why = "unplugged";
+        fault = VST_ERR_GONE;
+    }
     device->why = why;
-    vst_log(platform_of(device), VST_LOG_ERROR, "%s: %s; device taken out of service",
-            name_of(device), why);
+    vst_log(platform_of(device), gone ? VST_LOG_WARNING : VST_LOG_ERROR,
+            "%s: %s; device taken out of service", name_of(device), why);
     /* The device must have let go of all buffers before their owners get them back. */
     device->ops->give_up(device, why);
     device->fault = fault;
     __atomic_store_n(&device->phase, VIRTIO_OUT_OF_SERVICE, __ATOMIC_RELEASE);
+    if (gone)
+        device->ops->left(device);
+}
+
+void vst_virtio_unplug(struct virtio_recovery *device)
+{
+    while (!try_lock(device)) /* for as long as a reset takes */
+        platform_of(device)->relax(platform_of(device)->ctx);
+    if (virtio_phase_of(device) != VIRTIO_OUT_OF_SERVICE)
+        take_out_of_service(device, "unplugged", VST_ERR_GONE);
+    device->ops->left(device);
+    unlock(device);
 }
 
 static void end_all(struct virtio_run *run)
@@ -288,7 +306,8 @@ static void meet_fault(struct virtio_run *run)
         note(run, VIRTIO_NOTE_FAULT);
         if (run->vq->n_used != 0)
             run->n_fruitless = 0;
-        if (device->way == VST_RECOVERY_NONE || run->n_fruitless >= MAX_FRUITLESS) {
+        if (device->way == VST_RECOVERY_NONE || run->n_fruitless >= MAX_FRUITLESS ||
+            device->ops->is_gone(device)) {
             take_out_of_service(device, run->vq->broken_why, run->fault);
         } else if (!reset_queue(run)) {
             vst_log(platform_of(device), VST_LOG_WARNING, "%s: %s; the device is to be reset",
@@ -327,4 +346,17 @@ __attribute__((cold)) void vst_virtio_run_fault(struct virtio_run *run, const ch
     run->fault = status;
     run->fault_of_device = of_device;
     vst_virtio_run_attend(run);
+}
+
+__attribute__((cold)) bool vst_virtio_run_has_stopped(struct virtio_run *run)
+{
+    struct virtio_device *device = run->device->device;
+    uint8_t status = device->transport->status(device);
+
+    /* One that somebody else has reset is met by the time-out: it may yet finish what it had begun. */
+    if ((status & VIRTIO_STATUS_NEEDS_RESET) == 0 &&
+        ((status & VIRTIO_STATUS_DRIVER_OK) != 0 || !run->device->ops->is_gone(run->device)))
+        return false;
+    vst_virtio_run_fault(run, "the device asks to be reset", VST_ERR_BROKEN, true);
+    return true;
 }

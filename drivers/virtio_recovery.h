@@ -101,8 +101,12 @@ struct virtio_recovery_ops {
     const char *(*restart)(struct virtio_recovery *device);
     /** The device is live again. NULL where nothing is to be done. Any CPU, entered. */
     void (*restarted)(struct virtio_recovery *device);
-    /** The device goes out of service: says so, and stops it for good. Any CPU. */
+    /** The device goes out of service: notes it, and stops it for good unless it is gone. Any CPU. */
     void (*give_up)(struct virtio_recovery *device, const char *why);
+    /** True if the device was unplugged: its place on the bus is empty. */
+    bool (*is_gone)(struct virtio_recovery *device);
+    /** It is out of service and unplugged, or is to be taken for that. */
+    void (*left)(struct virtio_recovery *device);
     void (*note)(struct virtio_run *run, enum virtio_recovery_note note);
 };
 
@@ -135,12 +139,20 @@ static inline uint8_t virtio_phase_of(const struct virtio_recovery *device)
  */
 void vst_virtio_run_fault(struct virtio_run *run, const char *why, enum vst_status status,
                           bool of_device);
+/** From the watch: meets a device that asks to be reset (2.1.2), or is gone; true if it does. */
+bool vst_virtio_run_has_stopped(struct virtio_run *run) VST_MUST_USE;
 /** To be called from poll if the queue is broken or the device not in service: goes one step on. */
 void vst_virtio_run_attend(struct virtio_run *run);
 /** Nothing is in flight: lets go of the ring, until the next submit. */
 void vst_virtio_run_rest(struct virtio_run *run);
-/** No room: if the queue was at rest it is awake now (VST_OK); else VST_ERR_FULL, VST_ERR_BROKEN. */
+/**
+ * No room: if the queue was at rest it is awake now (VST_OK); else VST_ERR_FULL, or VST_ERR_BROKEN, VST_ERR_GONE where the device
+ * is out of service.
+ */
 enum vst_status vst_virtio_run_wake(struct virtio_run *run) VST_MUST_USE;
+
+/** From any CPU: the device is taken for unplugged. Waits for as long as a reset takes. */
+void vst_virtio_unplug(struct virtio_recovery *device);
 
 /** The ring anew, in the same memory. Its doorbell must be where it was: its owner knows no other. */
 bool vst_virtio_restart_ring(const struct virtq *vq, struct virtio_device *device, uint16_t vector);

@@ -406,7 +406,9 @@ static enum vst_status start(struct scsi_device *scsi)
 
 void vst_virtio_scsi_stop(struct scsi_device *scsi)
 {
-    if (vst_virtio_stop(&scsi->virtio))
+    /* Who goes meanwhile confirms nothing any more. */
+    if (vst_virtio_irq_is_gone(&scsi->irq) || vst_virtio_stop(&scsi->virtio) ||
+        vst_virtio_irq_is_gone(&scsi->irq))
         return;
     scsi->reset_unconfirmed = true;
     vst_log(platform_of(scsi), VST_LOG_WARNING, "%s: its memory is never used again",
@@ -418,7 +420,8 @@ static void release(struct scsi_device *scsi)
 {
     const struct vst_platform *platform = platform_of(scsi);
 
-    vst_virtio_irq_close(&scsi->irq);
+    if (!vst_virtio_irq_is_gone(&scsi->irq))
+        vst_virtio_irq_close(&scsi->irq);
     for (uint16_t i = 0; i < scsi->n_queues_created; i++) {
         free_private(&scsi->queues[i]);
         if (!scsi->reset_unconfirmed)

@@ -491,6 +491,8 @@ static bool scsi_interrupted(struct vst_scsi_hba *hba)
     struct scsi_device *scsi = scsi_device_of(hba);
     uint8_t status = scsi->virtio.transport->interrupt_status(&scsi->virtio);
 
+    if (status == UINT8_MAX) /* nobody there: it is somebody else's interrupt */
+        return false;
     if (status != 0)
         __atomic_store_n(&hba->attention, true, __ATOMIC_RELEASE);
     return (status & (VIRTIO_INTERRUPT_QUEUE | VIRTIO_INTERRUPT_CONFIG)) != 0;
@@ -524,11 +526,8 @@ static __attribute__((noinline, cold)) void watch_interval_over(struct scsi_queu
         virtq_ring_doorbell(vq);
     }
     q->n_used_at_watch = vq->n_used;
-    /* 2.1.2: a device that wants to be reset answers nothing any more. */
-    if ((q->scsi->virtio.transport->status(&q->scsi->virtio) & VIRTIO_STATUS_NEEDS_RESET) != 0) {
-        vst_virtio_run_fault(&q->run, "the device asks to be reset", VST_ERR_BROKEN, true);
+    if (vst_virtio_run_has_stopped(&q->run))
         return;
-    }
     q->unanswered_at_watch = vq->n_published != vq->n_used;
     if (vst_virtio_scsi_tell_late(q))
         vst_virtio_run_fault(&q->run, "a command was not answered in time", VST_ERR_TIMEOUT, true);

@@ -99,6 +99,17 @@ static void give_up(struct virtio_recovery *device, const char *why)
     vst_virtio_scsi_stop(scsi);
 }
 
+static bool is_gone(struct virtio_recovery *device)
+{
+    return vst_virtio_irq_is_gone(&scsi_of(device)->irq);
+}
+
+/** Its units are the SCSI layer's: they find the adapter broken. */
+static void left(struct virtio_recovery *device)
+{
+    (void)device;
+}
+
 /* ------------------------------------------------------------------ the whole device (3.1.1) */
 
 static bool enter(struct virtio_recovery *device)
@@ -171,5 +182,7 @@ const struct virtio_recovery_ops vst_virtio_scsi_recovery_ops = {
     .restart = restart,
     .restarted = restarted,
     .give_up = give_up,
+    .is_gone = is_gone,
+    .left = left,
     .note = note,
 };

@@ -73,6 +73,32 @@
 #define PCI_EXPRESS_DOWNSTREAM 0x6u
 #define PCI_EXPRESS_FROM_PCI   0x8u /* a PCI to PCI Express bridge */
 
+#define PCI_EXPRESS_HAS_SLOT   0x0100u /* of the flags */
+#define PCI_EXPRESS_LINK_CAPABILITIES 0x0cu /* 32 bits */
+#define PCI_EXPRESS_LINK_TELLS        0x00100000u
+#define PCI_EXPRESS_LINK_STATUS       0x12u
+#define PCI_EXPRESS_LINK_ACTIVE       0x2000u
+#define PCI_EXPRESS_SLOT_CAPABILITIES 0x14u /* 32 bits */
+#define PCI_EXPRESS_SLOT_CONTROL      0x18u
+#define PCI_EXPRESS_SLOT_STATUS       0x1au
+#define PCI_EXPRESS_CAPABILITY_BYTES  0x1cu /* as far as slot status */
+
+/* Slot capabilities, control and status (7.5.3.9 to 7.5.3.11) */
+#define PCI_SLOT_HAS_POWER_CONTROLLER 0x00000002u
+#define PCI_SLOT_HAS_POWER_INDICATOR  0x00000010u
+#define PCI_SLOT_HOT_PLUG             0x00000040u
+#define PCI_SLOT_NEVER_CONFIRMS       0x00040000u
+#define PCI_SLOT_POWER_INDICATOR      0x0300u
+#define PCI_SLOT_INDICATOR_ON         0x0100u
+#define PCI_SLOT_INDICATOR_OFF        0x0300u
+#define PCI_SLOT_POWER_OFF            0x0400u
+#define PCI_SLOT_BUTTON_PRESSED       0x0001u
+#define PCI_SLOT_PRESENCE_CHANGED     0x0008u
+#define PCI_SLOT_COMMAND_DONE         0x0010u
+#define PCI_SLOT_PRESENT              0x0040u
+#define PCI_SLOT_LINK_CHANGED         0x0100u
+#define PCI_SLOT_EVENTS               0x011fu /* all that is cleared by writing ones */
+
 /* MSI-X capability (7.7.2) */
 #define PCI_MSIX_CAPABILITY_BYTES 12u
 #define PCI_MSIX_CONTROL          0x02u /* 16 bits */

@@ -25,6 +25,8 @@ struct scan {
     struct vst_pci_function
         *functions; /* in the order of discovery: a bridge before what is behind it */
     size_t max, n;
+    size_t
+        n_known; /* a rescan: functions before this one were there already, and stay as they are */
     size_t next_bridge; /* functions before this one need no more following */
     bool too_many;
     bool taken[PCI_N_BUSES];    /* a root bus with functions, or the secondary bus of a bridge */
@@ -111,6 +113,19 @@ static void read_identity(const struct vst_platform *platform, struct vst_pci_fu
     }
 }
 
+static uint32_t place_of(struct vst_pci_address address)
+{
+    return (uint32_t)address.bus << 8 | (uint32_t)address.device << 3 | address.function;
+}
+
+static bool is_known(const struct scan *scan, struct vst_pci_address address)
+{
+    for (size_t i = 0; i < scan->n_known; i++)
+        if (place_of(scan->functions[i].address) == place_of(address))
+            return true;
+    return false;
+}
+
 /* Reads one function into the array; true if the device says that it has more than function 0. */
 static bool add_function(struct scan *scan, struct vst_pci_address address, uint32_t id,
                          int32_t parent)
@@ -119,6 +134,8 @@ static bool add_function(struct scan *scan, struct vst_pci_address address, uint
     uint8_t header_type = pci_read8(platform, address, PCI_HEADER_TYPE);
     struct vst_pci_function *function;
 
+    if (is_known(scan, address))
+        return (header_type & PCI_HEADER_MULTI) != 0;
     if (scan->n == scan->max) {
         scan->too_many = true;
         return false;
@@ -130,6 +147,7 @@ static bool add_function(struct scan *scan, struct vst_pci_address address, uint
         .bridge_io = PCI_WINDOW_EMPTY,
         .bridge_memory = PCI_WINDOW_EMPTY,
         .bridge_prefetchable = PCI_WINDOW_EMPTY,
+        .fresh = true,
         .parent = parent,
     };
     read_identity(platform, function, id);
@@ -148,10 +166,18 @@ static bool add_function(struct scan *scan, struct vst_pci_address address, uint
 
 /* One read tells whether anybody is there. No vendor has number 0; some bridges answer it for
  * nobody. */
-static bool answers(const struct scan *scan, struct vst_pci_address address, uint32_t *id)
+static bool answers(const struct vst_platform *platform, struct vst_pci_address address,
+                    uint32_t *id)
 {
-    *id = pci_read32(scan->host->platform, address, PCI_VENDOR_ID);
+    *id = pci_read32(platform, address, PCI_VENDOR_ID);
     return (uint16_t)*id != PCI_VENDOR_ID_NONE && (uint16_t)*id != 0;
+}
+
+bool vst_pci_is_present(const struct vst_platform *platform, struct vst_pci_address address)
+{
+    uint32_t id;
+
+    return answers(platform, address, &id);
 }
 
 /* Function 0 must be there and decides about the others. (PCI 3.0, 3.2.2.3.4) */
@@ -159,10 +185,10 @@ static void scan_device(struct scan *scan, struct vst_pci_address address, int32
 {
     uint32_t id;
 
-    if (!answers(scan, address, &id) || !add_function(scan, address, id, parent))
+    if (!answers(scan->host->platform, address, &id) || !add_function(scan, address, id, parent))
         return;
     for (address.function = 1; address.function < PCI_N_FUNCTIONS; address.function++)
-        if (!scan->too_many && answers(scan, address, &id))
+        if (!scan->too_many && answers(scan->host->platform, address, &id))
             (void)add_function(scan, address, id, parent);
 }
 
@@ -279,8 +305,7 @@ static bool next_pending(const struct scan *scan, size_t *index)
 
 static uint32_t sort_key(const struct vst_pci_function *function)
 {
-    return (uint32_t)function->address.bus << 8 | (uint32_t)function->address.device << 3 |
-           function->address.function;
+    return place_of(function->address);
 }
 
 /* Shell's sort: little work for the nearly sorted list that firmware's numbers give, no memory, no
@@ -335,6 +360,86 @@ enum vst_status vst_pci_scan(const struct vst_pci_host *host, struct vst_pci_fun
         if (!scan.taken[bus])
             scan_root_bus(&scan, bus);
     /* Stage 3 */
+    while (next_pending(&scan, &index))
+        number_bridge(&scan, index);
+    sort(functions, scan.n);
+    set_parents(&scan);
+    *n_functions = scan.n;
+    return scan.too_many ? VST_ERR_TOO_LARGE : VST_OK;
+}
+
+/* ---------------------------------------------------------------- again */
+
+/*
+ * Whether the function is the one that we know. Another of the same kind, or the same after a time
+ * without power, has lost its addresses.
+ */
+static bool is_same(const struct vst_platform *platform, const struct vst_pci_function *function)
+{
+    uint32_t id;
+
+    if (!answers(platform, function->address, &id) || (uint16_t)id != function->vendor_id ||
+        id >> 16 != function->device_id)
+        return false;
+    for (unsigned i = 0; i < pci_n_bars(function->header_type); i++) {
+        const struct vst_pci_bar *bar = &function->bars[i];
+        uint32_t flags = bar->kind == VST_PCI_BAR_IO ? PCI_BAR_IO_FLAGS : PCI_BAR_MEMORY_FLAGS;
+        if (bar->assigned && (pci_read32(platform, function->address, pci_bar_register(i)) &
+                              ~flags) != (uint32_t)bar->address)
+            return false;
+    }
+    return true;
+}
+
+/* Drops what is not there any more; behind a bridge that has gone, or is another, nothing answers. */
+static void keep_the_same(struct scan *scan)
+{
+    size_t n_kept = 0;
+
+    for (size_t i = 0; i < scan->n; i++)
+        if (is_same(scan->host->platform, &scan->functions[i]))
+            scan->functions[n_kept++] = scan->functions[i];
+    scan->n = n_kept;
+    for (size_t i = 0; i < scan->n; i++)
+        scan->functions[i].fresh = false;
+    set_parents(scan);
+}
+
+static void claim_known(struct scan *scan)
+{
+    for (unsigned bus = 0; bus < PCI_N_BUSES; bus++)
+        scan->owner[bus] = NOBODY;
+    for (size_t i = 0; i < scan->n; i++)
+        if (scan->functions[i].secondary_bus != 0)
+            claim_range(scan, i);
+}
+
+/* All that is new on buses that we know. */
+static void scan_known_buses(struct scan *scan)
+{
+    for (unsigned bus = 0; bus < PCI_N_BUSES; bus++)
+        if (scan->taken[bus] && scan->owner[bus] == NOBODY)
+            scan_bus(scan, bus, NOBODY);
+    for (size_t i = 0; i < scan->n_known; i++)
+        if (scan->functions[i].secondary_bus != 0)
+            scan_bus(scan, scan->functions[i].secondary_bus, (int32_t)i);
+}
+
+enum vst_status vst_pci_rescan(const struct vst_pci_host *host, struct vst_pci_function *functions,
+                               size_t max, size_t *n_functions)
+{
+    struct scan scan = {.host = host, .functions = functions, .max = max, .n = *n_functions};
+    size_t index;
+
+    set_parents(&scan);
+    for (size_t i = 0; i < scan.n; i++)
+        if (functions[i].parent == NOBODY) /* a root bus, even if nobody is left there */
+            scan.taken[functions[i].address.bus] = true;
+    keep_the_same(&scan);
+    claim_known(&scan);
+    scan.n_known = scan.next_bridge = scan.n;
+    scan_known_buses(&scan);
+    follow_bridges(&scan);
     while (next_pending(&scan, &index))
         number_bridge(&scan, index);
     sort(functions, scan.n);

@@ -25,11 +25,11 @@ static const struct {
     [VST_ERR_RESERVED] = {"reserved", "reserved by somebody else"},
     [VST_ERR_NO_SPACE] = {"no_space", "no space behind the device"},
     [VST_ERR_MISCOMPARE] = {"miscompare", "data differ"},
-    [VST_ERR_GONE] = {"gone", "device taken away"},
     [VST_ERR_ZONE_INVALID] = {"zone_invalid", "not possible in this zone or its state"},
     [VST_ERR_ZONE_POINTER] = {"zone_pointer", "not at the zone's write pointer"},
     [VST_ERR_ZONE_MANY_OPEN] = {"zone_many_open", "too many open zones"},
     [VST_ERR_ZONE_MANY_ACTIVE] = {"zone_many_active", "too many active zones"},
+    [VST_ERR_GONE] = {"gone", "device unplugged"},
 };
 
 const char *vst_status_text(enum vst_status status)

@@ -219,6 +219,8 @@ static void search_definitions(struct acpi_info *info, const struct table_header
         find_soft_off(info, table);
     mmio_places_search(&info->virtio_mmio, (const uint8_t *)(table + 1),
                        table->bytes - sizeof(*table));
+    acpi_hotplug_search(&info->hotplug, (const uint8_t *)(table + 1),
+                        table->bytes - sizeof(*table));
 }
 
 /* ---------------------------------------------------------------- FADT */
@@ -245,6 +247,7 @@ static void read_fadt(struct acpi_info *info, const struct table_header *table)
         if (info->pm_timer.space == ACPI_NOWHERE && port_of(fadt.pm_timer) != 0)
             info->pm_timer = (struct acpi_register){ACPI_PORT, fadt.pm_timer};
         info->pm_timer_is_32_bit = fadt.flags & FADT_TIMER_32_BIT;
+        info->hotplug.gpe_port = port_of(fadt.gpe0);
         info->smi_command_port = port_of(fadt.smi_command);
         info->acpi_enable = fadt.acpi_enable;
         info->control_ports[0] = port_of(fadt.pm1a_control);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The few things the kernel wants of ACPI (6.4): where PCI configuration space is mapped, the PM
- * timer, which CPUs and which VT-d units there are, how to switch off and how to reset, where virtio-mmio devices stand.
+ * timer, which CPUs and which VT-d units there are, how to switch off and how to reset, where virtio-mmio devices stand, and the registers of PCI hot-plug.
  * No AML is run. Tables are untrusted: checksums,
  * lengths and counts are checked, and what is wrong is left out with a line in the log.
  */
@@ -9,6 +9,7 @@
 #define VSTOR_KERNEL_ACPI_H
 
 #include "boot/kernel/acpi_dmar.h"
+#include "boot/kernel/acpi_hotplug.h"
 #include "boot/kernel/acpi_madt.h"
 #include "boot/kernel/boot_info.h"
 #include "boot/kernel/mmio_places.h"
@@ -49,6 +50,7 @@ struct acpi_info {
     uint8_t reset_value;
     struct acpi_cpus cpus;
     struct acpi_dmar dmar;
+    struct acpi_hotplug hotplug;
 };
 
 /** Reads all tables that the root pointer leads to; *info is valid, and empty, where there is none.

@@ -134,7 +134,8 @@ struct disk_irq *disk_irq_prepare(const struct vst_pci_function *function, unsig
     irq->described = calloc(n, sizeof(*irq->described));
     irq->messages = calloc(n, sizeof(*irq->messages));
     irq->line = function->interrupt_line;
-    irq->has_line = function->interrupt_pin != 0 &&
+    /* Line 0 is the timer's: firmware has chosen none for what was plugged in after it ran. */
+    irq->has_line = function->interrupt_pin != 0 && irq->line != 0 &&
                     interrupts_allocate_intx(irq->line, handle_line, irq) == VST_OK;
     if (mode == VST_IRQ_MSIX && irq->described != NULL && irq->messages != NULL)
         allocate_messages(irq, n);
@@ -170,10 +171,20 @@ static bool keep(struct disk_irq *irq, const char *mode)
     return true;
 }
 
-void disk_irq_finish(struct disk_irq *irq, struct vst_block_device *device)
+struct disk_irq *disk_irq_finish(struct disk_irq *irq, struct vst_block_device *device)
 {
-    if (irq != NULL && keep(irq, device != NULL ? device->irq_mode : NULL))
-        __atomic_store_n(&irq->device, device, __ATOMIC_RELEASE);
+    if (irq == NULL || !keep(irq, device != NULL ? device->irq_mode : NULL))
+        return NULL;
+    __atomic_store_n(&irq->device, device, __ATOMIC_RELEASE);
+    return irq;
+}
+
+void disk_irq_end(struct disk_irq *irq)
+{
+    if (irq == NULL)
+        return;
+    __atomic_store_n(&irq->device, NULL, __ATOMIC_RELEASE);
+    free_all(irq);
 }
 
 void disk_irq_finish_adapter(struct disk_irq *irq, struct vst_scsi_hba *hba)

@@ -171,3 +171,8 @@ uint64_t memory_heap_bytes(void)
 {
     return heap.end - heap.first;
 }
+
+uint64_t memory_heap_used_bytes(void)
+{
+    return heap_used_end - heap.first;
+}

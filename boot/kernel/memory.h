@@ -41,5 +41,7 @@ void *memory_grow_heap(ptrdiff_t bytes);
 
 uint64_t memory_free_bytes(void);
 uint64_t memory_heap_bytes(void);
+/** Of these, what malloc has taken so far, in use or not. */
+uint64_t memory_heap_used_bytes(void);
 
 #endif

@@ -27,6 +27,7 @@ extern const struct shell_command command_trace;
 /* commands_changes.c */
 extern const struct shell_command command_cache;
 extern const struct shell_command command_events;
+extern const struct shell_command command_rescan;
 /* commands_data.c */
 extern const struct shell_command command_sum;
 extern const struct shell_command command_fill;

@@ -16,17 +16,26 @@
 
 /* ---------------------------------------------------------------- events */
 
-static const char *const event_names[VST_BLOCK_N_EVENTS] = {
+static const char *const event_names[VST_BLOCK_N_EVENT_KINDS] = {
     [VST_BLOCK_EVENT_RESIZED] = "resize",      [VST_BLOCK_EVENT_WRITE_CACHE] = "cache",
     [VST_BLOCK_EVENT_READ_ONLY] = "read_only", [VST_BLOCK_EVENT_SERVICE] = "service",
-    [VST_BLOCK_EVENT_RECOVERED] = "recovered",
+    [VST_BLOCK_EVENT_RECOVERED] = "recovered", [VST_BLOCK_EVENT_PLUGGED] = "plugged",
+    [VST_BLOCK_EVENT_UNPLUGGED] = "unplugged",
 };
+
+static bool is_size(enum vst_block_event_kind what)
+{
+    return what == VST_BLOCK_EVENT_RESIZED || what == VST_BLOCK_EVENT_PLUGGED ||
+           what == VST_BLOCK_EVENT_UNPLUGGED;
+}
 
 static const char *value_text(enum vst_block_event_kind what, uint64_t value,
                               char text[SIZE_TEXT_BYTES])
 {
     switch (what) {
     case VST_BLOCK_EVENT_RESIZED:
+    case VST_BLOCK_EVENT_PLUGGED:
+    case VST_BLOCK_EVENT_UNPLUGGED:
         return size_text(vst_mul_saturated_u64(value, VST_SECTOR_BYTES), text);
     case VST_BLOCK_EVENT_WRITE_CACHE:
         return shell_cache_name(value != 0);
@@ -52,7 +61,7 @@ static void json_value(struct json *json, const char *key, enum vst_block_event_
 {
     char text[SIZE_TEXT_BYTES];
 
-    if (what == VST_BLOCK_EVENT_RESIZED)
+    if (is_size(what))
         json_u64(json, key, vst_mul_saturated_u64(value, VST_SECTOR_BYTES));
     else if (what == VST_BLOCK_EVENT_RECOVERED)
         json_u64(json, key, value);
@@ -66,7 +75,7 @@ static void event_json(const struct shell_context *context, const struct vst_blo
     struct json json;
 
     shell_json_open(context, &json);
-    json_text(&json, "dev", event->device->name);
+    json_text(&json, "dev", event->name);
     json_text(&json, "event", event_names[event->what]);
     json_value(&json, "old", event->what, event->old_value);
     json_value(&json, "new", event->what, event->new_value);
@@ -83,7 +92,7 @@ static void event_row(struct table *table, const struct vst_block_event *event)
     char text[SIZE_TEXT_BYTES];
 
     table_cell(table, "%s", ratio_text(event->time_ns, NS_PER_S, 3, text));
-    table_cell(table, "%s", event->device->name);
+    table_cell(table, "%s", event->name);
     table_cell(table, "%s", event_names[event->what]);
     table_cell(table, "%s", value_text(event->what, event->old_value, text));
     table_cell(table, "%s%s%s", value_text(event->what, event->new_value, text),
@@ -153,10 +162,11 @@ const struct shell_command command_events = {
     .name = "events",
     .usage = "[wait=MS]",
     .summary = "Tells what has happened to the devices since last asked",
-    .help = "resize, cache (its mode), read_only, service (out_of_service when a device had\n"
-            "to be given up) and recovered, with the value before and the value now. TIME is\n"
-            "in seconds since the start, and of the last change if there were several: TIMES\n"
-            "says how many. If nothing has happened wait= waits so many milliseconds for it.\n"
+    .help = "plugged, unplugged, resize, cache (its mode), read_only, service (out_of_service\n"
+            "when a device had to be given up) and recovered, with the value before and the\n"
+            "value now. TIME is in seconds since the start, and of the last change if there\n"
+            "were several: TIMES says how many. If nothing has happened wait= waits so many\n"
+            "milliseconds for it.\n"
             "    events wait=60000\n",
     .options = options_events,
     .run = run_events,
@@ -210,4 +220,36 @@ const struct shell_command command_cache = {
     .max_words = 2,
     .device = DEVICE_REQUIRED,
     .run = run_cache,
+};
+
+/* ---------------------------------------------------------------- rescan */
+
+static bool run_rescan(struct shell_context *context)
+{
+    const struct shell_host *host = context->host;
+    unsigned n_added, n_removed;
+    struct json json;
+
+    if (host->rescan == NULL)
+        return shell_fail(context, VST_ERR_UNSUPPORTED, "disks are not looked for again here");
+    enum vst_status status = host->rescan(host->ctx, &n_added, &n_removed);
+    if (context->json) {
+        shell_json_open(context, &json);
+        json_u64(&json, "added", n_added);
+        json_u64(&json, "removed", n_removed);
+        json_close(&json);
+    } else {
+        printf("%u added, %u removed\n", n_added, n_removed);
+    }
+    return status == VST_OK || shell_fail(context, status, "%s", vst_status_text(status));
+}
+
+const struct shell_command command_rescan = {
+    .name = "rescan",
+    .usage = "",
+    .summary = "Looks for disks that were plugged in, or out",
+    .help = "The slots' own notices are followed at the prompt and in long commands, without\n"
+            "this; here every bus is looked at. What was found so since the last rescan is\n"
+            "counted too. events tells which disks.\n",
+    .run = run_rescan,
 };

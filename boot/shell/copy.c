@@ -212,7 +212,12 @@ static bool run_copy(struct shell_context *context)
     if (copy == NULL)
         return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the requests");
     copy->context = context;
-    ok = parse(context, copy) && copy_bytes(copy);
+    ok = parse(context, copy);
+    if (ok) {
+        vst_block_hold(copy->to);
+        ok = copy_bytes(copy);
+        vst_block_let_go(copy->to);
+    }
     free(copy);
     return ok;
 }

@@ -72,6 +72,19 @@ static bool find_device(struct shell_context *context)
     return find_queue(context);
 }
 
+/* Console input may be asked for meanwhile, and disks be unplugged by that. */
+static bool run_held(struct shell_context *context)
+{
+    struct vst_block_device *device = context->device;
+
+    if (device != NULL)
+        vst_block_hold(device);
+    bool ok = context->command->run(context);
+    if (device != NULL)
+        vst_block_let_go(device);
+    return ok;
+}
+
 static bool wants_help(const struct shell_context *context)
 {
     for (size_t i = 1; i < context->n_typed; i++)
@@ -95,7 +108,7 @@ static bool dispatch(struct shell_context *context)
     if (context->n_words > command->max_words)
         return shell_fail_usage(context, "'%s' is one word too many",
                                 context->words[command->max_words]);
-    return find_device(context) && command->run(context);
+    return find_device(context) && run_held(context);
 }
 
 static bool run_words(const struct shell_host *host, struct shell_session *session, char **typed,

@@ -26,6 +26,11 @@ struct shell_host {
     uint64_t ticks_per_second;
     /** True when standard input is somebody's console: prompts, editing, progress bars. */
     bool interactive;
+    /**
+     * Looks for devices that have come or gone, and tells how many disks have since it was last
+     * called. NULL where there is no way.
+     */
+    enum vst_status (*rescan)(void *ctx, unsigned *n_added, unsigned *n_removed);
     /** Starts the machine again and does not return; NULL where there is no way. */
     void (*reboot)(void *ctx);
     /** CPUs that work can be given to, this one, number 0, included; 0 counts as 1. */

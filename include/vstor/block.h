@@ -235,12 +235,16 @@ enum vst_block_event_kind {
     VST_BLOCK_EVENT_READ_ONLY,   /**< 1: it refuses writes */
     VST_BLOCK_EVENT_SERVICE, /**< 0: out of service (vst_block_device.broken_why), 1: in service */
     VST_BLOCK_EVENT_RECOVERED, /**< recoveries since attach, after which it went on */
-    VST_BLOCK_N_EVENTS
+    VST_BLOCK_N_EVENTS, /**< those above are kept in the device, those below in the registry */
+    VST_BLOCK_EVENT_PLUGGED = VST_BLOCK_N_EVENTS, /**< a disk is there: from 0 to its capacity */
+    VST_BLOCK_EVENT_UNPLUGGED,                    /**< a disk is no more: from its capacity to 0 */
+    VST_BLOCK_N_EVENT_KINDS
 };
 
 /** Something that happened to a device; see vst_block_next_event. */
 struct vst_block_event {
-    struct vst_block_device *device;
+    struct vst_block_device *device; /**< NULL if (un)plugged: it may be no more */
+    char name[16];
     enum vst_block_event_kind what;
     uint64_t old_value, new_value; /**< as of the last event of this kind, and now */
     uint32_t n_times;              /**< how often it changed in between, at least 1; more than once
@@ -277,6 +281,8 @@ struct vst_block_device {
     bool tells_lifetime;       /**< VST_BLOCK_LIFETIME is answered */
     bool broken;               /**< out of service; every submit answers VST_ERR_BROKEN */
     const char *broken_why;    /**< fixed text, NULL if not broken */
+    bool gone;                 /**< broken for good: it was unplugged. Atomic; see vst_block_hold */
+    unsigned n_holders;        /**< vst_block_hold */
     uint16_t n_queues;
     struct vst_block_queue **queues;
     const char *const *features; /**< names of what was negotiated, ended by NULL */
@@ -497,9 +503,17 @@ bool vst_block_part_dropped(struct vst_block_queue *queue, struct vst_block_requ
 void vst_block_finish(struct vst_block_queue *queue, struct vst_block_request *request,
                       enum vst_status status);
 
+#define VST_BLOCK_N_PLUGS 32u
+
 /** Devices of one instance, in order of registration. The caller owns it; start with all zero. */
 struct vst_block_registry {
     struct vst_block_device *first, *last;
+    struct vst_block_plug {
+        char name[16];
+        bool plugged;
+        uint64_t n_sectors, time_ns;
+    } plugs[VST_BLOCK_N_PLUGS]; /**< the last ones, by n_plugs mod their number */
+    uint32_t n_plugs, n_plugs_told;
 };
 
 /** Names the device (`prefix` "vd" gives vda .. vdz, vdaa ..) and appends it. */
@@ -507,9 +521,36 @@ void vst_block_register(struct vst_block_registry *registry, struct vst_block_de
                         const char *prefix);
 void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_device *device);
 
+/*
+ * Devices that are unplugged. A device that is gone ends what is in flight with VST_ERR_GONE and
+ * refuses the rest. Its structure stays for as long as somebody holds it: who goes on to use a
+ * device after others may have run (the owner, who looks after unplugged ones) holds it meanwhile.
+ * Both and vst_block_is_idle_and_gone on one CPU; other CPUs use queues on behalf of a holder.
+ */
+static inline void vst_block_hold(struct vst_block_device *device)
+{
+    device->n_holders++;
+}
+static inline void vst_block_let_go(struct vst_block_device *device)
+{
+    device->n_holders--;
+}
+/** True if the owner may take the device from the registry and detach it. */
+static inline bool vst_block_is_idle_and_gone(const struct vst_block_device *device)
+{
+    return __atomic_load_n(&device->gone, __ATOMIC_ACQUIRE) && device->n_holders == 0;
+}
+
+/**
+ * For the owner: makes an event of a device that was registered (`plugged`), or is to be
+ * unregistered, while the machine runs. The last VST_BLOCK_N_PLUGS that nobody fetched are kept.
+ */
+void vst_block_note_plug(struct vst_block_registry *registry, const struct vst_block_device *device,
+                         bool plugged);
+
 /**
  * Finds by name ("vda"), path ("pci-0000:00:04.0") or serial ("serial=abc"). NULL if there is
- * none.
+ * none; a device that is gone is found by name only.
  */
 struct vst_block_device *vst_block_find(const struct vst_block_registry *registry,
                                         const char *name);
@@ -546,7 +587,7 @@ static inline void vst_block_config_interrupted(struct vst_block_device *device)
  * VST_ERR_MALFORMED    the new configuration makes no sense, or never settles
  * VST_ERR_UNSUPPORTED  something has changed that can't under a device in use (logical block, most
  *                      segments): detach and attach again     VST_ERR_BROKEN  out of service
- * VST_ERR_FULL         another CPU is at it, after a reset
+ * VST_ERR_FULL         another CPU is at it, after a reset     VST_ERR_GONE  it was unplugged
  *
  * After an error all stays as it was.
  */
@@ -555,7 +596,8 @@ enum vst_status vst_block_refresh(struct vst_block_device *device) VST_MUST_USE;
 /**
  * Stores the event that has waited longest; false if there is none. One CPU at a time. A change at
  * the moment of the call may be told twice, the second time with the old value equal to the new.
- * Events of a device that is taken from the registry are gone with it.
+ * Events of a device that is unplugged are gone with it; that of its leaving comes when
+ * it leaves the registry.
  */
 bool vst_block_next_event(struct vst_block_registry *registry, struct vst_block_event *event);
 

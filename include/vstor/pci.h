@@ -58,6 +58,7 @@ struct vst_pci_function {
     /* bridges (header type 1) only */
     uint8_t secondary_bus, subordinate_bus;
     struct vst_pci_window bridge_io, bridge_memory, bridge_prefetchable;
+    bool fresh;     /**< found by the last scan or rescan, not before */
     int32_t parent; /**< index of the bridge above in the scan's array, -1 on a root bus */
 };
 
@@ -81,6 +82,19 @@ struct vst_pci_host {
  */
 enum vst_status vst_pci_scan(const struct vst_pci_host *host, struct vst_pci_function *functions, size_t max,
                              size_t *n_functions) VST_MUST_USE;
+
+/**
+ * Looks again, while devices are in use: at every bus of the array, not for root buses. What does
+ * not answer any more, or is another device by now, leaves the array; what is new is added, `fresh`,
+ * and its bridges are numbered and followed. Nothing is written to functions that stay but bus
+ * numbers of bridges that take in more. Elements move: indices and pointers to them end. vst_pci_assign and
+ * vst_pci_enable follow as after a scan. Errors: those of vst_pci_scan.
+ */
+enum vst_status vst_pci_rescan(const struct vst_pci_host *host, struct vst_pci_function *functions, size_t max,
+                               size_t *n_functions) VST_MUST_USE;
+
+/** Whether some function answers at this address. */
+bool vst_pci_is_present(const struct vst_platform *platform, struct vst_pci_address address);
 
 /**
  * Places every BAR and bridge window that firmware left at 0, largest first, inside the host's windows, and programs
@@ -173,6 +187,55 @@ enum vst_status vst_pci_msix_unmask(struct vst_pci_msix *msix, unsigned entry) V
  * by four bytes while MSI-X is on (VIRTIO 1.2, 4.1.4.10).
  */
 enum vst_status vst_pci_msix_enable(struct vst_pci_msix *msix, bool enable) VST_MUST_USE;
+
+/*
+ * Hot-plug slots of PCI Express ports. Each is asked now and then (ten times a second, say), or when
+ * its port interrupts, which is not switched on here:
+ *
+ *     switch (vst_pci_slot_poll(platform, slot))
+ *     ARRIVED  vst_pci_slot_power(.., true), vst_pci_rescan, vst_pci_assign, attach what is new
+ *     LEAVING  let go of all that is behind the port, vst_pci_slot_power(.., false), vst_pci_rescan
+ *     LEFT     the same; what was behind it is gone already
+ */
+enum vst_pci_slot_event {
+    VST_PCI_SLOT_QUIET,
+    VST_PCI_SLOT_ARRIVED, /**< something stands in it that was not there, or had no power */
+    VST_PCI_SLOT_LEAVING, /**< its attention button was pressed: it is to be emptied */
+    VST_PCI_SLOT_LEFT,    /**< it was emptied, or changed, without asking */
+};
+
+struct vst_pci_slot {
+    struct vst_pci_address port;
+    uint8_t capability_offset; /**< of the port's PCI Express capability */
+    bool powers;               /**< it has a power controller */
+    bool indicates;            /**< it has a power indicator */
+    bool confirms;             /**< it tells when a command is done */
+    bool tells_link;           /**< it tells when the link below is up */
+    bool occupied;             /**< what the caller was told */
+    bool leaving;              /**< its last occupant was told to leave, and may still stand there */
+    uint64_t off_ns;           /**< when it was switched off */
+};
+
+/**
+ * Lists the slots that can be hot-plugged; stores at most `max`, returns how many (up to `max`). A
+ * slot with something in it that has power counts as occupied: nothing is told of it. (PCIe 4,
+ * 7.5.3.9)
+ */
+size_t vst_pci_slots(const struct vst_platform *platform, const struct vst_pci_function *functions,
+                     size_t n_functions, struct vst_pci_slot *slots, size_t max);
+
+/** Looks what has happened to a slot since the last call, and acknowledges it. (PCIe 4, 6.7.3, 7.5.3.11) */
+enum vst_pci_slot_event vst_pci_slot_poll(const struct vst_platform *platform,
+                                          struct vst_pci_slot *slot) VST_MUST_USE;
+
+/**
+ * Switches power (and its indicator) on or off. On: blocks until what is in it may be asked for its
+ * configuration, 100 ms, at most 3.1 seconds; VST_ERR_TIMEOUT if its link does not come up. Off: at
+ * most a second; nothing behind it reaches memory afterwards. The button's five seconds for a change
+ * of mind are not waited for: whoever pressed it was a host. (PCIe 4, 6.7.1.8, 6.7.3, 6.6.1)
+ */
+enum vst_status vst_pci_slot_power(const struct vst_platform *platform, struct vst_pci_slot *slot,
+                                   bool on) VST_MUST_USE;
 
 /** "0000:00:05.0" into at least 13 bytes of text; returns text. */
 char *vst_pci_address_text(struct vst_pci_address address, char text[13]);

@@ -49,12 +49,12 @@ enum vst_status {
     VST_ERR_RESERVED,       /**< somebody else has reserved it */
     VST_ERR_NO_SPACE,       /**< its store is full: the write would need room that there is not */
     VST_ERR_MISCOMPARE,     /**< the data are not those to compare with; nothing was written */
-    VST_ERR_GONE,           /**< the device has been taken away */
     VST_ERR_ZONE_INVALID,   /**< the zone's type or state does not allow that, or it reaches beyond
                                  what can be written of the zone (vstor/zoned.h) */
     VST_ERR_ZONE_POINTER,   /**< a write that does not begin at the zone's write pointer */
     VST_ERR_ZONE_MANY_OPEN, /**< no more zones can be open at once: close or finish one */
     VST_ERR_ZONE_MANY_ACTIVE, /**< no more zones can be active at once: finish or reset one */
+    VST_ERR_GONE,             /**< the device was taken away: whether it took effect is not known */
     VST_N_STATUS
 };
 

@@ -188,7 +188,17 @@ enum vst_status vst_virtio_blk_lifetime(struct vst_block_queue *queue,
                                         struct vst_virtio_blk_lifetime *lifetime) VST_MUST_USE;
 
 /**
- * Resets the device and gives all memory back. No request may be in flight. If the device does not
+ * For the owner of a device that was unplugged, or is to be: makes it `gone` (vst_block_hold). It is
+ * stopped if it is still there, then touched no more; each queue's polls end what is in flight with
+ * VST_ERR_GONE. Detach gives back its memory, once nobody uses it. On the CPU of the first queue,
+ * not in interrupt handlers; others may use their queues meanwhile. Blocks while the device resets,
+ * or is being reset: 4 seconds at most. A device that is used finds out by itself within a second
+ * that it is gone.
+ */
+void vst_virtio_blk_unplug(struct vst_block_device *device);
+
+/**
+ * Resets the device unless it is gone, and gives all memory back. No request may be in flight. If the device does not
  * confirm the reset within 2 seconds its shared memory is leaked, and a line in the log says so.
  * (VIRTIO 1.2, 3.3)
  */

@@ -150,7 +150,10 @@ COMMANDS_WITH_JSON = {
     "bench": ("bench vda number_ios=50", True), "stats": ("stats vda", True), "copy": ("copy vda vdb", True),
     "discard": ("discard vda 0 4k", True), "zero": ("zero vda 0 4k", True), "erase": ("erase vda 0 0", True),
     "trace": ("trace on vda", True), "cache": ("cache vda", True), "events": ("events", True),
+    "rescan": ("rescan", False),
 }
+# What a disk without zones and without SCSI can't do.
+REFUSED_WITH_JSON = {"zone": "zone vda report", "sg": "sg vda 00 00 00 00 00 00"}
 BEFORE = {"events": "cache vda writethrough"}  # so that there is something to tell
 
 
@@ -171,10 +174,19 @@ def test_json_of_every_command(prompt, writable, name):
             assert list(record)[1] == "dev" and record["dev"] == "vda", record
 
 
+@pytest.mark.parametrize("name", REFUSED_WITH_JSON)
+def test_json_of_a_refusal(prompt, small_disk, name):
+    """One JSON object and nothing else, which says what was refused, and of which device."""
+    result = prompt(disks=[small_disk]).command(f"{REFUSED_WITH_JSON[name]} json=1")
+    assert len([line for line in result.lines if line.strip()]) == 1, result.text
+    error = result.error(name)
+    assert list(error)[:2] == ["cmd", "dev"] and error["dev"] == "vda" and error["text"]
+
+
 def test_every_command_is_covered_by_the_json_test(run):
-    """`help` lists no command that the test above leaves out (exit and reboot end the machine)."""
+    """`help` lists no command that the tests above leave out (exit and reboot end the machine)."""
     names = {record["name"] for record in run("help json=1; exit").of("help")}
-    covered = {command.split()[0] for command, _ in COMMANDS_WITH_JSON.values()}
+    covered = {command.split()[0] for command, _ in COMMANDS_WITH_JSON.values()} | set(REFUSED_WITH_JSON)
     assert names - {"exit", "reboot"} == covered
 
 

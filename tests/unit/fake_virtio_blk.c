@@ -891,6 +891,8 @@ uint8_t fake_virtio_blk_doorbell_bytes(const struct fake_virtio_blk *blk)
 
 void fake_virtio_blk_doorbell(struct fake_virtio_blk *blk, bool right_width, uint32_t value)
 {
+    if (fake_virtio_blk_is_out(blk))
+        return;
     uint32_t number = value & 0xffff;
 
     if (!(blk->status & 4))
@@ -932,10 +934,18 @@ void fake_virtio_blk_write_config(struct fake_virtio_blk *blk, uint64_t at, uint
         blk->config[32] = (uint8_t)value;
 }
 
+bool fake_virtio_blk_is_out(struct fake_virtio_blk *blk)
+{
+    blk->n_touched_unplugged += blk->unplugged;
+    return blk->unplugged;
+}
+
 uint32_t fake_virtio_blk_bar_read(void *ctx, uint64_t offset, uint8_t width_bytes)
 {
     struct fake_virtio_blk *blk = ctx;
 
+    if (fake_virtio_blk_is_out(blk))
+        return blk->gone_is_zero ? 0 : UINT32_MAX >> (32 - 8 * width_bytes);
     if (offset < COMMON_AT + BLOCK_BYTES) {
         if (width_of_common(offset) != width_bytes)
             misuse(blk, "register read with the wrong width");
@@ -951,6 +961,8 @@ void fake_virtio_blk_bar_write(void *ctx, uint64_t offset, uint8_t width_bytes, 
 {
     struct fake_virtio_blk *blk = ctx;
 
+    if (fake_virtio_blk_is_out(blk))
+        return;
     if (offset < COMMON_AT + BLOCK_BYTES) {
         if (width_of_common(offset) != width_bytes)
             misuse(blk, "register written with the wrong width");
@@ -978,8 +990,8 @@ static uint32_t config_read(void *ctx, struct vst_pci_address address, uint16_t 
     uint32_t value = 0;
 
     (void)address;
-    if (offset + width_bytes > sizeof(blk->pci_config))
-        return UINT32_MAX;
+    if (fake_virtio_blk_is_out(blk) || offset + width_bytes > sizeof(blk->pci_config))
+        return UINT32_MAX >> (32 - 8 * width_bytes);
     memcpy(&value, blk->pci_config + offset, width_bytes);
     return value;
 }
@@ -987,6 +999,8 @@ static uint32_t config_read(void *ctx, struct vst_pci_address address, uint16_t 
 void fake_virtio_blk_config_write(struct fake_virtio_blk *blk, uint16_t offset, uint8_t width_bytes,
                                   uint32_t value)
 {
+    if (fake_virtio_blk_is_out(blk))
+        return;
     if (blk->msix.capability != NULL && offset >= FAKE_MSIX_AT && offset < FAKE_MSIX_AT + 12)
         fake_msix_config_write(&blk->msix, offset - FAKE_MSIX_AT, width_bytes, value);
     else if (offset + width_bytes <= (int)sizeof(blk->pci_config))
@@ -1126,6 +1140,7 @@ void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *pla
     platform->platform.mmio_map = map_bar;
     blk->disk = calloc(sectors, 512);
     blk->bar = malloc(FAKE_BLK_BAR_BYTES);
+    memcpy(blk->pci_config, (const uint8_t[]){0xf4, 0x1a}, 2);
     assert(blk->disk != NULL && blk->bar != NULL);
     memset(blk->bar, 0xee, FAKE_BLK_BAR_BYTES);
     make_queues(blk);

@@ -167,9 +167,12 @@ struct fake_virtio_blk {
     bool answers_during_reset; /* all that it holds, late, before it confirms */
     unsigned queue_reset_reads;
     bool queue_reset_for_ever, ignores_queue_reset;
+    bool unplugged;    /* answers nothing but ones, takes nothing, and works no more */
+    bool gone_is_zero; /* its memory reads as zeroes then, its configuration space still as ones */
     uint64_t poison_sector; /* who touches it silences the device until a reset; UINT64_MAX: none */
 
     /* what it saw */
+    unsigned n_touched_unplugged;
     unsigned n_resets, n_queue_resets, n_doorbells, n_requests, n_flushes, n_features_written;
     uint64_t driver_features;
     uint8_t status_history[64];
@@ -239,6 +242,8 @@ void fake_virtio_blk_answer_queue(struct fake_blk_queue *q);
 void fake_virtio_blk_answer_one(struct fake_blk_queue *q, unsigned i);
 
 /* What the register fronts share: see fake_virtio_fronts.h. */
+/** True, and counted, if the device is unplugged. */
+bool fake_virtio_blk_is_out(struct fake_virtio_blk *blk);
 void fake_virtio_blk_misuse(struct fake_virtio_blk *blk, const char *what);
 void fake_virtio_blk_write_status(struct fake_virtio_blk *blk, uint8_t value);
 uint8_t fake_virtio_blk_read_status(struct fake_virtio_blk *blk);

@@ -80,6 +80,8 @@ static uint32_t legacy_read(struct fake_virtio_front *front, uint64_t at, uint8_
     struct fake_virtio_blk *blk = front->blk;
     const struct fake_blk_queue *q = fake_virtio_blk_selected(blk, false);
 
+    if (fake_virtio_blk_is_out(blk))
+        return UINT32_MAX >> (32 - 8 * width_bytes);
     check_legacy(front, at, width_bytes);
     if (at >= legacy_config_at(front)) {
         if (blk->generation_always_changes)
@@ -120,6 +122,8 @@ static void legacy_write(struct fake_virtio_front *front, uint64_t at, uint8_t w
 {
     struct fake_virtio_blk *blk = front->blk;
 
+    if (fake_virtio_blk_is_out(blk))
+        return;
     check_legacy(front, at, width_bytes);
     if (legacy_config_at(front) == 24 && (at == 20 || at == 22)) {
         write_legacy_vector(front, at == 20, (uint16_t)value);
@@ -402,6 +406,8 @@ static uint32_t window_config_read(void *ctx, struct vst_pci_address address, ui
     uint32_t value = 0, target;
 
     (void)address;
+    if (fake_virtio_blk_is_out(front->blk))
+        return UINT32_MAX >> (32 - 8 * width_bytes);
     if (is_data(offset))
         return window_target(front, width_bytes, &target)
                    ? fake_virtio_blk_bar_read(front->blk, target, width_bytes)
@@ -418,6 +424,8 @@ static void window_config_write(void *ctx, struct vst_pci_address address, uint1
     uint32_t target;
 
     (void)address;
+    if (fake_virtio_blk_is_out(front->blk))
+        return;
     if (is_data(offset)) {
         if (!window_target(front, width_bytes, &target))
             return;
@@ -457,6 +465,8 @@ static void notify_port_write(void *ctx, uint16_t at, uint8_t width_bytes, uint3
 {
     struct fake_virtio_front *front = ctx;
 
+    if (fake_virtio_blk_is_out(front->blk))
+        return;
     if (at != 0)
         misuse(front, "doorbell rung at the wrong port");
     front->n_port_doorbells++;

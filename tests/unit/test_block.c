@@ -397,6 +397,9 @@ static void test_find_and_unregister(void **state)
     assert_null(vst_block_find(&registry, "serial="));
     memcpy(b.serial, "two", 4);
     assert_null(vst_block_find(&registry, "serial=two")); /* which of the two? */
+    c.gone = true; /* by name only: the one in its place has its path, and perhaps its serial */
+    assert_ptr_equal(vst_block_find(&registry, "serial=two"), &b);
+    assert_ptr_equal(vst_block_find(&registry, "sda"), &c);
     b.serial[0] = '\0';
     vst_block_unregister(&registry, &b);
     vst_block_unregister(&registry, &a);

@@ -235,6 +235,56 @@ static void test_events_of_two_devices(void **state)
     fake_disk_destroy(&other);
 }
 
+static void test_plugging_in_order_of_time(void **state)
+{
+    static struct fake_disk other;
+    struct vst_block_event event;
+
+    (void)state;
+    fake_disk_init(&other, 8);
+    other.fake.now_ns = disk.fake.now_ns + 1000000;
+    vst_block_register(&registry, &other.device, "vd");
+    vst_block_note_plug(&registry, &other.device, true);
+    set_capacity(9); /* earlier, by the clock */
+    vst_block_note(&other.device, VST_BLOCK_EVENT_RESIZED, 9);
+    assert_int_equal(next().what, VST_BLOCK_EVENT_RESIZED);
+    assert_true(vst_block_next_event(&registry, &event));
+    assert_int_equal(event.what, VST_BLOCK_EVENT_PLUGGED);
+    assert_null(event.device);
+    assert_string_equal(event.name, "vdb");
+    assert_int_equal(event.old_value, 0);
+    assert_int_equal(event.new_value, 8);
+    assert_int_equal(event.n_times, 1);
+    /* What is left of a device that is gone is that. */
+    other.device.gone = true;
+    assert_no_more();
+    vst_block_note_plug(&registry, &other.device, false);
+    vst_block_unregister(&registry, &other.device);
+    fake_disk_destroy(&other);
+    assert_true(vst_block_next_event(&registry, &event));
+    assert_int_equal(event.what, VST_BLOCK_EVENT_UNPLUGGED);
+    assert_string_equal(event.name, "vdb");
+    assert_int_equal(event.old_value, 8);
+    assert_int_equal(event.new_value, 0);
+    assert_no_more();
+}
+
+static void test_the_last_pluggings_are_kept(void **state)
+{
+    struct vst_block_event event;
+
+    (void)state;
+    for (uint64_t i = 1; i <= VST_BLOCK_N_PLUGS + 5; i++) {
+        disk.device.limits.n_sectors = i;
+        vst_block_note_plug(&registry, &disk.device, true);
+    }
+    for (uint64_t i = 6; i <= VST_BLOCK_N_PLUGS + 5; i++) {
+        assert_true(vst_block_next_event(&registry, &event));
+        assert_int_equal(event.new_value, i);
+    }
+    assert_no_more();
+}
+
 static void test_devices_that_never_change(void **state)
 {
     struct vst_block_device idle = {0};
@@ -259,6 +309,8 @@ int main(void)
         TEST(test_each_kind_in_order_of_time),
         TEST(test_a_million_changes_are_one_event),
         TEST(test_events_of_two_devices),
+        TEST(test_plugging_in_order_of_time),
+        TEST(test_the_last_pluggings_are_kept),
         TEST(test_devices_that_never_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,69 @@ static void events_wait(void **state)
     assert_holds(fail_with(fake, "events wait=x"), "wait=x is not a number");
 }
 
+static enum vst_status rescan(void *ctx, unsigned *n_added, unsigned *n_removed)
+{
+    struct fake_host *fake = ctx;
+
+    *n_added = 2;
+    *n_removed = 1;
+    vst_block_note_plug(&fake->registry, &fake->disk.device, true);
+    return VST_OK;
+}
+
+static enum vst_status fail_to_rescan(void *ctx, unsigned *n_added, unsigned *n_removed)
+{
+    (void)ctx;
+    *n_added = *n_removed = 0;
+    return VST_ERR_TOO_LARGE;
+}
+
+static void disks_come_and_go(void **state)
+{
+    struct fake_host *fake = *state;
+
+    assert_holds(fail_with(fake, "rescan"), "rescan: disks are not looked for again here");
+    fake->host.rescan = rescan;
+    assert_string_equal(succeed(fake, "rescan"), "2 added, 1 removed\n");
+    fake->step_ns = 0;
+    assert_string_equal(succeed(fake, "rescan json=1"),
+                        "{\"cmd\":\"rescan\",\"added\":2,\"removed\":1}\n");
+    assert_holds(succeed(fake, "events"), "vda  plugged 0   1M      1\n");
+    vst_block_note_plug(&fake->registry, &fake->disk.device, false);
+    assert_holds(succeed(fake, "events json=1"),
+                 "\"event\":\"unplugged\",\"old\":1048576,\"new\":0,\"times\":1,");
+    fake->host.rescan = fail_to_rescan;
+    assert_holds(fail_with(fake, "rescan"), "rescan: too large");
+}
+
+/* The kernel looks after its disks when the console is asked for a byte. */
+static unsigned n_holders_seen;
+
+static int look_while_reading(void *ctx, uint64_t timeout_ns)
+{
+    struct fake_host *fake = ctx;
+
+    (void)timeout_ns;
+    n_holders_seen = fake->disk.device.n_holders;
+    return -1;
+}
+
+static void a_command_holds_its_device(void **state)
+{
+    struct fake_host *fake = *state;
+    int (*read)(void *, uint64_t) = fake->host.console_read;
+
+    fake->host.console_read = look_while_reading;
+    fake->step_ns = 200000000;
+    n_holders_seen = 0;
+    succeed(fake, "bench vda rw=randread number_ios=2000");
+    assert_int_equal(n_holders_seen, 1);
+    assert_int_equal(fake->disk.device.n_holders, 0);
+    fail_with(fake, "read vda 100G");
+    assert_int_equal(fake->disk.device.n_holders, 0);
+    fake->host.console_read = read;
+}
+
 static void cache_is_shown_and_switched(void **state)
 {
     struct fake_host *fake = *state;
@@ -748,6 +811,8 @@ int main(void)
         TEST(events_tell_what_has_happened),
         TEST(events_speak_json),
         TEST(events_wait),
+        TEST(disks_come_and_go),
+        TEST(a_command_holds_its_device),
         TEST(cache_is_shown_and_switched),
         TEST(sums_are_those_of_sha256sum),
         TEST(long_work_keeps_the_queue_busy),
