@@ -172,7 +172,7 @@ enum vst_status vst_virtio_blk_zone_limits(const struct blk_device *blk,
                                            struct vst_block_limits *limits) VST_MUST_USE;
 /** VST_ERR_UNSUPPORTED with a log line if zones have changed by which requests were cut. */
 enum vst_status vst_virtio_blk_zones_stay(const struct blk_device *blk,
-                                          const struct vst_zone_limits *new) VST_MUST_USE;
+                                          const struct vst_zone_limits *read_now) VST_MUST_USE;
 /** An answer that a device without zones does not give. */
 enum vst_status vst_virtio_blk_zone_answer(const struct blk_device *blk,
                                            uint8_t answer) VST_MUST_USE;

@@ -69,33 +69,36 @@ static enum vst_status refuse(const struct blk_device *blk, const char *what, ui
 
 /** Requests are under way that were cut by the limits we have: what they rely on must hold. */
 static enum vst_status check_what_stays(const struct blk_device *blk,
-                                        const struct vst_block_limits *new)
+                                        const struct vst_block_limits *read_now)
 {
     const struct vst_block_limits *old = &blk->base.limits;
 
-    if (new->logical_block_bytes != old->logical_block_bytes)
-        return refuse(blk, "logical block", old->logical_block_bytes, new->logical_block_bytes);
-    if (new->max_segments < old->max_segments)
-        return refuse(blk, "segments per command", old->max_segments, new->max_segments);
-    if (new->max_segment_bytes < old->max_segment_bytes)
-        return refuse(blk, "bytes per segment", old->max_segment_bytes, new->max_segment_bytes);
-    return vst_virtio_blk_zones_stay(blk, &new->zones);
+    if (read_now->logical_block_bytes != old->logical_block_bytes)
+        return refuse(blk, "logical block", old->logical_block_bytes,
+                      read_now->logical_block_bytes);
+    if (read_now->max_segments < old->max_segments)
+        return refuse(blk, "segments per command", old->max_segments, read_now->max_segments);
+    if (read_now->max_segment_bytes < old->max_segment_bytes)
+        return refuse(blk, "bytes per segment", old->max_segment_bytes,
+                      read_now->max_segment_bytes);
+    return vst_virtio_blk_zones_stay(blk, &read_now->zones);
 }
 
-static void take_over(struct blk_device *blk, const struct vst_block_limits *new, bool writeback)
+static void take_over(struct blk_device *blk, const struct vst_block_limits *read_now,
+                      bool writeback)
 {
     struct vst_block_limits *limits = &blk->base.limits;
 
-    if (new->n_sectors == limits->n_sectors &&
-        writeback == blk->base.write_cache &&new->physical_block_bytes ==
-            limits->physical_block_bytes)
+    if (read_now->n_sectors == limits->n_sectors && writeback == blk->base.write_cache &&
+        read_now->physical_block_bytes == limits->physical_block_bytes)
         return; /* the queues' rules are left alone while other CPUs look at them */
-    if (new->n_sectors != limits->n_sectors)
+    if (read_now->n_sectors != limits->n_sectors)
         vst_log(blk->base.platform, VST_LOG_INFO, "%s: %lu sectors instead of %lu", name_of(blk),
-                (unsigned long)new->n_sectors, (unsigned long)limits->n_sectors);
+                (unsigned long)read_now->n_sectors, (unsigned long)limits->n_sectors);
     /* Other CPUs look at these meanwhile. */
-    __atomic_store_n(&limits->n_sectors, new->n_sectors, __ATOMIC_RELAXED);
-    __atomic_store_n(&limits->physical_block_bytes, new->physical_block_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&limits->n_sectors, read_now->n_sectors, __ATOMIC_RELAXED);
+    __atomic_store_n(&limits->physical_block_bytes, read_now->physical_block_bytes,
+                     __ATOMIC_RELAXED);
     __atomic_store_n(&blk->base.write_cache, writeback, __ATOMIC_RELAXED);
     vst_block_limits_changed(&blk->base);
 }

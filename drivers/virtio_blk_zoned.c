@@ -141,20 +141,20 @@ enum vst_status vst_virtio_blk_zone_limits(const struct blk_device *blk,
 }
 
 enum vst_status vst_virtio_blk_zones_stay(const struct blk_device *blk,
-                                          const struct vst_zone_limits *new)
+                                          const struct vst_zone_limits *read_now)
 {
     const struct vst_zone_limits *old = &blk->base.limits.zones;
 
-    if (new->model == old->model &&new->zone_sectors ==
-        old->zone_sectors &&new->write_granularity_bytes == old->write_granularity_bytes)
+    if (read_now->model == old->model && read_now->zone_sectors == old->zone_sectors &&
+        read_now->write_granularity_bytes == old->write_granularity_bytes)
         return VST_OK;
     vst_log(
         blk->base.platform, VST_LOG_ERROR,
         "%s: zones change while in use (model %u to %u, of %u sectors to %u, written by %u bytes "
         "to %u); not taken over",
-        blk->virtio.name, old->model, new->model, (unsigned)old->zone_sectors,
-        (unsigned)new->zone_sectors, (unsigned)old->write_granularity_bytes,
-        (unsigned)new->write_granularity_bytes);
+        blk->virtio.name, old->model, read_now->model, (unsigned)old->zone_sectors,
+        (unsigned)read_now->zone_sectors, (unsigned)old->write_granularity_bytes,
+        (unsigned)read_now->write_granularity_bytes);
     return VST_ERR_UNSUPPORTED;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <arch/cpu.h>
 #include <arch/system.h>
 
 #include "boot/kernel/address_space.h"
@@ -22,12 +23,15 @@
 #define IO_WINDOW_FIRST 0xc000u
 #define IO_WINDOW_LAST  0xffffu
 
+#define MAX_LOCK_POLLS 1000000u
+
 #define CPUID_ADDRESS_SIZES  0x80000008u
 #define DEFAULT_ADDRESS_BITS 36u
 #define MAX_ADDRESS_BITS     46u
 
 static struct vst_pci_ecam ecams[ACPI_MAX_ECAMS];
 static size_t n_ecams;
+static bool ports_taken; /* atomic */
 
 /* ---------------------------------------------------------------- configuration access */
 
@@ -79,14 +83,40 @@ static const struct vst_pci_ecam *ecam_of(struct vst_pci_address address)
     return NULL;
 }
 
+/*
+ * Address and data are two ports, for all CPUs together, and for interrupt handlers. Who has been
+ * stopped in between (by a trap) keeps nobody waiting for ever.
+ */
+static bool take_ports(void)
+{
+    bool enabled = arch_interrupts_save();
+
+    for (uint32_t i = 0; i < MAX_LOCK_POLLS; i++) {
+        if (!__atomic_exchange_n(&ports_taken, true, __ATOMIC_ACQUIRE))
+            break;
+        arch_pause();
+    }
+    return enabled;
+}
+
+static void give_ports(bool interrupts_enabled)
+{
+    __atomic_store_n(&ports_taken, false, __ATOMIC_RELEASE);
+    arch_interrupts_restore(interrupts_enabled);
+}
+
 uint32_t pci_host_config_read(void *ctx, struct vst_pci_address address, uint16_t offset,
                               uint8_t width_bytes)
 {
     const struct vst_pci_ecam *ecam = ecam_of(address);
 
     (void)ctx;
-    return ecam != NULL ? vst_pci_ecam_read(ecam, address, offset, width_bytes)
-                        : vst_pci_port_read(address, offset, width_bytes);
+    if (ecam != NULL)
+        return vst_pci_ecam_read(ecam, address, offset, width_bytes);
+    bool enabled = take_ports();
+    uint32_t value = vst_pci_port_read(address, offset, width_bytes);
+    give_ports(enabled);
+    return value;
 }
 
 void pci_host_config_write(void *ctx, struct vst_pci_address address, uint16_t offset,
@@ -95,10 +125,13 @@ void pci_host_config_write(void *ctx, struct vst_pci_address address, uint16_t o
     const struct vst_pci_ecam *ecam = ecam_of(address);
 
     (void)ctx;
-    if (ecam != NULL)
+    if (ecam != NULL) {
         vst_pci_ecam_write(ecam, address, offset, width_bytes, value);
-    else
-        vst_pci_port_write(address, offset, width_bytes, value);
+        return;
+    }
+    bool enabled = take_ports();
+    vst_pci_port_write(address, offset, width_bytes, value);
+    give_ports(enabled);
 }
 
 /* ---------------------------------------------------------------- windows */

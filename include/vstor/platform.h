@@ -40,7 +40,8 @@ struct vst_platform {
     /**
      * Reads 1, 2 or 4 bytes (`width_bytes`, offset naturally aligned, below 4096) of PCI
      * configuration space. What no function answers reads as all ones, as does an offset that the
-     * access method cannot reach. (PCIe 4, 7.2)
+     * access method cannot reach. Several CPUs may call these two at once: one that recovers a
+     * device looks whether it is still there. (PCIe 4, 7.2)
      */
     uint32_t (*pci_config_read)(void *ctx, struct vst_pci_address address, uint16_t offset,
                                 uint8_t width_bytes);

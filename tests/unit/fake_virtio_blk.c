@@ -936,8 +936,10 @@ void fake_virtio_blk_write_config(struct fake_virtio_blk *blk, uint64_t at, uint
 
 bool fake_virtio_blk_is_out(struct fake_virtio_blk *blk)
 {
-    blk->n_touched_unplugged += blk->unplugged;
-    return blk->unplugged;
+    if (!blk->unplugged)
+        return false;
+    blk->n_touched_unplugged++;
+    return true;
 }
 
 uint32_t fake_virtio_blk_bar_read(void *ctx, uint64_t offset, uint8_t width_bytes)
