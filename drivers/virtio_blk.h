@@ -140,8 +140,8 @@ enum vst_status vst_virtio_blk_refresh_if_changed(struct vst_block_device *devic
 enum vst_status vst_virtio_blk_set_write_cache(struct vst_block_device *device,
                                                bool on) VST_MUST_USE;
 
-/** The second records every request (virtio_blk_traced.c). */
 /* virtio_blk_details.c */
+/** Reads topology and geometry (5.2.4), unchecked. */
 void vst_virtio_blk_read_hints(struct virtio_device *device, struct blk_limits_read *read);
 /** Fills in topology and geometry; logical_block_bytes is known already. */
 void vst_virtio_blk_hints(const struct blk_limits_read *read, struct vst_block_limits *limits);
@@ -183,6 +183,7 @@ enum vst_status vst_virtio_blk_take_append(const struct blk_queue *q, uint16_t i
 enum vst_status vst_virtio_blk_parse_zones(const void *report, size_t bytes, struct vst_zone *zones,
                                            size_t max, size_t *n_zones) VST_MUST_USE;
 
+/** The second records every request (virtio_blk_traced.c). */
 extern const struct vst_block_driver vst_virtio_blk_driver, vst_virtio_blk_traced_driver;
 
 /**
@@ -198,7 +199,10 @@ void vst_virtio_blk_count_memory(struct blk_device *blk);
 /** Logs what a queue looks like: its ring, what is in flight, its last events. On the queue's CPU. */
 void vst_virtio_blk_dump(const struct blk_queue *q);
 
-/** True if the device was unplugged: its place on the bus is empty. */
+/**
+ * True if the device was unplugged: its place on the bus is empty. That is believed for requests,
+ * which end; its memory waits for more.
+ */
 static inline VST_MUST_USE bool vst_virtio_blk_is_gone(const struct blk_device *blk)
 {
     return vst_virtio_irq_is_gone(&blk->irq);

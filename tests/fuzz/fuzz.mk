@@ -25,7 +25,7 @@ $(FUZZ_B)/obj/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(FUZZ_CFLAGS) -c -o $@ $<
 
-FUZZ_BOOT_SRCS := $(addprefix boot/kernel/,option_words.c mmio_places.c acpi_madt.c acpi_dmar.c)
+FUZZ_BOOT_SRCS := $(addprefix boot/kernel/,option_words.c mmio_places.c acpi_madt.c acpi_dmar.c acpi_hotplug.c)
 $(FUZZ_B)/fuzz_boot: $(call fuzz_object,$(FUZZ_BOOT_SRCS))
 $(FUZZ_B)/fuzz_%: $(FUZZ_B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 	$(SAY) FUZZLD $@

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "drivers/virtio_spec.h"
+#include "pci/pci_registers.h"
 #include "tests/fuzz/fuzz_virtio.h"
 
 #define BAR_PHYSICAL    0xfe000000ull
@@ -278,7 +279,9 @@ static uint32_t config_read(void *ctx, struct vst_pci_address address, uint16_t 
     if (leads_on(device, offset, width_bytes, &place, &at))
         return fuzz_virtio_read(device, place, at, width_bytes);
     uint32_t value = config_value(device, offset, width_bytes);
-    if (device->lies && device->input->left > 0 && fuzz_u8(device->input) >= 0xd0)
+    /* Nobody there: that is the bus's answer, not the device's, and it is believed. */
+    if (offset != PCI_VENDOR_ID && device->lies && device->input->left > 0 &&
+        fuzz_u8(device->input) >= 0xd0)
         value = (uint32_t)fuzz_bytes(device->input, width_bytes);
     return value;
 }
@@ -360,6 +363,8 @@ void fuzz_front_init(struct fuzz_virtio *device)
     add_capability(device, NOTIFY_AT, VIRTIO_PCI_CAP_NOTIFY_CFG, BAR_NUMBER, 0x1000);
     add_capability(device, ISR_AT, VIRTIO_PCI_CAP_ISR_CFG, BAR_NUMBER, 0x2000);
     add_capability(device, CONFIG_AT, VIRTIO_PCI_CAP_DEVICE_CFG, BAR_NUMBER, 0x3000);
+    device->pci_config[PCI_VENDOR_ID] = 0xf4;
+    device->pci_config[PCI_VENDOR_ID + 1] = 0x1a;
     device->fp->platform.pci_config_read = config_read;
     device->fp->platform.pci_config_write = config_write;
     device->fp->platform.mmio_map = map_place;
