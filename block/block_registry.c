@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names of block devices, and finding them by name, path or serial number. */
+/* Names of block devices, and finding them by name, path, serial number or world-wide name. */
 #include <vstor/block.h>
 
 const char *vst_block_op_name(unsigned op)
@@ -98,10 +98,19 @@ void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_
     }
 }
 
+/** Whether `name` is `key` with that value, which is not "". */
+static bool names(const char *name, const char *key, const char *value)
+{
+    return starts_with(name, key) && value[0] != '\0' && text_equal(name + text_length(key), value);
+}
+
+static const char *wwn_of(const struct vst_block_device *device)
+{
+    return device->identity != NULL ? device->identity->wwn : "";
+}
+
 struct vst_block_device *vst_block_find(const struct vst_block_registry *registry, const char *name)
 {
-    static const char by_serial[] = "serial=";
-
     struct vst_block_device *found = NULL;
 
     for (struct vst_block_device *device = registry->first; device != NULL; device = device->next) {
@@ -111,8 +120,7 @@ struct vst_block_device *vst_block_find(const struct vst_block_registry *registr
             continue;
         if (text_equal(name, device->path))
             return device;
-        if (!starts_with(name, by_serial) || name[sizeof(by_serial) - 1] == '\0' ||
-            !text_equal(name + sizeof(by_serial) - 1, device->serial))
+        if (!names(name, "serial=", device->serial) && !names(name, "wwn=", wwn_of(device)))
             continue;
         if (found != NULL) /* a device chooses its own serial: two of a name are nobody */
             return NULL;

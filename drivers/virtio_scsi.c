@@ -420,7 +420,7 @@ static void release(struct scsi_device *scsi)
 {
     const struct vst_platform *platform = platform_of(scsi);
 
-    if (!vst_virtio_irq_is_gone(&scsi->irq))
+    if (!scsi->base.gone && !vst_virtio_irq_is_gone(&scsi->irq)) /* another may be in its place */
         vst_virtio_irq_close(&scsi->irq);
     for (uint16_t i = 0; i < scsi->n_queues_created; i++) {
         free_private(&scsi->queues[i]);
@@ -519,6 +519,7 @@ void vst_virtio_scsi_detach(struct vst_scsi_hba *hba)
 {
     struct scsi_device *scsi = scsi_device_of(hba);
 
-    vst_virtio_scsi_stop(scsi);
+    if (!hba->gone)
+        vst_virtio_scsi_stop(scsi);
     release(scsi);
 }

@@ -104,10 +104,19 @@ static bool is_gone(struct virtio_recovery *device)
     return vst_virtio_irq_is_gone(&scsi_of(device)->irq);
 }
 
-/** Its units are the SCSI layer's: they find the adapter broken. */
+/** Its units are the SCSI layer's: they find the adapter gone. */
 static void left(struct virtio_recovery *device)
 {
-    (void)device;
+    struct scsi_device *scsi = scsi_of(device);
+
+    if (!vst_virtio_irq_is_gone(&scsi->irq))
+        vst_virtio_irq_close(&scsi->irq);
+    __atomic_store_n(&scsi->base.gone, true, __ATOMIC_RELEASE);
+}
+
+void vst_virtio_scsi_unplug(struct vst_scsi_hba *hba)
+{
+    vst_virtio_unplug(&scsi_device_of(hba)->recovery);
 }
 
 /* ------------------------------------------------------------------ the whole device (3.1.1) */

@@ -6,7 +6,6 @@
 
 #include "scsi/capacity.h"
 #include "scsi/cdb.h"
-#include "scsi/inquiry.h"
 #include "scsi/mode.h"
 
 #define PATIENCE_MS       30000u /* until a disk has spun up */
@@ -14,31 +13,13 @@
 #define MOST_10_LAST      UINT32_MAX
 #define MAX_COMMAND_BYTES (16u << 20)
 
-/** What a disk has told. */
+/** What a disk has told, beside what its unit has. */
 struct told {
     struct scsi_capacity capacity;
-    struct scsi_block_limits limits;
     struct scsi_mode mode;
-    char serial[24];
 };
 
 /* ------------------------------------------------------------------ asking */
-
-static enum vst_status ask_inquiry(struct scsi_talk *talk)
-{
-    struct scsi_inquiry inquiry;
-    struct scsi_view view;
-    enum vst_status status = vst_scsi_ask(talk, vst_scsi_inquiry(SCSI_INQUIRY_BYTES),
-                                          SCSI_INQUIRY_BYTES, PATIENCE_MS, &view);
-
-    if (status == VST_OK)
-        status = vst_scsi_inquiry_parse(view, &inquiry);
-    if (status != VST_OK)
-        return status;
-    return inquiry.qualifier == SCSI_UNIT_PRESENT && inquiry.type == VST_SCSI_TYPE_DISK
-               ? VST_OK
-               : VST_ERR_UNSUPPORTED;
-}
 
 static enum vst_status ask_capacity(struct scsi_talk *talk, struct scsi_capacity *capacity)
 {
@@ -53,63 +34,34 @@ static enum vst_status ask_capacity(struct scsi_talk *talk, struct scsi_capacity
     return status == VST_OK ? vst_scsi_capacity_10_parse(view, capacity) : status;
 }
 
+static bool ask_mode_by(struct scsi_talk *talk, enum scsi_mode_form form, struct scsi_mode *mode)
+{
+    struct vst_scsi_cdb cdb =
+        form == SCSI_MODE_10
+            ? vst_scsi_mode_sense_10(SCSI_MODE_CURRENT, SCSI_MODE_PAGE_CACHING, 0, SCSI_MODE_BYTES)
+            : vst_scsi_mode_sense_6(SCSI_MODE_CURRENT, SCSI_MODE_PAGE_CACHING, 0, SCSI_MODE_BYTES);
+    struct scsi_view view;
+
+    return vst_scsi_ask(talk, cdb, SCSI_MODE_BYTES, PATIENCE_MS, &view) == VST_OK &&
+           vst_scsi_mode_parse(view, form, mode) == VST_OK;
+}
+
 /** What it does not know is not held against it: then it has no cache, and can be written. */
-static void ask_mode(struct scsi_talk *talk, struct scsi_mode *mode)
+static bool ask_mode(struct scsi_talk *talk, struct scsi_mode *mode)
 {
-    struct scsi_view view;
-
+    if (ask_mode_by(talk, SCSI_MODE_10, mode) || ask_mode_by(talk, SCSI_MODE_6, mode))
+        return true;
     *mode = (struct scsi_mode){0};
-    if (vst_scsi_ask(
-            talk,
-            vst_scsi_mode_sense_10(SCSI_MODE_CURRENT, SCSI_MODE_PAGE_CACHING, 0, SCSI_MODE_BYTES),
-            SCSI_MODE_BYTES, PATIENCE_MS, &view) == VST_OK &&
-        vst_scsi_mode_parse(view, SCSI_MODE_10, mode) == VST_OK)
-        return;
-    if (vst_scsi_ask(
-            talk,
-            vst_scsi_mode_sense_6(SCSI_MODE_CURRENT, SCSI_MODE_PAGE_CACHING, 0, SCSI_MODE_BYTES),
-            SCSI_MODE_BYTES, PATIENCE_MS, &view) != VST_OK ||
-        vst_scsi_mode_parse(view, SCSI_MODE_6, mode) != VST_OK)
-        *mode = (struct scsi_mode){0};
-}
-
-static bool ask_page(struct scsi_talk *talk, uint8_t page, struct scsi_view *view)
-{
-    const uint16_t bytes = 255; /* all that the pages of interest have, and old units know */
-
-    return vst_scsi_ask(talk, vst_scsi_inquiry_page(page, bytes), bytes, PATIENCE_MS, view) ==
-           VST_OK;
-}
-
-static void ask_pages(struct scsi_talk *talk, struct told *told)
-{
-    struct scsi_pages pages;
-    struct scsi_view view;
-
-    told->serial[0] = '\0';
-    told->limits = (struct scsi_block_limits){0};
-    if (!ask_page(talk, SCSI_PAGE_SUPPORTED, &view) || vst_scsi_pages_parse(view, &pages) != VST_OK)
-        return;
-    if (vst_scsi_has_page(&pages, SCSI_PAGE_SERIAL) && ask_page(talk, SCSI_PAGE_SERIAL, &view) &&
-        vst_scsi_serial_parse(view, told->serial, sizeof(told->serial)) != VST_OK)
-        told->serial[0] = '\0';
-    if (vst_scsi_has_page(&pages, SCSI_PAGE_BLOCK_LIMITS) &&
-        ask_page(talk, SCSI_PAGE_BLOCK_LIMITS, &view) &&
-        vst_scsi_block_limits_parse(view, &told->limits) != VST_OK)
-        told->limits = (struct scsi_block_limits){0};
+    return false;
 }
 
 static enum vst_status ask_all(struct scsi_talk *talk, struct told *told)
 {
-    enum vst_status status = ask_inquiry(talk);
+    enum vst_status status = ask_capacity(talk, &told->capacity);
 
     if (status == VST_OK)
-        status = ask_capacity(talk, &told->capacity);
-    if (status != VST_OK)
-        return status;
-    ask_pages(talk, told);
-    ask_mode(talk, &told->mode);
-    return VST_OK;
+        (void)ask_mode(talk, &told->mode);
+    return status;
 }
 
 /* ------------------------------------------------------------------ making a block device */
@@ -134,14 +86,15 @@ static bool needs_long(const struct scsi_capacity *capacity)
 }
 
 /** Most sectors of one command: what the adapter, the unit and the length of the command allow. */
-static uint32_t max_sectors(const struct vst_scsi_hba *hba, const struct told *told)
+static uint32_t max_sectors(const struct disk *disk, const struct told *told)
 {
+    const struct vst_scsi_hba *hba = disk->hba;
     uint8_t shift = shift_of(told->capacity.block_bytes);
     uint32_t most = min_u32(hba->limits.max_sectors, MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT);
     uint32_t blocks = most >> shift;
 
-    if (told->limits.max_transfer != 0)
-        blocks = min_u32(blocks, told->limits.max_transfer);
+    if (disk->unit->limits.max_transfer != 0)
+        blocks = min_u32(blocks, disk->unit->limits.max_transfer);
     if (!needs_long(&told->capacity))
         blocks = min_u32(blocks, MOST_10_BLOCKS);
     return blocks << shift;
@@ -152,9 +105,17 @@ static uint32_t hint_bytes(const struct scsi_capacity *capacity, uint32_t blocks
     return blocks <= UINT32_MAX / capacity->block_bytes ? blocks * capacity->block_bytes : 0;
 }
 
+static void take_mode(struct disk *disk, const struct scsi_mode *mode)
+{
+    disk->base.read_only = mode->write_protected;
+    disk->base.write_cache = mode->has_caching && mode->write_cache;
+    disk->base.flush_needed = disk->base.write_cache && !disk->base.read_only;
+}
+
 static enum vst_status fill_limits(struct disk *disk, const struct told *told)
 {
     const struct vst_scsi_hba *hba = disk->hba;
+    const struct scsi_block_limits *of_unit = &disk->unit->limits;
     const struct scsi_capacity *capacity = &told->capacity;
     struct vst_block_limits *limits = &disk->base.limits;
     uint16_t share = (uint16_t)(hba->limits.depth_of_unit / hba->n_queues);
@@ -165,12 +126,12 @@ static enum vst_status fill_limits(struct disk *disk, const struct told *told)
         .physical_block_bytes = capacity->physical_block_bytes,
         .max_segments = hba->limits.max_segments,
         .max_segment_bytes = hba->limits.max_segment_bytes,
-        .max_sectors = max_sectors(hba, told),
+        .max_sectors = max_sectors(disk, told),
         .depth = share < 1                   ? 1
                  : share < hba->limits.depth ? share
                                              : hba->limits.depth,
-        .min_io_bytes = hint_bytes(capacity, told->limits.optimal_granularity),
-        .opt_io_bytes = hint_bytes(capacity, told->limits.optimal_transfer),
+        .min_io_bytes = hint_bytes(capacity, of_unit->optimal_granularity),
+        .opt_io_bytes = hint_bytes(capacity, of_unit->optimal_transfer),
         .first_physical_sector = (uint32_t)capacity->first_aligned_block
                                  << shift_of(capacity->block_bytes),
     };
@@ -180,10 +141,7 @@ static enum vst_status fill_limits(struct disk *disk, const struct told *told)
                 disk->base.path, (unsigned long)capacity->block_bytes);
         return VST_ERR_MALFORMED;
     }
-    disk->base.read_only = told->mode.write_protected;
-    disk->base.write_cache = told->mode.has_caching && told->mode.write_cache;
-    disk->base.flush_needed = disk->base.write_cache && !disk->base.read_only;
-    __builtin_memcpy(disk->base.serial, told->serial, sizeof(told->serial));
+    take_mode(disk, &told->mode);
     return VST_OK;
 }
 
@@ -202,19 +160,24 @@ static void make_queues(struct disk *disk, const struct told *told)
         q->base.base.message = disk->hba->queues[i]->message;
         q->base.hba_queue = disk->hba->queues[i];
         q->base.ops = disk->hba->ops;
-        q->base.nexus = disk->nexus;
-        q->base.n_room = disk->base.limits.depth;
+        q->base.nexus = disk->unit->base.nexus;
+        q->base.n_room = q->n_most = disk->base.limits.depth;
         q->base.upcalls = &vst_scsi_disk_upcalls;
         disk->queue_list[i] = &q->base.base;
     }
 }
 
-static void describe(struct disk *disk, uint8_t target, const struct vst_scsi_lun *lun)
+static void describe(struct disk *disk)
 {
+    const struct vst_scsi_unit *unit = &disk->unit->base;
     const struct vst_scsi_hba *hba = disk->hba;
 
-    vst_format(disk->base.path, sizeof(disk->base.path), "%s-scsi-0:0:%u:%lu", hba->path, target,
-               (unsigned long)lun->number);
+    _Static_assert(sizeof(disk->base.path) == sizeof(unit->path) &&
+                       sizeof(disk->base.serial) == sizeof(unit->serial),
+                   "copied whole");
+    __builtin_memcpy(disk->base.path, unit->path, sizeof(unit->path));
+    __builtin_memcpy(disk->base.serial, unit->serial, sizeof(unit->serial));
+    disk->base.identity = &unit->identity;
     disk->base.platform = hba->platform;
     disk->base.driver_name = hba->driver_name;
     disk->base.transport_name = hba->transport_name;
@@ -224,8 +187,9 @@ static void describe(struct disk *disk, uint8_t target, const struct vst_scsi_lu
     disk->base.change_message = hba->change_message;
 }
 
-static struct disk *create(struct vst_scsi_hba *hba)
+static struct disk *create(struct unit *unit)
 {
+    struct vst_scsi_hba *hba = unit->base.hba;
     size_t bytes = sizeof(struct disk) +
                    hba->n_queues * (sizeof(struct disk_queue) + sizeof(struct vst_block_queue *));
     struct disk *disk =
@@ -235,25 +199,29 @@ static struct disk *create(struct vst_scsi_hba *hba)
         return NULL;
     disk->bytes = bytes;
     disk->hba = hba;
+    disk->unit = unit;
     disk->queue_list = (struct vst_block_queue **)(void *)&disk->queues[hba->n_queues];
     return disk;
 }
 
-enum vst_status vst_scsi_disk_attach(struct vst_scsi_hba *hba, uint8_t target,
-                                     const struct vst_scsi_lun *lun,
-                                     struct vst_block_device **device)
+static bool is_disk(const struct unit *unit)
 {
-    struct scsi_talk *talk = vst_scsi_talk_open(hba);
-    struct disk *disk = talk != NULL ? create(hba) : NULL;
+    return unit->base.type == VST_SCSI_TYPE_DISK;
+}
+
+enum vst_status vst_scsi_disk_attach_unit(struct vst_scsi_unit *unit,
+                                          struct vst_block_device **device)
+{
+    if (!is_disk(unit_of(unit)) || unit->block != NULL)
+        return VST_ERR_UNSUPPORTED;
+    struct scsi_talk *talk = vst_scsi_talk_open(unit->hba);
+    struct disk *disk = talk != NULL ? create(unit_of(unit)) : NULL;
     enum vst_status status = disk != NULL ? VST_OK : VST_ERR_NO_MEMORY;
     struct told told;
 
     if (status == VST_OK) {
-        describe(disk, target, lun);
-        status = vst_scsi_talk_to(talk, target, lun);
-    }
-    if (status == VST_OK) {
-        disk->nexus = talk->nexus;
+        describe(disk);
+        talk->nexus = unit->nexus;
         status = ask_all(talk, &told);
     }
     if (status == VST_OK)
@@ -261,7 +229,8 @@ enum vst_status vst_scsi_disk_attach(struct vst_scsi_hba *hba, uint8_t target,
     if (status == VST_OK) {
         make_queues(disk, &told);
         vst_block_limits_changed(&disk->base);
-        *device = &disk->base;
+        unit->block = *device = &disk->base;
+        unit_of(unit)->driver = &vst_scsi_disk_unit_driver;
     } else if (disk != NULL) {
         vst_scsi_disk_detach(&disk->base);
     }
@@ -270,10 +239,130 @@ enum vst_status vst_scsi_disk_attach(struct vst_scsi_hba *hba, uint8_t target,
     return status;
 }
 
+enum vst_status vst_scsi_disk_attach(struct vst_scsi_hba *hba, uint8_t target,
+                                     const struct vst_scsi_lun *lun,
+                                     struct vst_block_device **device)
+{
+    enum vst_status status;
+    struct unit *unit = vst_scsi_unit_create(hba, target, lun, &status);
+
+    if (unit == NULL)
+        return status;
+    status = vst_scsi_identify_one(unit);
+    if (status == VST_OK)
+        status = vst_scsi_disk_attach_unit(&unit->base, device);
+    if (status == VST_OK)
+        VST_CONTAINER_OF(*device, struct disk, base)->owns_unit = true;
+    else
+        vst_scsi_unit_free(unit);
+    return status == VST_ERR_NOT_FOUND ? VST_ERR_GONE : status;
+}
+
+/** Whoever takes interrupts of the adapter's queues must not find it any more. */
+static void disarm(struct disk *disk)
+{
+    for (uint16_t i = 0; i < disk->base.n_queues; i++) {
+        struct vst_block_queue *queue = disk->queue_list[i];
+        __atomic_compare_exchange_n(&disk->hba->queues[i]->armed, &queue, NULL, false,
+                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
+}
+
 void vst_scsi_disk_detach(struct vst_block_device *device)
 {
     struct disk *disk = VST_CONTAINER_OF(device, struct disk, base);
     const struct vst_platform *platform = disk->hba->platform;
+    struct unit *unit = disk->unit;
 
+    disarm(disk);
+    unit->base.block = NULL;
+    unit->driver = NULL;
+    if (disk->owns_unit)
+        vst_scsi_unit_free(unit);
     platform->free(platform->ctx, disk, disk->bytes, VST_MEMORY_PRIVATE);
 }
+
+/* ------------------------------------------------------------------ what changes */
+
+static struct disk *disk_of(const struct unit *unit)
+{
+    return VST_CONTAINER_OF(unit->base.block, struct disk, base);
+}
+
+/**
+ * Queues on other CPUs go on meanwhile. The longer commands do for a smaller disk as well, so they
+ * are never taken back.
+ */
+static void take_capacity(struct disk *disk, const struct scsi_capacity *capacity)
+{
+    struct vst_block_limits *limits = &disk->base.limits;
+
+    for (uint16_t i = 0; i < disk->base.n_queues && needs_long(capacity); i++)
+        __atomic_store_n(&disk->queues[i].is_long, true, __ATOMIC_RELEASE);
+    limits->physical_block_bytes = capacity->physical_block_bytes;
+    __atomic_store_n(&limits->n_sectors, capacity->n_sectors, __ATOMIC_RELEASE);
+}
+
+static enum vst_status look_again(struct unit *unit, struct scsi_talk *talk, uint32_t what)
+{
+    struct disk *disk = disk_of(unit);
+    enum vst_status status = VST_OK;
+    struct told told;
+
+    if ((what & (VST_SCSI_LOOK_CAPACITY | VST_SCSI_LOOK_IDENTITY | VST_SCSI_LOOK_MEDIUM)) != 0) {
+        status = ask_capacity(talk, &told.capacity);
+        if (status == VST_OK && told.capacity.block_bytes != disk->base.limits.logical_block_bytes)
+            return VST_ERR_MALFORMED;
+        if (status == VST_OK)
+            take_capacity(disk, &told.capacity);
+    }
+    if ((what & ~(uint32_t)(VST_SCSI_LOOK_CAPACITY | VST_SCSI_LOOK_PATHS)) != 0) {
+        if (ask_mode(talk, &told.mode))
+            take_mode(disk, &told.mode);
+    }
+    vst_block_limits_changed(&disk->base);
+    return status;
+}
+
+static void end_service(struct disk *disk, const char *why)
+{
+    if (__atomic_load_n(&disk->base.broken, __ATOMIC_RELAXED))
+        return;
+    disk->base.broken_why = why;
+    __atomic_store_n(&disk->base.broken, true, __ATOMIC_RELAXED);
+    vst_block_limits_changed(&disk->base);
+}
+
+static void unplug(struct unit *unit)
+{
+    struct disk *disk = disk_of(unit);
+
+    end_service(disk, "unplugged");
+    __atomic_store_n(&disk->base.gone, true, __ATOMIC_RELEASE);
+    disarm(disk);
+}
+
+static void give_up(struct unit *unit)
+{
+    end_service(disk_of(unit), unit->base.hba->broken_why);
+}
+
+/** Queues of other CPUs, too: a glance that is looked at again. */
+static bool is_idle(const struct unit *unit)
+{
+    const struct disk *disk = disk_of(unit);
+
+    for (uint16_t i = 0; i < disk->base.n_queues; i++)
+        if (disk->queues[i].waiting.first != NULL ||
+            __atomic_load_n(&disk->queues[i].base.n_room, __ATOMIC_ACQUIRE) <
+                disk->queues[i].n_most)
+            return false;
+    return disk->base.n_holders == 0;
+}
+
+const struct unit_driver vst_scsi_disk_unit_driver = {
+    .look_again = look_again,
+    .unplug = unplug,
+    .give_up = give_up,
+    .is_idle = is_idle,
+};

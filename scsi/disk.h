@@ -3,10 +3,9 @@
 #ifndef VSTOR_SCSI_DISK_H
 #define VSTOR_SCSI_DISK_H
 
-#include <vstor/scsi_units.h>
-
 #include "scsi/policy.h"
 #include "scsi/run.h"
+#include "scsi/units.h"
 
 /** One of the disk's queues: one of its adapter's. */
 struct disk_queue {
@@ -17,19 +16,22 @@ struct disk_queue {
     /** To be given again, not before again_ns. */
     struct vst_block_request_list waiting;
     uint64_t again_ns;
+    int32_t n_most;    /**< base.n_room with nothing in flight */
     uint64_t parts_ns; /**< parts of split requests are not given before; 0: at once */
 };
 
 struct disk {
     struct vst_block_device base;
     struct vst_scsi_hba *hba;
-    struct vst_scsi_nexus nexus;
-    size_t bytes; /**< of this structure with what follows */
+    struct unit *unit;
+    bool owns_unit; /**< nobody else knows of it */
+    size_t bytes;   /**< of this structure with what follows */
     struct vst_block_queue **queue_list;
     struct disk_queue queues[];
 };
 
 extern const struct vst_block_driver vst_scsi_disk_driver;
 extern const struct vst_scsi_block_upcalls vst_scsi_disk_upcalls;
+extern const struct unit_driver vst_scsi_disk_unit_driver;
 
 #endif

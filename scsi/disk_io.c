@@ -132,12 +132,14 @@ static void give_again_later(struct disk_queue *q, struct vst_block_request *req
 /** What cannot be given again because the adapter does not take it ends so. */
 static __attribute__((noinline, cold)) void give_again(struct disk_queue *q)
 {
-    if (now_ns(q) < q->again_ns && !q->disk->hba->broken)
+    bool gone = __atomic_load_n(&q->disk->base.gone, __ATOMIC_RELAXED);
+
+    if (now_ns(q) < q->again_ns && !q->disk->hba->broken && !gone)
         return;
     while (q->waiting.first != NULL) {
         struct vst_block_request *request = q->waiting.first;
         struct vst_block_request *next = request->priv.next;
-        enum vst_status status = disk_submit(&q->base.base, request);
+        enum vst_status status = gone ? VST_ERR_GONE : disk_submit(&q->base.base, request);
         if (status == VST_ERR_FULL)
             break;
         q->waiting.first = next;
@@ -218,6 +220,20 @@ static void note_broken(struct disk *disk)
     vst_block_limits_changed(&disk->base);
 }
 
+/** What is not there, or can't be reached any more, is not asked again. */
+static void judge_end(struct disk *disk, struct scsi_decision *decision)
+{
+    if (disk->hba->broken) {
+        note_broken(disk);
+        decision->again = false;
+    }
+    if (__atomic_load_n(&disk->base.gone, __ATOMIC_RELAXED) ||
+        __atomic_load_n(&disk->hba->gone, __ATOMIC_RELAXED)) {
+        decision->again = false;
+        decision->status = decision->action == SCSI_DONE ? VST_OK : VST_ERR_GONE;
+    }
+}
+
 static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *request,
                   const struct vst_scsi_share *share, const struct vst_scsi_outcome *outcome)
 {
@@ -226,12 +242,10 @@ static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *
     struct scsi_tries tries;
     struct scsi_decision decision = decide(request, share, outcome, &sense, &tries);
 
-    if (decision.action == SCSI_REREAD_CAPACITY || decision.action == SCSI_REREAD_MODE)
-        vst_block_config_interrupted(&q->disk->base);
-    if (q->disk->hba->broken) {
-        note_broken(q->disk);
-        decision.again = false;
-    }
+    uint32_t look = vst_scsi_look_after(decision.action);
+    if (look != 0)
+        vst_scsi_unit_look_again(&q->disk->unit->base, look);
+    judge_end(q->disk, &decision);
     uint64_t sector = failed_sector(q, share, &sense);
     if (share->is_part) {
         end_part(q, request, sector, &decision);

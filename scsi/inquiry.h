@@ -40,9 +40,6 @@ struct scsi_inquiry {
 enum vst_status vst_scsi_inquiry_parse(struct scsi_view bytes,
                                        struct scsi_inquiry *inquiry) VST_MUST_USE;
 
-/** "disk", "cd/dvd", "tape", ...: as lsscsi calls them; "unknown" for others. */
-const char *vst_scsi_type_name(uint8_t type);
-
 /* ------------------------------------------------------------------ pages */
 
 enum scsi_page {
@@ -109,7 +106,7 @@ bool vst_scsi_next_designator(struct scsi_view page, size_t *at,
                               struct scsi_designator *designator);
 
 /** Room for the longest: "t10." and 251 characters. */
-#define SCSI_WWN_BYTES 264u
+#define SCSI_WWN_BYTES VST_SCSI_WWN_BYTES
 
 struct scsi_identification {
     /**

@@ -2,6 +2,7 @@
 #include "scsi/run.h"
 
 #include "scsi/cdb.h"
+#include "scsi/units.h"
 
 #define NS_PER_MS      1000000ull
 #define ASK_TIMEOUT_NS 10000000000ull
@@ -141,6 +142,7 @@ enum vst_status vst_scsi_ask(struct scsi_talk *talk, struct vst_scsi_cdb cdb, ui
         if (status != VST_OK)
             return status;
         struct scsi_decision decision = decide(&command, &tries);
+        talk->signs |= vst_scsi_look_after(decision.action);
         if (decision.action == SCSI_DONE) {
             *view = copy_out(talk, &command, bytes);
             return VST_OK;

@@ -14,7 +14,8 @@
 struct scsi_talk {
     struct vst_scsi_hba_queue *queue;
     struct vst_scsi_nexus nexus;
-    void *shared;                   /**< SCSI_TALK_BYTES, which the unit may write */
+    uint32_t signs; /**< of change that answers brought: bits of enum vst_scsi_look */
+    void *shared;   /**< SCSI_TALK_BYTES, which the unit may write */
     uint8_t bytes[SCSI_TALK_BYTES]; /**< what it wrote, copied out */
 };
 

@@ -184,11 +184,14 @@ void disk_irq_end(struct disk_irq *irq)
     if (irq == NULL)
         return;
     __atomic_store_n(&irq->device, NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&irq->hba, NULL, __ATOMIC_RELEASE);
     free_all(irq);
 }
 
-void disk_irq_finish_adapter(struct disk_irq *irq, struct vst_scsi_hba *hba)
+struct disk_irq *disk_irq_finish_adapter(struct disk_irq *irq, struct vst_scsi_hba *hba)
 {
-    if (irq != NULL && keep(irq, hba != NULL ? hba->irq_mode : NULL))
-        __atomic_store_n(&irq->hba, hba, __ATOMIC_RELEASE);
+    if (irq == NULL || !keep(irq, hba != NULL ? hba->irq_mode : NULL))
+        return NULL;
+    __atomic_store_n(&irq->hba, hba, __ATOMIC_RELEASE);
+    return irq;
 }

@@ -26,7 +26,7 @@ struct disk_irq *disk_irq_finish(struct disk_irq *irq, struct vst_block_device *
 /** Gives all back, before the device, which must not interrupt any more, is detached. */
 void disk_irq_end(struct disk_irq *irq);
 
-/** disk_irq_finish for an adapter, which keeps what it has. */
-void disk_irq_finish_adapter(struct disk_irq *irq, struct vst_scsi_hba *hba);
+/** disk_irq_finish for an adapter. */
+struct disk_irq *disk_irq_finish_adapter(struct disk_irq *irq, struct vst_scsi_hba *hba);
 
 #endif

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <vstor/scsi_units.h>
 
+#include "boot/kernel/adapters.h"
 #include "boot/kernel/clock.h"
 #include "boot/kernel/disk_irq.h"
 #include "boot/kernel/iommu.h"
@@ -37,8 +37,7 @@ static struct vst_bounce bounce;
 static const struct vst_platform *disk_platform = &kernel_platform;
 static struct vst_block_registry registry;
 static struct disk *disks;
-static struct vst_scsi_hba *hbas; /* the latest first */
-static bool running;              /* from here on, disks that come or go are events */
+static bool running; /* from here on, disks that come or go are events */
 static unsigned n_added, n_removed;
 
 struct vst_block_registry *disks_registry(void)
@@ -108,9 +107,9 @@ void disks_find_functions(const struct acpi_info *tables, const struct boot_info
 
 /* ---------------------------------------------------------------- attaching */
 
-static void name(struct vst_block_device *device, const char *prefix)
+static void name(struct vst_block_device *device)
 {
-    vst_block_register(&registry, device, prefix);
+    vst_block_register(&registry, device, "vd");
     if (running) {
         vst_block_note_plug(&registry, device, true);
         n_added++;
@@ -122,7 +121,7 @@ static void keep(struct vst_block_device *device, struct disk_irq *irq,
 {
     struct disk *disk = calloc(1, sizeof(*disk));
 
-    name(device, "vd");
+    name(device);
     if (disk == NULL) /* it works, but can't be unplugged */
         return;
     disk->next = disks;
@@ -154,33 +153,7 @@ static void attach_blk(const struct vst_pci_function *function)
            vst_status_text(status), iommu_obstacle());
 }
 
-/* ---------------------------------------------------------------- SCSI: adapters stay, and so do
- * their disks */
-
-static void attach_unit(void *ctx, const struct vst_scsi_found *unit)
-{
-    struct vst_scsi_hba *hba = ctx;
-    struct vst_block_device *device;
-
-    if (unit->type != VST_SCSI_TYPE_DISK)
-        return;
-    enum vst_status status = vst_scsi_disk_attach(hba, unit->target, &unit->lun, &device);
-    if (status == VST_OK)
-        name(device, "sd");
-    else
-        printf("%s: target %u LUN %lu: %s\n", hba->path, unit->target,
-               (unsigned long)unit->lun.number, vst_status_text(status));
-}
-
-static void use_adapter(struct vst_scsi_hba *hba)
-{
-    hba->number = hbas != NULL ? (uint16_t)(hbas->number + 1) : 0;
-    hba->next = hbas;
-    hbas = hba;
-    enum vst_status status = vst_scsi_scan(hba, attach_unit, hba);
-    if (status != VST_OK)
-        printf("%s: scan: %s\n", hba->path, vst_status_text(status));
-}
+/* ---------------------------------------------------------------- SCSI adapters */
 
 static void attach_scsi(const struct vst_pci_function *function)
 {
@@ -191,9 +164,9 @@ static void attach_scsi(const struct vst_pci_function *function)
 
     vst_pci_enable(&kernel_platform, functions, function);
     enum vst_status status = vst_virtio_scsi_attach(disk_platform, function, &config, &hba);
-    disk_irq_finish_adapter(irq, status == VST_OK ? hba : NULL);
+    irq = disk_irq_finish_adapter(irq, status == VST_OK ? hba : NULL);
     if (status == VST_OK) {
-        use_adapter(hba);
+        adapters_use(hba, irq, function);
         return;
     }
     vst_pci_disable(&kernel_platform, function);
@@ -210,7 +183,7 @@ static void attach_mmio_scsi(const struct mmio_place *place)
     enum vst_status status =
         vst_virtio_mmio_scsi_attach(disk_platform, place->physical, place->bytes, &config, &hba);
     if (status == VST_OK)
-        use_adapter(hba);
+        adapters_use(hba, NULL, NULL);
     else
         printf("virtio-mmio-%llx: virtio-scsi: %s\n", (unsigned long long)place->physical,
                vst_status_text(status));
@@ -270,12 +243,14 @@ static void attach_fresh(void)
 
 void disks_attach(const struct mmio_places *places)
 {
+    adapters_start(&registry);
     start_bounce();
     attach_fresh();
     for (size_t i = 0; i < places->n; i++)
         attach_mmio(&places->places[i]);
     find_slots();
     running = true;
+    adapters_run();
 }
 
 /* ---------------------------------------------------------------- coming and going */
@@ -288,13 +263,19 @@ static const struct vst_pci_function *function_at(struct vst_pci_address address
     return NULL;
 }
 
+static bool is_lost(struct vst_pci_address address)
+{
+    const struct vst_pci_function *function = function_at(address);
+
+    return function == NULL || function->fresh;
+}
+
 /* What is gone, or has another in its place. Who uses such a disk gets errors from now on. */
 static void unplug_lost(void)
 {
+    adapters_unplug(is_lost);
     for (struct disk *disk = disks; disk != NULL; disk = disk->next) {
-        const struct vst_pci_function *function =
-            disk->is_pci && !disk->device->gone ? function_at(disk->address) : NULL;
-        if (disk->is_pci && !disk->device->gone && (function == NULL || function->fresh))
+        if (disk->is_pci && !disk->device->gone && is_lost(disk->address))
             vst_virtio_blk_unplug(disk->device);
     }
 }
@@ -302,6 +283,7 @@ static void unplug_lost(void)
 /* Disks that are gone and that nobody uses any more leave for good. */
 static void retire(void)
 {
+    adapters_retire();
     struct disk **link = &disks;
 
     while (*link != NULL) {
@@ -348,10 +330,19 @@ static bool is_behind(const struct vst_pci_function *function, struct vst_pci_ad
     return false;
 }
 
+static struct vst_pci_address emptied;
+
+static bool is_behind_emptied(struct vst_pci_address address)
+{
+    return is_behind(function_at(address), emptied);
+}
+
 static void empty_slot(struct vst_pci_slot *slot)
 {
+    emptied = slot->port;
+    adapters_unplug(is_behind_emptied);
     for (struct disk *disk = disks; disk != NULL; disk = disk->next)
-        if (disk->is_pci && is_behind(function_at(disk->address), slot->port))
+        if (disk->is_pci && is_behind_emptied(disk->address))
             vst_virtio_blk_unplug(disk->device);
     (void)!vst_pci_slot_power(&kernel_platform, slot, false);
 }
@@ -386,10 +377,8 @@ static unsigned n_bridges(void)
 
 static bool refresh_all(void)
 {
-    bool lost = false;
+    bool lost = adapters_look_after();
 
-    for (struct vst_scsi_hba *hba = hbas; hba != NULL; hba = hba->next)
-        hba->ops->look(hba);
     for (struct vst_block_device *device = registry.first; device != NULL; device = device->next)
         lost |= !device->gone && vst_block_refresh(device) == VST_ERR_GONE;
     return lost;
@@ -424,8 +413,9 @@ enum vst_status disks_rescan(unsigned *added, unsigned *removed)
     (void)anything_moved();
     enum vst_status status = rescan();
 
-    *added = n_added;
-    *removed = n_removed;
+    adapters_count(added, removed);
+    *added += n_added;
+    *removed += n_removed;
     n_added = n_removed = 0;
     return status;
 }

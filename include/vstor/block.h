@@ -106,7 +106,8 @@ struct vst_block_request {
         uint32_t n_parts_in_flight;
         bool split;
         bool flushing; /**< VST_BLOCK_WRITE_DURABLE: written, and now being flushed */
-        bool dropped;  /**< a part is to be done again: all of it starts over once no part is in flight */
+        bool
+            dropped; /**< a part is to be done again: all of it starts over once no part is in flight */
         uint8_t n_replays; /* of a split request; those of others: virtio_blk_recovery.c */
     } priv;
 };
@@ -261,17 +262,27 @@ struct vst_block_event_slot {
 /** vst_block_device.change_message: no message tells of changes. */
 #define VST_BLOCK_NO_MESSAGE 0xffffu
 
+/** What else a device tells of itself; texts are "" where it does not. */
+struct vst_block_identity {
+    const char *vendor, *product, *revision;
+    const char
+        *wwn; /**< "0x5000c500a1b2c3d4", "eui.0025385b71b00001": the same by every way to it */
+    const char *hctl; /**< host:channel:target:lun */
+    bool rotational, removable;
+};
+
 /** A block device. A driver fills it; others read. */
 struct vst_block_device {
-    struct vst_block_device *next; /**< in the registry */
-    char name[16];                 /**< "vda"; given by vst_block_register */
-    char path[48];                 /**< "pci-0000:00:04.0", "virtio-mmio-feb00e00" */
-    char serial[24];               /**< printable ASCII, "" if the device tells none */
-    const char *driver_name;       /**< "virtio-blk" */
-    const char *transport_name;    /**< "virtio-pci", "virtio-pci-legacy", "virtio-pci-cfg",
+    struct vst_block_device *next;             /**< in the registry */
+    char name[16];                             /**< "vda"; given by vst_block_register */
+    char path[48];                             /**< "pci-0000:00:04.0", "virtio-mmio-feb00e00" */
+    char serial[64];                           /**< printable ASCII, "" if the device tells none */
+    const struct vst_block_identity *identity; /**< NULL: nothing of that is known */
+    const char *driver_name;                   /**< "virtio-blk" */
+    const char *transport_name; /**< "virtio-pci", "virtio-pci-legacy", "virtio-pci-cfg",
                                    "virtio-mmio-1", "virtio-mmio-2" */
-    const char *ring_name;         /**< "split", "packed" */
-    const char *irq_mode;          /**< "msix", "intx", "poll" */
+    const char *ring_name;      /**< "split", "packed" */
+    const char *irq_mode;       /**< "msix", "intx", "poll" */
     const struct vst_platform *platform;
     struct vst_block_limits limits;
     bool read_only;
@@ -549,8 +560,9 @@ void vst_block_note_plug(struct vst_block_registry *registry, const struct vst_b
                          bool plugged);
 
 /**
- * Finds by name ("vda"), path ("pci-0000:00:04.0") or serial ("serial=abc"). NULL if there is
- * none; a device that is gone is found by name only.
+ * Finds by name ("vda"), path ("pci-0000:00:04.0"), serial number ("serial=abc") or world-wide name
+ * ("wwn=0x5000c500a1b2c3d4"). NULL if there is none, or several of that serial number or world-wide
+ * name; a device that is gone is found by name only.
  */
 struct vst_block_device *vst_block_find(const struct vst_block_registry *registry,
                                         const char *name);

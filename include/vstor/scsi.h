@@ -311,10 +311,18 @@ struct vst_scsi_hba_limits {
     bool tells_plugging, tells_changes; /**< there are such events */
 };
 
+/** What the SCSI layer keeps of an adapter that it looks after (vstor/scsi_units.h). */
+struct vst_scsi_hba_watch {
+    uint32_t targets[8]; /**< a bit for each whose units are to be found out again */
+    bool all;            /**< those of every target, and who they are */
+    uint64_t all_ns;     /**< not before */
+    uint64_t check_ns;   /**< when they are found out whatever was said; 0: never was */
+};
+
 /** A host adapter. A driver fills it; others read. */
 struct vst_scsi_hba {
-    struct vst_scsi_hba *next;  /**< the owner's: a list of them */
-    uint16_t number;            /**< the owner's: "host" in host:channel:target:lun */
+    struct vst_scsi_hba *next;  /**< of vst_scsi_units.hbas */
+    uint16_t number;            /**< the same: "host" in host:channel:target:lun */
     char path[48];              /**< "pci-0000:00:05.0" */
     const char *driver_name;    /**< "virtio-scsi" */
     const char *transport_name; /**< as in struct vst_block_device, like the next four */
@@ -329,7 +337,9 @@ struct vst_scsi_hba {
     struct vst_scsi_hba_queue **queues;
     bool broken;            /**< out of service; every submit answers VST_ERR_BROKEN */
     const char *broken_why; /**< fixed text, NULL if not broken */
+    bool gone;              /**< broken for good: it was unplugged; atomic */
     bool attention;         /**< set by interrupt handlers: `look` is wanted; atomic */
+    struct vst_scsi_hba_watch watch;
 };
 
 #endif

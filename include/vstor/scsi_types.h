@@ -74,6 +74,12 @@ enum vst_scsi_device_type {
     VST_SCSI_TYPE_NONE = 0x1f,
 };
 
+/** "disk", "cd/dvd", "tape", ...: as lsscsi calls them; "unknown" for others. */
+const char *vst_scsi_type_name(uint8_t type);
+
+/** Longest name of a unit (page 83h), the end mark included. */
+#define VST_SCSI_WWN_BYTES 264u
+
 /**
  * A CDB of 6, 10, 12 or 16 bytes, zeroes behind it, as it lies in memory: two words that go into
  * the adapter's memory as they are. Passed by value it travels in two registers.

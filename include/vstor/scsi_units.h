@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vstor/scsi_units.h: finding the logical units behind a host adapter, and using them as disks. */
+/*
+ * vstor/scsi_units.h: the logical units behind host adapters: found, told of when they come and go,
+ * and used as disks.
+ *
+ *     struct vst_scsi_units units = {.found = my_found, .lost = my_lost};
+ *     vst_scsi_units_add(&units, hba)                 (each adapter, at the start)
+ *     vst_scsi_units_scan(&units, hba)
+ *     vst_scsi_units_look_after(&units, hba)          (each adapter, ten times a second, say)
+ *     vst_scsi_units_forget(&units, hba)              (the adapter was unplugged)
+ *
+ * All of them, and the callbacks, on the CPU of the adapter's first queue.
+ */
 #ifndef VSTOR_SCSI_UNITS_H
 #define VSTOR_SCSI_UNITS_H
 
@@ -14,32 +25,138 @@
 enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue,
                              struct vst_scsi_command *command) VST_MUST_USE;
 
-/** A unit that a scan has found. */
-struct vst_scsi_found {
+/* ------------------------------------------------------------------ units */
+
+/** What of a unit is to be found out again: bits of vst_scsi_unit.look_again. */
+enum vst_scsi_look {
+    VST_SCSI_LOOK_CAPACITY = 1u << 0,
+    VST_SCSI_LOOK_MODE = 1u << 1,     /**< write protection, cache */
+    VST_SCSI_LOOK_IDENTITY = 1u << 2, /**< whether it still is who it was; then all of the above */
+    VST_SCSI_LOOK_PATHS = 1u << 3,    /**< the states of the ways to it */
+    VST_SCSI_LOOK_LUNS = 1u << 4,     /**< which units its target has; whether it is there */
+    VST_SCSI_LOOK_MEDIUM = 1u << 5,   /**< what is known of its medium is void */
+};
+
+/** A logical unit of any type. The SCSI layer owns it; others read, but for what says so. */
+struct vst_scsi_unit {
+    struct vst_scsi_unit *next; /**< in the registry */
+    struct vst_scsi_hba *hba;
     uint8_t target;
     struct vst_scsi_lun lun;
-    uint8_t type; /**< enum vst_scsi_device_type */
+    struct vst_scsi_nexus nexus;
+    char name[16];       /**< the owner's to give: "sg0"; "" where a block device has the name */
+    char path[48];       /**< "pci-0000:00:05.0-scsi-0:0:1:0" */
+    char hctl[28];       /**< "0:0:1:0": the adapter's number, 0, target, number of the unit */
+    uint8_t type;        /**< enum vst_scsi_device_type */
+    uint8_t version;     /**< 5: SPC-3, 6: SPC-4; 0: none claimed */
+    uint8_t port_groups; /**< it tells the states of ways: 1 implicit, 2 explicit, 3 both */
     bool removable;
+    bool protected;                           /**< it can store protection information */
     char vendor[9], product[17], revision[5]; /**< printable, without spaces around */
+    char serial[64];                          /**< page 80h, printable; "" if it tells none */
+    /** Page 83h: the best name of the unit itself, the same by every way to it; "" if none. */
+    char wwn[VST_SCSI_WWN_BYTES];
+    bool wwn_is_unique; /**< in the world */
+    bool has_port, has_port_group;
+    uint16_t port, port_group;          /**< of the way by which it is reached here */
+    struct vst_block_identity identity; /**< of its block device, points into the above */
+    struct vst_block_device *block;     /**< NULL: it is not used as one */
+    bool gone;           /**< it is no longer there, or another stands in its place */
+    unsigned n_holders;  /**< vst_scsi_unit_hold */
+    uint32_t look_again; /**< enum vst_scsi_look; atomic, any CPU sets bits */
+    void *user;          /**< the owner's */
 };
 
 /**
- * Looks for units: REPORT LUNS to LUN 0 of every target, one LUN after the other where a target does
- * not know it. Calls `found` for each. On the CPU of the adapter's first queue; blocks as long as
- * targets take to answer. VST_ERR_NO_MEMORY; VST_ERR_BROKEN: the adapter fails.
+ * For who meets a sign that something has changed: it is looked at when the owner looks after the
+ * adapter. Any CPU.
  */
-enum vst_status vst_scsi_scan(struct vst_scsi_hba *hba,
-                              void (*found)(void *ctx, const struct vst_scsi_found *unit),
-                              void *ctx) VST_MUST_USE;
+static inline void vst_scsi_unit_look_again(struct vst_scsi_unit *unit, uint32_t what)
+{
+    __atomic_fetch_or(&unit->look_again, what, __ATOMIC_RELEASE);
+}
 
 /**
- * Makes a block device of a disk. Memory, all through platform->alloc: 2 KiB, and 1 KiB for each of
- * the adapter's queues, private. On the CPU of the adapter's first queue, blocks while the unit
- * answers some commands. The name is the registry's to give ("sd"), the adapter must outlive it.
+ * A unit that is gone stays for as long as somebody holds it or its block device (vst_block_hold).
+ * On the CPU of the adapter's first queue.
+ */
+static inline void vst_scsi_unit_hold(struct vst_scsi_unit *unit)
+{
+    unit->n_holders++;
+}
+static inline void vst_scsi_unit_let_go(struct vst_scsi_unit *unit)
+{
+    unit->n_holders--;
+}
+
+/** All units of an instance. The owner has it, fills the callbacks, and starts with zeroes. */
+struct vst_scsi_units {
+    struct vst_scsi_hba *hbas;   /**< by number */
+    struct vst_scsi_unit *first; /**< those of each adapter together, by target and number */
+    uint32_t n;
+    void *ctx; /**< handed to both */
+    /** A unit is there. The owner makes of it what it likes, a disk say, and names it. */
+    void (*found)(void *ctx, struct vst_scsi_unit *unit);
+    /**
+     * A unit is gone, and nobody holds it any more. The owner takes its block device, if there is
+     * one, from its registry and detaches it; the unit is no more when this returns.
+     */
+    void (*lost)(void *ctx, struct vst_scsi_unit *unit);
+};
+
+/**
+ * Finds by name, path, "serial=..." or "wwn=...", also by those of its block device. NULL if there is
+ * none, or several of that serial number; a unit that is gone is found by name only.
+ */
+struct vst_scsi_unit *vst_scsi_unit_find(const struct vst_scsi_units *units, const char *name);
+
+/** Numbers the adapter, with the least number that is free, and adds it to units->hbas. */
+void vst_scsi_units_add(struct vst_scsi_units *units, struct vst_scsi_hba *hba);
+
+/**
+ * Looks at the whole adapter: REPORT LUNS to every target, INQUIRY with its pages to units that were
+ * not known, many at a time. Calls `found` for those, in order of target and number; what is not
+ * there any more becomes `gone`. Blocks as long as targets take to answer, 2 minutes at most.
+ * Memory, all through platform->alloc: 1.5 KiB for each unit, private; 400 KiB while it lasts.
+ *
+ * VST_ERR_NO_MEMORY    nothing has happened, or not all were found that are there
+ * VST_ERR_TIMEOUT      the same: too slow
+ * VST_ERR_BROKEN, VST_ERR_GONE      the adapter
+ */
+enum vst_status vst_scsi_units_scan(struct vst_scsi_units *units,
+                                    struct vst_scsi_hba *hba) VST_MUST_USE;
+
+/**
+ * Does what has to be done now and then: takes the adapter's events, looks again at what is said to
+ * have changed, asks every few seconds which units there are whatever events said, and lets units go
+ * that are gone. Cheap if nothing has happened. Blocks for as long as units take to answer.
+ */
+void vst_scsi_units_look_after(struct vst_scsi_units *units, struct vst_scsi_hba *hba);
+
+/**
+ * The adapter was unplugged, or is to be detached: all its units are gone. True once none of them is
+ * left, and the adapter is not in the list any more; to be called again until then.
+ */
+bool vst_scsi_units_forget(struct vst_scsi_units *units, struct vst_scsi_hba *hba) VST_MUST_USE;
+
+/* ------------------------------------------------------------------ disks */
+
+/**
+ * Makes a block device of a unit that is a disk; it becomes unit->block. Memory, all through
+ * platform->alloc: 2 KiB, and 1 KiB for each of the adapter's queues, private. On the CPU of the
+ * adapter's first queue, blocks while the unit answers some commands. The name is the registry's to
+ * give ("sd").
  *
  * VST_ERR_UNSUPPORTED    it is no disk
  * VST_ERR_MALFORMED      what it says of itself makes no sense
  * VST_ERR_NOT_READY, VST_ERR_NO_MEDIUM, VST_ERR_IO ...   it does not tell its capacity
+ */
+enum vst_status vst_scsi_disk_attach_unit(struct vst_scsi_unit *unit,
+                                          struct vst_block_device **device) VST_MUST_USE;
+
+/**
+ * The same for a disk whose place is known, without a registry: nobody looks after it. The adapter
+ * must outlive it. VST_ERR_GONE: there is no such unit.
  */
 enum vst_status vst_scsi_disk_attach(struct vst_scsi_hba *hba, uint8_t target,
                                      const struct vst_scsi_lun *lun,

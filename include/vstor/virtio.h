@@ -242,6 +242,12 @@ enum vst_status vst_virtio_mmio_scsi_attach(const struct vst_platform *platform,
                                             const struct vst_virtio_scsi_config *config,
                                             struct vst_scsi_hba **hba) VST_MUST_USE;
 
+/**
+ * As vst_virtio_blk_unplug: makes the adapter `gone`, and what is in flight ends, by polls of its
+ * queues. The SCSI layer makes its units so (vst_scsi_units_forget).
+ */
+void vst_virtio_scsi_unplug(struct vst_scsi_hba *hba);
+
 /** As vst_virtio_blk_detach; its units' block devices must be gone before. */
 void vst_virtio_scsi_detach(struct vst_scsi_hba *hba);
 

@@ -91,63 +91,78 @@ static void check_read(const struct fake_unit *unit, const struct io *io)
 /* ------------------------------------------------------------------ scan */
 
 struct found {
-    struct vst_scsi_found units[16];
+    struct vst_scsi_units units;
+    struct vst_scsi_unit *list[16];
     unsigned n;
 };
 
-static void note_found(void *ctx, const struct vst_scsi_found *unit)
+static void note_found(void *ctx, struct vst_scsi_unit *unit)
 {
     struct found *found = ctx;
 
-    assert_true(found->n < VST_ARRAY_LENGTH(found->units));
-    found->units[found->n++] = *unit;
+    assert_true(found->n < VST_ARRAY_LENGTH(found->list));
+    found->list[found->n++] = unit;
+}
+
+static void scan(struct fixture *f, struct found *found)
+{
+    *found = (struct found){.units = {.ctx = found, .found = note_found}};
+    assert_int_equal(attach(f), VST_OK);
+    vst_scsi_units_add(&found->units, f->hba);
+    assert_int_equal(vst_scsi_units_scan(&found->units, f->hba), VST_OK);
+}
+
+static void forget(struct fixture *f, struct found *found)
+{
+    assert_true(vst_scsi_units_forget(&found->units, f->hba));
+    assert_null(found->units.first);
 }
 
 static void expect_found(const struct found *found, unsigned i, uint8_t target, uint32_t lun)
 {
     assert_true(i < found->n);
-    assert_int_equal(found->units[i].target, target);
-    assert_int_equal(found->units[i].lun.number, lun);
-    assert_string_equal(found->units[i].vendor, "FAKE");
-    assert_string_equal(found->units[i].product, "DISK");
+    assert_int_equal(found->list[i]->target, target);
+    assert_int_equal(found->list[i]->lun.number, lun);
+    assert_string_equal(found->list[i]->vendor, "FAKE");
+    assert_string_equal(found->list[i]->product, "DISK");
 }
 
 /** The last target and the last LUN are there, and LUN 0 need not be. */
 static void test_scan_is_inclusive_kvm_guest_drivers_windows_1442(void **state)
 {
-    struct found found = {0};
+    struct found found;
     WITH(f);
     fake_virtio_scsi_add(&f->scsi, 0, 0);
     fake_virtio_scsi_add(&f->scsi, 0, 255);
     fake_virtio_scsi_add(&f->scsi, 0, 256);
     fake_virtio_scsi_add(&f->scsi, 7, 5); /* SCST#223: LUN 0 is absent */
     fake_virtio_scsi_add(&f->scsi, 255, 16383);
-    assert_int_equal(attach(f), VST_OK);
-    assert_int_equal(vst_scsi_scan(f->hba, note_found, &found), VST_OK);
+    scan(f, &found);
     expect_found(&found, 0, 0, 0);
     expect_found(&found, 1, 0, 255);
     expect_found(&found, 2, 0, 256);
     expect_found(&found, 3, 7, 5);
     expect_found(&found, 4, 255, 16383);
     assert_int_equal(found.n, 5);
+    forget(f, &found);
     tear_down(f);
 }
 
 static void test_scan_one_after_the_other(void **state)
 {
-    struct found found = {0};
+    struct found found;
     WITH(f);
     fake_virtio_scsi_add(&f->scsi, 2, 0);
     fake_virtio_scsi_add(&f->scsi, 2, 1);
     fake_virtio_scsi_add(&f->scsi, 2, 4);
     for (unsigned i = 0; i < 3; i++)
         f->scsi.units[i].knows_no_luns = true;
-    assert_int_equal(attach(f), VST_OK);
-    assert_int_equal(vst_scsi_scan(f->hba, note_found, &found), VST_OK);
+    scan(f, &found);
     expect_found(&found, 0, 2, 0);
     expect_found(&found, 1, 2, 1);
     expect_found(&found, 2, 2, 4);
     assert_int_equal(found.n, 3);
+    forget(f, &found);
     tear_down(f);
 }
 

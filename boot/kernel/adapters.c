@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/kernel/adapters.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "boot/kernel/log.h"
+#include "boot/kernel/memory.h"
+
+struct adapter {
+    struct adapter *next;
+    struct vst_scsi_hba *hba;
+    struct disk_irq *irq;
+    bool is_pci;
+    bool was_gone; /* when last looked after */
+    struct vst_pci_address address;
+};
+
+static struct vst_block_registry *registry;
+static struct vst_scsi_units units;
+static struct adapter *adapters;
+static bool running;
+static unsigned n_added, n_removed;
+
+/* ---------------------------------------------------------------- units that come and go */
+
+static void name_disk(struct vst_block_device *device)
+{
+    vst_block_register(registry, device, "sd");
+    if (running) {
+        vst_block_note_plug(registry, device, true);
+        n_added++;
+    }
+}
+
+/* "st0", "sg1": the least number that is free. */
+static void name_raw(struct vst_scsi_unit *unit)
+{
+    const char *prefix = unit->type == VST_SCSI_TYPE_TAPE ? "st" : "sg";
+    char name[sizeof(unit->name)];
+    unsigned number = 0;
+
+    do
+        snprintf(name, sizeof(name), "%s%u", prefix, number++);
+    while (vst_scsi_unit_find(&units, name) != NULL);
+    memcpy(unit->name, name, sizeof(name));
+}
+
+static void found(void *ctx, struct vst_scsi_unit *unit)
+{
+    struct vst_block_device *device;
+
+    (void)ctx;
+    log_printf(VST_LOG_INFO, "%s: %s %s %s", unit->path, vst_scsi_type_name(unit->type),
+               unit->vendor, unit->product);
+    if (unit->type != VST_SCSI_TYPE_DISK) {
+        name_raw(unit);
+        return;
+    }
+    enum vst_status status = vst_scsi_disk_attach_unit(unit, &device);
+    if (status == VST_OK) {
+        name_disk(device);
+        return;
+    }
+    printf("%s: %s\n", unit->path, vst_status_text(status));
+    name_raw(unit);
+}
+
+static void lost(void *ctx, struct vst_scsi_unit *unit)
+{
+    struct vst_block_device *device = unit->block;
+
+    (void)ctx;
+    if (device == NULL)
+        return;
+    vst_block_note_plug(registry, device, false);
+    vst_block_unregister(registry, device);
+    n_removed++;
+    vst_scsi_disk_detach(device);
+    log_printf(VST_LOG_INFO,
+               "memory: a disk has left; %llu KiB for devices, malloc has taken %llu KiB",
+               (unsigned long long)memory_free_bytes() >> 10,
+               (unsigned long long)memory_heap_used_bytes() >> 10);
+}
+
+/* ---------------------------------------------------------------- adapters */
+
+void adapters_start(struct vst_block_registry *disks)
+{
+    registry = disks;
+    units.found = found;
+    units.lost = lost;
+}
+
+void adapters_run(void)
+{
+    running = true;
+}
+
+struct vst_scsi_units *adapters_units(void)
+{
+    return &units;
+}
+
+static void keep(struct vst_scsi_hba *hba, struct disk_irq *irq,
+                 const struct vst_pci_function *function)
+{
+    struct adapter *adapter = calloc(1, sizeof(*adapter));
+
+    if (adapter == NULL) /* it works, but can't be unplugged */
+        return;
+    adapter->hba = hba;
+    adapter->irq = irq;
+    if (function != NULL) {
+        adapter->is_pci = true;
+        adapter->address = function->address;
+    }
+    adapter->next = adapters;
+    adapters = adapter;
+}
+
+void adapters_use(struct vst_scsi_hba *hba, struct disk_irq *irq,
+                  const struct vst_pci_function *function)
+{
+    keep(hba, irq, function);
+    vst_scsi_units_add(&units, hba);
+    enum vst_status status = vst_scsi_units_scan(&units, hba);
+    if (status != VST_OK)
+        printf("%s: scan: %s\n", hba->path, vst_status_text(status));
+}
+
+void adapters_unplug(bool (*is_lost)(struct vst_pci_address address))
+{
+    for (struct adapter *adapter = adapters; adapter != NULL; adapter = adapter->next)
+        if (adapter->is_pci && !adapter->hba->gone && is_lost(adapter->address))
+            vst_virtio_scsi_unplug(adapter->hba);
+}
+
+bool adapters_look_after(void)
+{
+    bool moved = false;
+
+    for (struct vst_scsi_hba *hba = units.hbas; hba != NULL; hba = hba->next)
+        if (!hba->gone)
+            vst_scsi_units_look_after(&units, hba);
+    for (struct adapter *adapter = adapters; adapter != NULL; adapter = adapter->next) {
+        moved |= adapter->hba->gone && !adapter->was_gone;
+        adapter->was_gone = adapter->hba->gone;
+    }
+    return moved;
+}
+
+void adapters_retire(void)
+{
+    struct adapter **link = &adapters;
+
+    while (*link != NULL) {
+        struct adapter *adapter = *link;
+        if (!adapter->hba->gone || !vst_scsi_units_forget(&units, adapter->hba)) {
+            link = &adapter->next;
+            continue;
+        }
+        *link = adapter->next;
+        disk_irq_end(adapter->irq);
+        vst_virtio_scsi_detach(adapter->hba);
+        free(adapter);
+        log_printf(VST_LOG_INFO, "memory: an adapter has left; %llu KiB for devices",
+                   (unsigned long long)memory_free_bytes() >> 10);
+    }
+}
+
+void adapters_count(unsigned *added, unsigned *removed)
+{
+    *added = n_added;
+    *removed = n_removed;
+    n_added = n_removed = 0;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "scsi/crowd.h"
+
+#include "scsi/cdb.h"
+
+#define NS_PER_MS      1000000ull
+#define ASK_TIMEOUT_NS 10000000000ull
+#define MOST_NS        120000000000ull
+#define PATIENCE_MS    2000u
+#define POLL_BATCH     64u
+
+static uint64_t now_ns(const struct scsi_crowd *crowd)
+{
+    const struct vst_platform *platform = crowd->queue->hba->platform;
+
+    return platform->time_ns(platform->ctx);
+}
+
+/* ------------------------------------------------------------------ open, close */
+
+static size_t shared_bytes(const struct scsi_crowd *crowd)
+{
+    return (size_t)crowd->n_calls * crowd->bytes_each;
+}
+
+static bool share(struct scsi_crowd *crowd)
+{
+    const struct vst_platform *platform = crowd->queue->hba->platform;
+    uint64_t bus_addr;
+    uint8_t *shared =
+        platform->alloc(platform->ctx, shared_bytes(crowd), 4096, VST_MEMORY_SHARED, &bus_addr);
+
+    for (uint16_t i = 0; shared != NULL && i < crowd->n_calls; i++)
+        crowd->calls[i].shared = shared + (size_t)i * crowd->bytes_each;
+    return shared != NULL;
+}
+
+struct scsi_crowd *vst_scsi_crowd_open(struct vst_scsi_hba *hba, uint16_t n_calls,
+                                       uint32_t bytes_each)
+{
+    const struct vst_platform *platform = hba->platform;
+    size_t head_bytes = sizeof(struct scsi_crowd) + n_calls * sizeof(struct scsi_call);
+    struct scsi_crowd *crowd =
+        platform->alloc(platform->ctx, head_bytes + bytes_each, 64, VST_MEMORY_PRIVATE, NULL);
+
+    if (crowd == NULL)
+        return NULL;
+    crowd->queue = hba->queues[0];
+    crowd->n_calls = n_calls;
+    crowd->bytes_each = bytes_each;
+    crowd->n_bytes = head_bytes + bytes_each;
+    crowd->bytes = (uint8_t *)crowd + head_bytes;
+    crowd->patience_ms = PATIENCE_MS;
+    crowd->end_ns = now_ns(crowd) + MOST_NS;
+    if (share(crowd))
+        return crowd;
+    platform->free(platform->ctx, crowd, crowd->n_bytes, VST_MEMORY_PRIVATE);
+    return NULL;
+}
+
+void vst_scsi_crowd_close(struct scsi_crowd *crowd)
+{
+    const struct vst_scsi_hba *hba = crowd->queue->hba;
+    const struct vst_platform *platform = hba->platform;
+
+    /* An adapter that failed may not have let go of it; one that is gone has. */
+    if (!hba->broken || hba->gone)
+        platform->free(platform->ctx, crowd->calls[0].shared, shared_bytes(crowd),
+                       VST_MEMORY_SHARED);
+    platform->free(platform->ctx, crowd, crowd->n_bytes, VST_MEMORY_PRIVATE);
+}
+
+/* ------------------------------------------------------------------ questions */
+
+static void note_end(struct vst_scsi_command *command)
+{
+    ((struct scsi_call *)command->user)->state = SCSI_CALL_ENDED;
+}
+
+void vst_scsi_call_ask(struct scsi_call *call, const struct vst_scsi_nexus *nexus,
+                       struct vst_scsi_cdb cdb, uint32_t bytes)
+{
+    struct vst_scsi_command *command = &call->command;
+
+    call->segment = (struct vst_block_segment){call->shared, bytes};
+    command->nexus = *nexus;
+    __builtin_memset(command->cdb, 0, sizeof(command->cdb));
+    __builtin_memcpy(command->cdb, cdb.bytes, sizeof(cdb.bytes));
+    command->cdb_bytes = vst_scsi_cdb_bytes(cdb.bytes[0]);
+    command->n_in = bytes > 0;
+    command->in = &call->segment;
+    command->timeout_ns = ASK_TIMEOUT_NS;
+    command->done = note_end;
+    command->user = call;
+    call->tries = (struct scsi_tries){0};
+    call->waited_ms = 0;
+    call->again_ns = 0;
+    call->state = SCSI_CALL_ASKS;
+}
+
+/** What came is copied out once: from then on no device changes it. */
+static struct scsi_view copy_out(struct scsi_crowd *crowd, const struct scsi_call *call)
+{
+    uint32_t n = (uint32_t)call->segment.bytes - call->command.outcome.residual_bytes;
+    const uint8_t *shared = call->shared;
+
+    for (uint32_t i = 0; i < n; i++)
+        crowd->bytes[i] = __atomic_load_n(&shared[i], __ATOMIC_RELAXED);
+    return scsi_view_of(crowd->bytes, n);
+}
+
+static void tell(struct scsi_crowd *crowd, struct scsi_call *call, enum vst_status status)
+{
+    call->state = SCSI_CALL_IDLE;
+    crowd->answered(crowd, call, status,
+                    status == VST_OK ? copy_out(crowd, call) : scsi_view_of(crowd->bytes, 0));
+}
+
+static void give(struct scsi_crowd *crowd, struct scsi_call *call)
+{
+    enum vst_status status = crowd->status;
+
+    if (call->again_ns != 0 && now_ns(crowd) < call->again_ns && status == VST_OK)
+        return;
+    if (status == VST_OK)
+        status = crowd->queue->hba->ops->submit(crowd->queue, &call->command);
+    if (status == VST_ERR_FULL) /* that passes: every command ends, by its answer or by a reset */
+        return;
+    if (status == VST_OK) {
+        call->state = SCSI_CALL_WAITS;
+        return;
+    }
+    if (status == VST_ERR_BROKEN || status == VST_ERR_GONE)
+        crowd->status = status;
+    tell(crowd, call, status);
+}
+
+static struct scsi_decision decide(struct scsi_call *call)
+{
+    const struct vst_scsi_outcome *outcome = &call->command.outcome;
+    struct vst_scsi_sense sense;
+    struct scsi_answer answer = {.response = (uint8_t)outcome->response, .status = outcome->status};
+
+    if (vst_scsi_sense_parse(outcome->sense, outcome->sense_bytes, &sense) == VST_OK)
+        answer.sense = &sense;
+    return vst_scsi_decide(&answer, &call->tries);
+}
+
+static void end(struct scsi_crowd *crowd, struct scsi_call *call)
+{
+    struct scsi_decision decision = decide(call);
+
+    if (decision.action == SCSI_DONE) {
+        tell(crowd, call, VST_OK);
+        return;
+    }
+    if (!decision.again || decision.delay_ms > crowd->patience_ms - call->waited_ms ||
+        crowd->status != VST_OK) {
+        tell(crowd, call, decision.status);
+        return;
+    }
+    call->waited_ms += decision.delay_ms;
+    call->again_ns = decision.delay_ms > 0 ? now_ns(crowd) + decision.delay_ms * NS_PER_MS : 0;
+    call->state = SCSI_CALL_ASKS;
+}
+
+/** Does what there is to do for one; false if that is nothing, now and later. */
+static bool attend(struct scsi_crowd *crowd, struct scsi_call *call)
+{
+    if (call->state == SCSI_CALL_ENDED)
+        end(crowd, call);
+    if (call->state == SCSI_CALL_IDLE && crowd->status == VST_OK)
+        (void)crowd->begin(crowd, call);
+    if (call->state == SCSI_CALL_ASKS)
+        give(crowd, call);
+    return call->state != SCSI_CALL_IDLE;
+}
+
+enum vst_status vst_scsi_crowd_run(struct scsi_crowd *crowd)
+{
+    const struct vst_scsi_hba_ops *ops = crowd->queue->hba->ops;
+    const struct vst_platform *platform = crowd->queue->hba->platform;
+    unsigned n_busy;
+
+    do {
+        n_busy = 0;
+        for (uint16_t i = 0; i < crowd->n_calls; i++)
+            n_busy += attend(crowd, &crowd->calls[i]);
+        ops->kick_commands(crowd->queue);
+        if (n_busy > 0 && ops->poll_commands(crowd->queue, POLL_BATCH) == 0)
+            platform->relax(platform->ctx);
+        if (crowd->status == VST_OK && now_ns(crowd) > crowd->end_ns)
+            crowd->status = VST_ERR_TIMEOUT;
+    } while (n_busy > 0);
+    ops->rest_commands(crowd->queue);
+    return crowd->status;
+}
