@@ -240,12 +240,12 @@ void vst_virtio_blk_count_memory(struct blk_device *blk);
 void vst_virtio_blk_dump(const struct blk_queue *q);
 
 /**
- * True if the device was unplugged: its place on the bus is empty. That is believed: such a device
- * confirms no reset, and its memory is given back without.
+ * True if the device was unplugged: its place on the bus is empty. Requests end by that alone;
+ * memory that the device could reach is used again once its owner says so too (vst_virtio_blk_unplug).
  */
 bool vst_virtio_blk_is_gone(const struct blk_device *blk) VST_MUST_USE;
 
-/** Stops the device for good unless it is gone: reset, or cut off from memory if it does not confirm that. */
+/** Stops the device for good: reset, or cut off from memory if it does not confirm that or is gone. */
 void vst_virtio_blk_stop(struct blk_device *blk);
 
 /**

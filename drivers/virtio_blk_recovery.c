@@ -345,9 +345,12 @@ void vst_virtio_blk_unplug(struct vst_block_device *device)
 
     while (!try_lock(blk)) /* for as long as a reset takes */
         platform->relax(platform->ctx);
+    bool known = blk->base.gone; /* another may be in its place by now */
     if (phase_of(blk) != BLK_OUT_OF_SERVICE)
         take_out_of_service(blk, "unplugged", VST_ERR_GONE);
-    if (!vst_virtio_blk_is_gone(blk))
+    if (vst_virtio_blk_is_gone(blk))
+        blk->reset_unconfirmed = false; /* the bus says that it is gone, and so does its owner */
+    else if (!known)
         vst_virtio_blk_irq_close(blk);
     __atomic_store_n(&blk->base.gone, true, __ATOMIC_RELEASE);
     unlock(blk);

@@ -22,6 +22,7 @@ struct disk {
     struct vst_block_device *device;
     struct disk_irq *irq;
     bool is_pci;
+    bool looked_for; /* gone, and the bus was scanned for it */
     struct vst_pci_address address;
 };
 
@@ -212,14 +213,19 @@ static const struct vst_pci_function *function_at(struct vst_pci_address address
     return NULL;
 }
 
-/* What is gone, or has another in its place. Who uses such a disk gets errors from now on. */
+/*
+ * What is gone, or has another in its place. Who uses such a disk gets errors from now on. One whose
+ * driver finds its place empty while a scan finds it there is not unplugged: its memory stays taken.
+ */
 static void unplug_lost(void)
 {
     for (struct disk *disk = disks; disk != NULL; disk = disk->next) {
-        const struct vst_pci_function *function =
-            disk->is_pci && !disk->device->gone ? function_at(disk->address) : NULL;
-        if (disk->is_pci && !disk->device->gone && (function == NULL || function->fresh))
+        if (!disk->is_pci || disk->looked_for)
+            continue;
+        const struct vst_pci_function *function = function_at(disk->address);
+        if (function == NULL || function->fresh)
             vst_virtio_blk_unplug(disk->device);
+        disk->looked_for = disk->device->gone;
     }
 }
 
@@ -230,7 +236,7 @@ static void retire(void)
 
     while (*link != NULL) {
         struct disk *disk = *link;
-        if (!vst_block_is_idle_and_gone(disk->device)) {
+        if (!disk->looked_for || !vst_block_is_idle_and_gone(disk->device)) {
             link = &disk->next;
             continue;
         }
@@ -312,8 +318,8 @@ static bool refresh_all(void)
 {
     bool lost = false;
 
-    for (struct vst_block_device *device = registry.first; device != NULL; device = device->next)
-        lost |= !device->gone && vst_block_refresh(device) == VST_ERR_GONE;
+    for (struct disk *disk = disks; disk != NULL; disk = disk->next)
+        lost |= !disk->looked_for && vst_block_refresh(disk->device) == VST_ERR_GONE;
     return lost;
 }
 
