@@ -343,6 +343,8 @@ void vst_virtio_blk_unplug(struct vst_block_device *device)
     struct blk_device *blk = VST_CONTAINER_OF(device, struct blk_device, base);
     const struct vst_platform *platform = device->platform;
 
+    /* So that the caller's own queue has nothing to ring for once the device is stopped. */
+    vst_block_kick(device->queues[0]);
     while (!try_lock(blk)) /* for as long as a reset takes */
         platform->relax(platform->ctx);
     bool known = blk->base.gone; /* another may be in its place by now */
