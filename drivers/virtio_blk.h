@@ -245,6 +245,12 @@ void vst_virtio_blk_dump(const struct blk_queue *q);
  */
 bool vst_virtio_blk_is_gone(const struct blk_device *blk) VST_MUST_USE;
 
+/** What a device out of service answers to who submits. */
+static inline enum vst_status vst_virtio_blk_refusal(const struct blk_device *blk)
+{
+    return blk->base.gone ? VST_ERR_GONE : VST_ERR_BROKEN;
+}
+
 /** Stops the device for good: reset, or cut off from memory if it does not confirm that or is gone. */
 void vst_virtio_blk_stop(struct blk_device *blk);
 

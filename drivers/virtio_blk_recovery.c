@@ -300,7 +300,7 @@ __attribute__((cold)) enum vst_status vst_virtio_blk_wake(struct blk_queue *q)
     uint8_t phase = phase_of(q->blk);
 
     if (phase == BLK_OUT_OF_SERVICE)
-        return q->blk->fault == VST_ERR_GONE ? VST_ERR_GONE : VST_ERR_BROKEN;
+        return vst_virtio_blk_refusal(q->blk);
     /* What has to be replayed is left to poll: the caller may be in the middle of a split request. */
     if (!q->at_rest || phase != BLK_IN_SERVICE || any_in_flight(q) || !open(q))
         return VST_ERR_FULL;
@@ -327,7 +327,8 @@ static void take_out_of_service(struct blk_device *blk, const char *why, enum vs
         fault = VST_ERR_GONE;
     }
     blk->base.broken_why = why;
-    __atomic_store_n(&blk->base.broken, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&blk->base.gone, gone, __ATOMIC_RELEASE);
+    __atomic_store_n(&blk->base.broken, true, __ATOMIC_RELEASE);
     vst_block_limits_changed(&blk->base);
     vst_log(blk->base.platform, gone ? VST_LOG_WARNING : VST_LOG_ERROR,
             "%s: %s; device taken out of service", name_of(blk), why);
@@ -335,7 +336,6 @@ static void take_out_of_service(struct blk_device *blk, const char *why, enum vs
     vst_virtio_blk_stop(blk);
     blk->fault = fault;
     __atomic_store_n(&blk->phase, BLK_OUT_OF_SERVICE, __ATOMIC_RELEASE);
-    __atomic_store_n(&blk->base.gone, gone, __ATOMIC_RELEASE);
 }
 
 void vst_virtio_blk_unplug(struct vst_block_device *device)

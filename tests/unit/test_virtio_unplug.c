@@ -191,6 +191,36 @@ static void answers_before_the_notice_count(void **state)
     tear_down(f);
 }
 
+/** Answers make room for parts that have not been given: they end as the others do. */
+static void what_is_left_of_a_split_request_ends_with_it(void **state)
+{
+    static struct vst_block_segment segments[200];
+    static uint8_t data[200][512];
+    struct fixture *f = set_up(FAKE_MODERN, false);
+    struct vst_block_request *done[8];
+    struct vst_block_request request = {.op = VST_BLOCK_READ,
+                                        .n_segments = VST_ARRAY_LENGTH(segments),
+                                        .segments = segments,
+                                        .n_sectors = VST_ARRAY_LENGTH(segments)};
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(segments); i++)
+        segments[i] = (struct vst_block_segment){data[i], 512};
+    fake_virtio_blk_offer_queue(&f->blk, 0, 4);
+    attach(f);
+    assert_true(f->device->limits.max_segments * 4 < VST_ARRAY_LENGTH(segments));
+    assert_int_equal(submit(f, 0, 0), VST_OK);
+    assert_int_equal(vst_block_submit(f->device->queues[0], &request), VST_OK);
+    vst_block_kick(f->device->queues[0]); /* the first four of all are answered at once */
+    vst_virtio_blk_unplug(f->device);
+    assert_int_equal(vst_block_poll(f->device->queues[0], done, 8), 2);
+    assert_ptr_equal(done[0], &f->ios[0][0].request);
+    assert_int_equal(done[0]->status, VST_OK);
+    assert_int_equal(request.status, VST_ERR_GONE);
+    assert_gone(f);
+    tear_down(f);
+}
+
 static void one_that_does_not_stop_is_cut_off(void **state)
 {
     struct fixture *f = set_up(FAKE_MODERN, false);
@@ -338,6 +368,7 @@ int main(void)
         cmocka_unit_test(a_device_still_there_is_stopped_first),
         cmocka_unit_test(interrupts_end_with_it),
         cmocka_unit_test(answers_before_the_notice_count),
+        cmocka_unit_test(what_is_left_of_a_split_request_ends_with_it),
         cmocka_unit_test(one_that_does_not_stop_is_cut_off),
         cmocka_unit_test(all_ones_end_what_is_in_flight),
         cmocka_unit_test(all_queues_learn_it_from_one),
