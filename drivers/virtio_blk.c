@@ -415,12 +415,11 @@ static enum vst_status start(struct blk_device *blk)
 
 void vst_virtio_blk_stop(struct blk_device *blk)
 {
-    /* Who goes meanwhile confirms nothing any more. */
-    if (vst_virtio_blk_is_gone(blk) || vst_virtio_stop(&blk->virtio) || vst_virtio_blk_is_gone(blk))
+    if (vst_virtio_blk_is_gone(blk))
+        vst_virtio_cut_off(&blk->virtio); /* a device that only hides does not write after that */
+    else if (vst_virtio_stop(&blk->virtio))
         return;
     blk->reset_unconfirmed = true;
-    vst_log(blk->base.platform, VST_LOG_WARNING, "%s: its memory is never used again",
-            blk->virtio.name);
 }
 
 /** Gives back all that attach has allocated, but for memory that the device may still reach. */
@@ -430,6 +429,8 @@ static void release(struct blk_device *blk)
 
     if (!blk->base.gone) /* another may be in its place by now */
         vst_virtio_irq_close(&blk->irq);
+    if (blk->reset_unconfirmed)
+        vst_log(platform, VST_LOG_WARNING, "%s: its memory is never used again", blk->virtio.name);
     for (uint16_t i = 0; i < blk->n_queues_created; i++) {
         struct blk_queue *q = &blk->queues[i];
         if (!blk->reset_unconfirmed)

@@ -200,15 +200,21 @@ void vst_virtio_blk_count_memory(struct blk_device *blk);
 void vst_virtio_blk_dump(const struct blk_queue *q);
 
 /**
- * True if the device was unplugged: its place on the bus is empty. That is believed for requests,
- * which end; its memory waits for more.
+ * True if the device was unplugged: its place on the bus is empty. Requests end by that alone;
+ * memory that the device could reach is used again once its owner says so too (vst_virtio_blk_unplug).
  */
 static inline VST_MUST_USE bool vst_virtio_blk_is_gone(const struct blk_device *blk)
 {
     return vst_virtio_irq_is_gone(&blk->irq);
 }
 
-/** Stops the device for good unless it is gone: reset, or cut off from memory if it does not confirm that. */
+/** What a device out of service answers to who submits. */
+static inline enum vst_status vst_virtio_blk_refusal(const struct blk_device *blk)
+{
+    return blk->base.gone ? VST_ERR_GONE : VST_ERR_BROKEN;
+}
+
+/** Stops the device for good: reset, or cut off from memory if it does not confirm that or is gone. */
 void vst_virtio_blk_stop(struct blk_device *blk);
 
 /**

@@ -263,7 +263,7 @@ static __attribute__((noinline)) enum vst_status issue_any(struct blk_queue *q,
     enum vst_status status = VST_OK;
 
     if (q->blk->base.broken)
-        return VST_ERR_BROKEN;
+        return vst_virtio_blk_refusal(q->blk);
     if (q->run.at_rest)
         status = vst_virtio_run_wake(&q->run);
     if (status != VST_OK)

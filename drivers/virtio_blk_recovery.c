@@ -230,12 +230,13 @@ static unsigned start_over(struct virtio_run *run, enum vst_status fault)
 
 /* ------------------------------------------------------------------ out of service */
 
-static void give_up(struct virtio_recovery *device, const char *why)
+static void give_up(struct virtio_recovery *device, const char *why, bool gone)
 {
     struct blk_device *blk = blk_of(device);
 
     blk->base.broken_why = why;
-    __atomic_store_n(&blk->base.broken, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&blk->base.gone, gone, __ATOMIC_RELEASE);
+    __atomic_store_n(&blk->base.broken, true, __ATOMIC_RELEASE);
     vst_block_limits_changed(&blk->base);
     vst_virtio_blk_stop(blk);
 }
@@ -245,17 +246,21 @@ static bool is_gone(struct virtio_recovery *device)
     return vst_virtio_blk_is_gone(blk_of(device));
 }
 
-static void left(struct virtio_recovery *device)
+static void left(struct virtio_recovery *device, bool known)
 {
     struct blk_device *blk = blk_of(device);
 
-    if (!vst_virtio_blk_is_gone(blk))
+    if (vst_virtio_blk_is_gone(blk))
+        blk->reset_unconfirmed = false; /* the bus says that it is gone, and so does its owner */
+    else if (!known)
         vst_virtio_irq_close(&blk->irq);
     __atomic_store_n(&blk->base.gone, true, __ATOMIC_RELEASE);
 }
 
 void vst_virtio_blk_unplug(struct vst_block_device *device)
 {
+    /* So that the caller's own queue has nothing to ring for once the device is stopped. */
+    vst_block_kick(device->queues[0]);
     vst_virtio_unplug(&VST_CONTAINER_OF(device, struct blk_device, base)->recovery);
 }
 

@@ -95,13 +95,18 @@ void vst_virtio_fail(struct virtio_device *device)
     add_status(device, VIRTIO_STATUS_FAILED);
 }
 
+void vst_virtio_cut_off(struct virtio_device *device)
+{
+    if (device->transport->cut_off != NULL)
+        device->transport->cut_off(device);
+    device->may_use_memory = false;
+}
+
 bool vst_virtio_stop(struct virtio_device *device)
 {
     if (reset_and_wait(device))
         return true;
-    if (device->transport->cut_off != NULL)
-        device->transport->cut_off(device);
-    device->may_use_memory = false;
+    vst_virtio_cut_off(device);
     vst_log(
         device->platform, VST_LOG_ERROR, "%s: no answer to a reset; the device %s", device->name,
         device->transport->cut_off != NULL ? "is cut off from memory" : "may go on to use memory");

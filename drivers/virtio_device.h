@@ -4,11 +4,11 @@
  *
  * The life of a device:
  *
- *     a transport opens it         (virtio_pci_open)           struct virtio_device filled, device
- * untouched vst_virtio_negotiate         steps 1 to 6                features agreed, FEATURES_OK
- * confirmed the driver: configuration, vst_virtio_queue_enable       step 7 vst_virtio_driver_ok
- * step 8                      the device is live vst_virtio_stop              reset, confirmed or
- * cut off  memory may be reused if it returns true
+ *     a transport opens it (virtio_pci_open): struct virtio_device filled, device untouched
+ *     vst_virtio_negotiate, steps 1 to 6: features agreed, FEATURES_OK confirmed
+ *     the driver, step 7: configuration, vst_virtio_queue_enable
+ *     vst_virtio_driver_ok, step 8: the device is live
+ *     vst_virtio_stop: reset, and memory may be reused; or not confirmed, and it is cut off
  *
  * All of it is cold; waits are bounded by VIRTIO_RESET_TIMEOUT_NS.
  */
@@ -146,6 +146,9 @@ void vst_virtio_driver_ok(struct virtio_device *device);
 
 /** Writes FAILED: the driver has given up on the device. (2.1) */
 void vst_virtio_fail(struct virtio_device *device);
+
+/** Takes its way to memory from the device, where its transport can. */
+void vst_virtio_cut_off(struct virtio_device *device);
 
 /**
  * Resets and waits for status 0. False if the device does not confirm: it is then cut off, and a

@@ -131,20 +131,19 @@ static void take_out_of_service(struct virtio_recovery *device, const char *why,
     vst_log(platform_of(device), gone ? VST_LOG_WARNING : VST_LOG_ERROR,
             "%s: %s; device taken out of service", name_of(device), why);
     /* The device must have let go of all buffers before their owners get them back. */
-    device->ops->give_up(device, why);
+    device->ops->give_up(device, why, gone);
     device->fault = fault;
     __atomic_store_n(&device->phase, VIRTIO_OUT_OF_SERVICE, __ATOMIC_RELEASE);
-    if (gone)
-        device->ops->left(device);
 }
 
 void vst_virtio_unplug(struct virtio_recovery *device)
 {
     while (!try_lock(device)) /* for as long as a reset takes */
         platform_of(device)->relax(platform_of(device)->ctx);
+    bool known = device->fault == VST_ERR_GONE; /* another may be in its place by now */
     if (virtio_phase_of(device) != VIRTIO_OUT_OF_SERVICE)
         take_out_of_service(device, "unplugged", VST_ERR_GONE);
-    device->ops->left(device);
+    device->ops->left(device, known);
     unlock(device);
 }
 

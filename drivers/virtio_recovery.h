@@ -101,12 +101,15 @@ struct virtio_recovery_ops {
     const char *(*restart)(struct virtio_recovery *device);
     /** The device is live again. NULL where nothing is to be done. Any CPU, entered. */
     void (*restarted)(struct virtio_recovery *device);
-    /** The device goes out of service: notes it, and stops it for good unless it is gone. Any CPU. */
-    void (*give_up)(struct virtio_recovery *device, const char *why);
+    /** The device goes out of service, or is gone: notes it, and stops it for good. Any CPU. */
+    void (*give_up)(struct virtio_recovery *device, const char *why, bool gone);
     /** True if the device was unplugged: its place on the bus is empty. */
     bool (*is_gone)(struct virtio_recovery *device);
-    /** It is out of service and unplugged, or is to be taken for that. */
-    void (*left)(struct virtio_recovery *device);
+    /**
+     * It is out of service, and its owner says that it was unplugged, or is to be taken for that.
+     * `known`: it had been found gone; who is in its place now is left alone. Any CPU.
+     */
+    void (*left)(struct virtio_recovery *device, bool known);
     void (*note)(struct virtio_run *run, enum virtio_recovery_note note);
 };
 

@@ -406,13 +406,11 @@ static enum vst_status start(struct scsi_device *scsi)
 
 void vst_virtio_scsi_stop(struct scsi_device *scsi)
 {
-    /* Who goes meanwhile confirms nothing any more. */
-    if (vst_virtio_irq_is_gone(&scsi->irq) || vst_virtio_stop(&scsi->virtio) ||
-        vst_virtio_irq_is_gone(&scsi->irq))
+    if (vst_virtio_irq_is_gone(&scsi->irq))
+        vst_virtio_cut_off(&scsi->virtio); /* a device that only hides does not write after that */
+    else if (vst_virtio_stop(&scsi->virtio))
         return;
     scsi->reset_unconfirmed = true;
-    vst_log(platform_of(scsi), VST_LOG_WARNING, "%s: its memory is never used again",
-            scsi->virtio.name);
 }
 
 /** Gives back all that attach has allocated, but for memory that the device may still reach. */
@@ -422,6 +420,8 @@ static void release(struct scsi_device *scsi)
 
     if (!scsi->base.gone && !vst_virtio_irq_is_gone(&scsi->irq)) /* another may be in its place */
         vst_virtio_irq_close(&scsi->irq);
+    if (scsi->reset_unconfirmed)
+        vst_log(platform, VST_LOG_WARNING, "%s: its memory is never used again", scsi->virtio.name);
     for (uint16_t i = 0; i < scsi->n_queues_created; i++) {
         free_private(&scsi->queues[i]);
         if (!scsi->reset_unconfirmed)

@@ -173,7 +173,7 @@ extern const struct vst_scsi_hba_ops vst_virtio_scsi_ops;
 extern const struct virtio_recovery_ops vst_virtio_scsi_recovery_ops;
 
 /* virtio_scsi.c */
-/** Stops the device for good: reset, or cut off from memory if it does not confirm that. */
+/** Stops the device for good: reset, or cut off from memory if it does not confirm that or is gone. */
 void vst_virtio_scsi_stop(struct scsi_device *scsi);
 /** Writes and reads back what the driver chooses of the configuration. Errors: VST_ERR_MALFORMED. */
 enum vst_status vst_virtio_scsi_choose_sizes(struct scsi_device *scsi,

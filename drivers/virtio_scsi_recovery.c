@@ -90,12 +90,13 @@ static void end_all(struct virtio_run *run)
     end_all_in_flight(queue_of(run), VST_SCSI_RESPONSE_TRANSPORT_FAILURE);
 }
 
-static void give_up(struct virtio_recovery *device, const char *why)
+static void give_up(struct virtio_recovery *device, const char *why, bool gone)
 {
     struct scsi_device *scsi = scsi_of(device);
 
     scsi->base.broken_why = why;
-    __atomic_store_n(&scsi->base.broken, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&scsi->base.gone, gone, __ATOMIC_RELEASE);
+    __atomic_store_n(&scsi->base.broken, true, __ATOMIC_RELEASE);
     vst_virtio_scsi_stop(scsi);
 }
 
@@ -105,17 +106,21 @@ static bool is_gone(struct virtio_recovery *device)
 }
 
 /** Its units are the SCSI layer's: they find the adapter gone. */
-static void left(struct virtio_recovery *device)
+static void left(struct virtio_recovery *device, bool known)
 {
     struct scsi_device *scsi = scsi_of(device);
 
-    if (!vst_virtio_irq_is_gone(&scsi->irq))
+    if (vst_virtio_irq_is_gone(&scsi->irq))
+        scsi->reset_unconfirmed = false; /* the bus says that it is gone, and so does its owner */
+    else if (!known)
         vst_virtio_irq_close(&scsi->irq);
     __atomic_store_n(&scsi->base.gone, true, __ATOMIC_RELEASE);
 }
 
 void vst_virtio_scsi_unplug(struct vst_scsi_hba *hba)
 {
+    /* So that the caller's own queue has nothing to ring for once the device is stopped. */
+    hba->ops->kick_commands(hba->queues[0]);
     vst_virtio_unplug(&scsi_device_of(hba)->recovery);
 }
 

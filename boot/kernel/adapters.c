@@ -13,7 +13,7 @@ struct adapter {
     struct vst_scsi_hba *hba;
     struct disk_irq *irq;
     bool is_pci;
-    bool was_gone; /* when last looked after */
+    bool looked_for; /* gone, and the bus was scanned for it */
     struct vst_pci_address address;
 };
 
@@ -132,9 +132,13 @@ void adapters_use(struct vst_scsi_hba *hba, struct disk_irq *irq,
 
 void adapters_unplug(bool (*is_lost)(struct vst_pci_address address))
 {
-    for (struct adapter *adapter = adapters; adapter != NULL; adapter = adapter->next)
-        if (adapter->is_pci && !adapter->hba->gone && is_lost(adapter->address))
+    for (struct adapter *adapter = adapters; adapter != NULL; adapter = adapter->next) {
+        if (!adapter->is_pci || adapter->looked_for)
+            continue;
+        if (is_lost(adapter->address))
             vst_virtio_scsi_unplug(adapter->hba);
+        adapter->looked_for = adapter->hba->gone;
+    }
 }
 
 bool adapters_look_after(void)
@@ -144,10 +148,8 @@ bool adapters_look_after(void)
     for (struct vst_scsi_hba *hba = units.hbas; hba != NULL; hba = hba->next)
         if (!hba->gone)
             vst_scsi_units_look_after(&units, hba);
-    for (struct adapter *adapter = adapters; adapter != NULL; adapter = adapter->next) {
-        moved |= adapter->hba->gone && !adapter->was_gone;
-        adapter->was_gone = adapter->hba->gone;
-    }
+    for (struct adapter *adapter = adapters; adapter != NULL; adapter = adapter->next)
+        moved |= adapter->hba->gone && !adapter->looked_for;
     return moved;
 }
 
@@ -157,7 +159,7 @@ void adapters_retire(void)
 
     while (*link != NULL) {
         struct adapter *adapter = *link;
-        if (!adapter->hba->gone || !vst_scsi_units_forget(&units, adapter->hba)) {
+        if (!adapter->looked_for || !vst_scsi_units_forget(&units, adapter->hba)) {
             link = &adapter->next;
             continue;
         }

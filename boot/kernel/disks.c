@@ -23,6 +23,7 @@ struct disk {
     struct vst_block_device *device;
     struct disk_irq *irq;
     bool is_pci;
+    bool looked_for; /* gone, and the bus was scanned for it */
     struct vst_pci_address address;
 };
 
@@ -270,13 +271,19 @@ static bool is_lost(struct vst_pci_address address)
     return function == NULL || function->fresh;
 }
 
-/* What is gone, or has another in its place. Who uses such a disk gets errors from now on. */
+/*
+ * What is gone, or has another in its place. Who uses such a disk gets errors from now on. One whose
+ * driver finds its place empty while a scan finds it there is not unplugged: its memory stays taken.
+ */
 static void unplug_lost(void)
 {
     adapters_unplug(is_lost);
     for (struct disk *disk = disks; disk != NULL; disk = disk->next) {
-        if (disk->is_pci && !disk->device->gone && is_lost(disk->address))
+        if (!disk->is_pci || disk->looked_for)
+            continue;
+        if (is_lost(disk->address))
             vst_virtio_blk_unplug(disk->device);
+        disk->looked_for = disk->device->gone;
     }
 }
 
@@ -288,7 +295,7 @@ static void retire(void)
 
     while (*link != NULL) {
         struct disk *disk = *link;
-        if (!vst_block_is_idle_and_gone(disk->device)) {
+        if (!disk->looked_for || !vst_block_is_idle_and_gone(disk->device)) {
             link = &disk->next;
             continue;
         }
@@ -379,8 +386,8 @@ static bool refresh_all(void)
 {
     bool lost = adapters_look_after();
 
-    for (struct vst_block_device *device = registry.first; device != NULL; device = device->next)
-        lost |= !device->gone && vst_block_refresh(device) == VST_ERR_GONE;
+    for (struct disk *disk = disks; disk != NULL; disk = disk->next)
+        lost |= !disk->looked_for && vst_block_refresh(disk->device) == VST_ERR_GONE;
     return lost;
 }
 

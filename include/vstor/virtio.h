@@ -114,7 +114,8 @@ struct vst_virtio_blk_config {
     uint16_t n_queues; /**< most queues to use; 0 = 1. The device may offer fewer, and queues that
                           are not as large as its first are left alone */
     struct vst_irq_config irq;
-    uint16_t n_trace_events; /**< events that each queue remembers (vstor/trace.h): rounded down to a
+    uint16_t
+        n_trace_events; /**< events that each queue remembers (vstor/trace.h): rounded down to a
                                 power of two, 32 at least; 24 bytes of private memory each */
     enum vst_recovery recovery;
     uint32_t never_replayed; /**< bit 1 << op: such requests are not given to the device again after
@@ -192,15 +193,18 @@ enum vst_status vst_virtio_blk_lifetime(struct vst_block_queue *queue,
  * stopped if it is still there, then touched no more; each queue's polls end what is in flight with
  * VST_ERR_GONE. Detach gives back its memory, once nobody uses it. On the CPU of the first queue,
  * not in interrupt handlers; others may use their queues meanwhile. Blocks while the device resets,
- * or is being reset: 4 seconds at most. A device that is used finds out by itself within a second
- * that it is gone.
+ * or is being reset: 4 seconds at most.
+ *
+ * A device that is used finds out by itself within a second that its place on the bus is empty, ends
+ * its requests and cuts it off. But who does not answer has not confirmed a reset either: its memory
+ * is used again only if this is called, by which the owner says that nothing is there any more.
  */
 void vst_virtio_blk_unplug(struct vst_block_device *device);
 
 /**
- * Resets the device unless it is gone, and gives all memory back. No request may be in flight. If the device does not
- * confirm the reset within 2 seconds its shared memory is leaked, and a line in the log says so.
- * (VIRTIO 1.2, 3.3)
+ * Resets the device unless it is gone, and gives all memory back. No request may be in flight. If
+ * the device does not confirm the reset within 2 seconds, or is gone and was not unplugged by its
+ * owner, its shared memory is leaked, and a line in the log says so. (VIRTIO 1.2, 3.3)
  */
 void vst_virtio_blk_detach(struct vst_block_device *device);
 

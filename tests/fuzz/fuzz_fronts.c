@@ -279,9 +279,7 @@ static uint32_t config_read(void *ctx, struct vst_pci_address address, uint16_t 
     if (leads_on(device, offset, width_bytes, &place, &at))
         return fuzz_virtio_read(device, place, at, width_bytes);
     uint32_t value = config_value(device, offset, width_bytes);
-    /* Nobody there: that is the bus's answer, not the device's, and it is believed. */
-    if (offset != PCI_VENDOR_ID && device->lies && device->input->left > 0 &&
-        fuzz_u8(device->input) >= 0xd0)
+    if (device->lies && device->input->left > 0 && fuzz_u8(device->input) >= 0xd0)
         value = (uint32_t)fuzz_bytes(device->input, width_bytes);
     return value;
 }

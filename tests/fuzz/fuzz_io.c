@@ -86,7 +86,7 @@ static bool may_carry(void *ctx, uint64_t bus_addr, uint32_t bytes, bool writabl
 /** The driver's verdict on the device or a queue, not the device's on the request. */
 static bool is_failure(enum vst_status status)
 {
-    return status == VST_ERR_BROKEN || status == VST_ERR_TIMEOUT;
+    return status == VST_ERR_BROKEN || status == VST_ERR_TIMEOUT || status == VST_ERR_GONE;
 }
 
 static const size_t segment_bytes[16] = {512,   512,      1024,      4096,     4096, 8192,
@@ -328,6 +328,10 @@ static void do_rare(struct fuzz_io *io, uint8_t what)
         break;
     case 13:
         fuzz_zones_parse_report(io);
+        break;
+    case 15:
+        if (fuzz_u8(io->fp.input) < 64)
+            vst_virtio_blk_unplug(io->device);
         break;
     default:
         fuzz_virtio_reconfigure(&io->virtio);

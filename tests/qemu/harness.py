@@ -32,7 +32,7 @@ KERNEL_PVH = BUILD / "vstor-pvh.elf"
 QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 PROMPT = "vstor> "
 # Deadlines are there to end a test that hangs, not to measure: they allow for a slow machine under full load.
-DEADLINE_S = float(os.environ.get("VSTOR_DEADLINE", "60"))
+DEADLINE_S = float(os.environ.get("VSTOR_DEADLINE", "180"))
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[()][A-Za-z0-9]|[=>78cDEHM])")
 
 

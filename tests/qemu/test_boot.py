@@ -10,7 +10,7 @@ from images import GiB, MiB
 
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 OVMF_VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
-FIRMWARE_DEADLINE_S = 100
+FIRMWARE_DEADLINE_S = 300
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ struct options options_parse(int argc, char **argv)
     if (i == argc)
         FAIL("usage: name=value ... -- QEMU's arguments");
     options.qemu = argv + i + 1;
-    /* Whatever hangs, hangs for a minute at most, and QEMU dies with us. */
-    alarm(60);
+    /* Whatever hangs, hangs for three minutes at most, and QEMU dies with us. */
+    alarm(180);
     return options;
 }

@@ -94,15 +94,20 @@ static void reset_under_load(struct disk *disk)
 
 /**
  * The disk is slower than the time-out: the driver resets a device that works on requests, gives
- * them back, and the device has let go of their buffers.
+ * them back, and the device has let go of their buffers. If the machine keeps this process waiting
+ * until all is answered there is no time-out to be seen: then once more.
  */
 static void timeout_under_load(struct disk *disk)
 {
+    unsigned n_late = 0;
+
     disk_attach(disk);
-    disk_fill(disk, disk->options.depth, true);
-    vst_block_kick(disk->queue);
-    unsigned n_late = take_all(disk, VST_ERR_TIMEOUT);
-    printf("late_slow=%u\n", n_late);
+    for (unsigned tries = 0; tries < 10 && n_late == 0; tries++) {
+        disk_fill(disk, disk->options.depth, true);
+        vst_block_kick(disk->queue);
+        n_late = take_all(disk, VST_ERR_TIMEOUT);
+        printf("late_slow=%u\n", n_late);
+    }
     CHECK(n_late > 0);
     mark_buffers(disk);
     wait_ms(disk, 300);
@@ -127,7 +132,7 @@ static void recover_under_load(struct disk *disk)
     device->transport->set_status(device, 0);
     CHECK_EQUAL(device->transport->status(device), 0); /* only now it sees no ring any more */
     disk_traffic(disk, 0);                             /* takes back what is in flight */
-    CHECK_EQUAL(disk->queue->stats.device_resets, 1);
+    CHECK(disk->queue->stats.device_resets > 0); /* one, or more where QEMU does not get to run */
     CHECK(disk->queue->stats.replays > 0);
     disk_traffic(disk, 10);
     CHECK_EQUAL(disk->queue->stats.errors, 0);

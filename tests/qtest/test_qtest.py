@@ -181,7 +181,7 @@ def check_negotiated(entry, printed):
         assert printed[name] == [str(value)] * len(printed[name]), name
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("entry", ROWS)
 def test_traffic(entry, tmp_path):
     printed = run("traffic", entry, tmp_path)
@@ -201,7 +201,7 @@ ERROR_ROWS = [
 ]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("entry", ERROR_ROWS)
 def test_errors(entry, tmp_path):
     """blkdebug fails one sector's reads, another's writes, and one flush."""
@@ -227,7 +227,7 @@ RESET_ROWS = [
 ]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("entry", RESET_ROWS)
 def test_resets(entry, tmp_path):
     """Twenty requests a second: the device is reset, or times out, or is attached anew, with most of them in flight."""
@@ -247,7 +247,7 @@ INTERRUPT_ROWS = [
 ]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("entry", INTERRUPT_ROWS)
 def test_interrupts(entry, tmp_path):
     """MSI-X, unmasked and masked either way, as writes to guest memory; INTx as the I/O APIC sees it."""

@@ -992,7 +992,8 @@ static uint32_t config_read(void *ctx, struct vst_pci_address address, uint16_t 
     uint32_t value = 0;
 
     (void)address;
-    if (fake_virtio_blk_is_out(blk) || offset + width_bytes > sizeof(blk->pci_config))
+    if (fake_virtio_blk_is_out(blk) || (blk->hides && offset == 0) ||
+        offset + width_bytes > sizeof(blk->pci_config))
         return UINT32_MAX >> (32 - 8 * width_bytes);
     memcpy(&value, blk->pci_config + offset, width_bytes);
     return value;

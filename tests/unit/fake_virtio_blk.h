@@ -168,6 +168,7 @@ struct fake_virtio_blk {
     unsigned queue_reset_reads;
     bool queue_reset_for_ever, ignores_queue_reset;
     bool unplugged;    /* answers nothing but ones, takes nothing, and works no more */
+    bool hides;        /* its place looks empty, nothing else about it does */
     bool gone_is_zero; /* its memory reads as zeroes then, its configuration space still as ones */
     uint64_t poison_sector; /* who touches it silences the device until a reset; UINT64_MAX: none */
 

@@ -60,13 +60,17 @@ static void attach_with_queues(struct fixture *f)
     assert_int_equal(f->device->n_queues, N_QUEUES);
 }
 
-/** Everything given back, and the device left alone since it is gone. */
+/**
+ * Its owner says so too: everything is given back, and the device left alone since it is gone, but
+ * for a look at its place.
+ */
 static void tear_down(struct fixture *f)
 {
     f->blk.unplugged = true;
     f->blk.n_touched_unplugged = 0;
+    vst_virtio_blk_unplug(f->device);
     vst_virtio_blk_detach(f->device);
-    assert_int_equal(f->blk.n_touched_unplugged, 0);
+    assert_true(f->blk.n_touched_unplugged <= 1);
     assert_int_equal(f->fake.n_mapped, 0);
     assert_int_equal(f->fake.n_allocated, 0);
     if (f->blk.saw_misuse)
@@ -187,6 +191,36 @@ static void answers_before_the_notice_count(void **state)
     tear_down(f);
 }
 
+/** Answers make room for parts that have not been given: they end as the others do. */
+static void what_is_left_of_a_split_request_ends_with_it(void **state)
+{
+    static struct vst_block_segment segments[200];
+    static uint8_t data[200][512];
+    struct fixture *f = set_up(FAKE_MODERN, false);
+    struct vst_block_request *done[8];
+    struct vst_block_request request = {.op = VST_BLOCK_READ,
+                                        .n_segments = VST_ARRAY_LENGTH(segments),
+                                        .segments = segments,
+                                        .n_sectors = VST_ARRAY_LENGTH(segments)};
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(segments); i++)
+        segments[i] = (struct vst_block_segment){data[i], 512};
+    fake_virtio_blk_offer_queue(&f->blk, 0, 4);
+    attach(f);
+    assert_true(f->device->limits.max_segments * 4 < VST_ARRAY_LENGTH(segments));
+    assert_int_equal(submit(f, 0, 0), VST_OK);
+    assert_int_equal(vst_block_submit(f->device->queues[0], &request), VST_OK);
+    vst_block_kick(f->device->queues[0]); /* the first four of all are answered at once */
+    vst_virtio_blk_unplug(f->device);
+    assert_int_equal(vst_block_poll(f->device->queues[0], done, 8), 2);
+    assert_ptr_equal(done[0], &f->ios[0][0].request);
+    assert_int_equal(done[0]->status, VST_OK);
+    assert_int_equal(request.status, VST_ERR_GONE);
+    assert_gone(f);
+    tear_down(f);
+}
+
 static void one_that_does_not_stop_is_cut_off(void **state)
 {
     struct fixture *f = set_up(FAKE_MODERN, false);
@@ -241,6 +275,30 @@ static void all_queues_learn_it_from_one(void **state)
         take_back(f, q);
     assert_gone(f);
     tear_down(f);
+}
+
+/** An empty place is no confirmed reset: its memory is kept, until its owner says so too. */
+static void who_only_hides_gets_at_nothing(void **state)
+{
+    (void)state;
+    for (unsigned comes_back = 0; comes_back < 2; comes_back++) {
+        struct fixture *f = set_up(FAKE_MODERN, false);
+        attach(f);
+        submit_all(f, 0);
+        f->blk.hides = true;
+        f->blk.status |= VIRTIO_STATUS_NEEDS_RESET; /* so that somebody looks */
+        take_back(f, 0);
+        assert_gone(f);
+        assert_int_equal(f->blk.pci_config[4] & 6, 0); /* neither memory nor bus mastering */
+        f->blk.hides = !comes_back;
+        if (comes_back) /* there is somebody: whoever that is, it is not touched */
+            vst_virtio_blk_unplug(f->device);
+        vst_virtio_blk_detach(f->device);
+        assert_int_equal(f->blk.n_resets, 1);
+        assert_non_null(strstr(f->fake.last_log, "never used again"));
+        assert_true(fake_platform_free_leaks(&f->fake) > 0);
+        fake_virtio_blk_destroy(&f->blk);
+    }
 }
 
 /** Ones for a capacity, and an interrupt status with every bit: neither is believed. */
@@ -310,9 +368,11 @@ int main(void)
         cmocka_unit_test(a_device_still_there_is_stopped_first),
         cmocka_unit_test(interrupts_end_with_it),
         cmocka_unit_test(answers_before_the_notice_count),
+        cmocka_unit_test(what_is_left_of_a_split_request_ends_with_it),
         cmocka_unit_test(one_that_does_not_stop_is_cut_off),
         cmocka_unit_test(all_ones_end_what_is_in_flight),
         cmocka_unit_test(all_queues_learn_it_from_one),
+        cmocka_unit_test(who_only_hides_gets_at_nothing),
         cmocka_unit_test(all_ones_are_no_configuration),
         cmocka_unit_test(ones_alone_are_no_proof),
         cmocka_unit_test(who_holds_it_keeps_it),
