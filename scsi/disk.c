@@ -145,17 +145,18 @@ static enum vst_status fill_limits(struct disk *disk, const struct told *told)
     return VST_OK;
 }
 
-static void make_queues(struct disk *disk, const struct told *told)
+void vst_scsi_disk_make_queues(struct disk *disk, const struct vst_block_driver *driver,
+                               bool is_long)
 {
     disk->base.n_queues = disk->hba->n_queues;
     disk->base.queues = disk->queue_list;
     for (uint16_t i = 0; i < disk->base.n_queues; i++) {
         struct disk_queue *q = &disk->queues[i];
         q->disk = disk;
-        q->block_shift = shift_of(told->capacity.block_bytes);
-        q->is_long = needs_long(&told->capacity);
+        q->block_shift = shift_of(disk->base.limits.logical_block_bytes);
+        q->is_long = is_long;
         q->base.base.device = &disk->base;
-        q->base.base.driver = &vst_scsi_disk_driver;
+        q->base.base.driver = driver;
         q->base.base.index = i;
         q->base.base.message = disk->hba->queues[i]->message;
         q->base.hba_queue = disk->hba->queues[i];
@@ -187,7 +188,7 @@ static void describe(struct disk *disk)
     disk->base.change_message = hba->change_message;
 }
 
-static struct disk *create(struct unit *unit)
+struct disk *vst_scsi_disk_create(struct unit *unit)
 {
     struct vst_scsi_hba *hba = unit->base.hba;
     size_t bytes = sizeof(struct disk) +
@@ -201,6 +202,7 @@ static struct disk *create(struct unit *unit)
     disk->hba = hba;
     disk->unit = unit;
     disk->queue_list = (struct vst_block_queue **)(void *)&disk->queues[hba->n_queues];
+    describe(disk);
     return disk;
 }
 
@@ -212,22 +214,23 @@ static bool is_disk(const struct unit *unit)
 enum vst_status vst_scsi_disk_attach_unit(struct vst_scsi_unit *unit,
                                           struct vst_block_device **device)
 {
+    if (unit->type == VST_SCSI_TYPE_CD && unit->block == NULL)
+        return vst_scsi_cd_attach_unit(unit, device);
     if (!is_disk(unit_of(unit)) || unit->block != NULL)
         return VST_ERR_UNSUPPORTED;
     struct scsi_talk *talk = vst_scsi_talk_open(unit->hba);
-    struct disk *disk = talk != NULL ? create(unit_of(unit)) : NULL;
+    struct disk *disk = talk != NULL ? vst_scsi_disk_create(unit_of(unit)) : NULL;
     enum vst_status status = disk != NULL ? VST_OK : VST_ERR_NO_MEMORY;
     struct told told;
 
     if (status == VST_OK) {
-        describe(disk);
         talk->nexus = unit->nexus;
         status = ask_all(talk, &told);
     }
     if (status == VST_OK)
         status = fill_limits(disk, &told);
     if (status == VST_OK) {
-        make_queues(disk, &told);
+        vst_scsi_disk_make_queues(disk, &vst_scsi_disk_driver, needs_long(&told.capacity));
         vst_block_limits_changed(&disk->base);
         unit->block = *device = &disk->base;
         unit_of(unit)->driver = &vst_scsi_disk_unit_driver;
@@ -275,6 +278,8 @@ void vst_scsi_disk_detach(struct vst_block_device *device)
     struct unit *unit = disk->unit;
 
     disarm(disk);
+    if (disk->cd.talk != NULL)
+        vst_scsi_talk_close(disk->cd.talk);
     unit->base.block = NULL;
     unit->driver = NULL;
     if (disk->owns_unit)
@@ -333,7 +338,7 @@ static void end_service(struct disk *disk, const char *why)
     vst_block_limits_changed(&disk->base);
 }
 
-static void unplug(struct unit *unit)
+void vst_scsi_disk_unplug(struct unit *unit)
 {
     struct disk *disk = disk_of(unit);
 
@@ -342,13 +347,13 @@ static void unplug(struct unit *unit)
     disarm(disk);
 }
 
-static void give_up(struct unit *unit)
+void vst_scsi_disk_give_up(struct unit *unit)
 {
     end_service(disk_of(unit), unit->base.hba->broken_why);
 }
 
 /** Queues of other CPUs, too: a glance that is looked at again. */
-static bool is_idle(const struct unit *unit)
+bool vst_scsi_disk_is_idle(const struct unit *unit)
 {
     const struct disk *disk = disk_of(unit);
 
@@ -362,7 +367,7 @@ static bool is_idle(const struct unit *unit)
 
 const struct unit_driver vst_scsi_disk_unit_driver = {
     .look_again = look_again,
-    .unplug = unplug,
-    .give_up = give_up,
-    .is_idle = is_idle,
+    .unplug = vst_scsi_disk_unplug,
+    .give_up = vst_scsi_disk_give_up,
+    .is_idle = vst_scsi_disk_is_idle,
 };

@@ -245,6 +245,8 @@ static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *
     uint32_t look = vst_scsi_look_after(decision.action);
     if (look != 0)
         vst_scsi_unit_look_again(&q->disk->unit->base, look);
+    if (look == VST_SCSI_LOOK_MEDIUM && q->disk->base.removable)
+        vst_block_medium_lost(&q->disk->base);
     judge_end(q->disk, &decision);
     uint64_t sector = failed_sector(q, share, &sense);
     if (share->is_part) {
@@ -316,4 +318,20 @@ const struct vst_block_driver vst_scsi_disk_driver = {
     .disarm = disk_disarm,
     .awaited = disk_awaited,
     .rest = disk_rest,
+};
+
+/** READ (10) names all blocks that there can be: 2^32 of 2048 bytes. */
+const struct vst_block_driver vst_scsi_cd_driver = {
+    .submit = disk_submit,
+    .submit_part = disk_submit_part,
+    .kick = disk_kick,
+    .poll = disk_poll,
+    .ready = disk_ready,
+    .arm = disk_arm,
+    .disarm = disk_disarm,
+    .awaited = disk_awaited,
+    .rest = disk_rest,
+    .refresh = vst_scsi_cd_refresh,
+    .held = vst_scsi_cd_held,
+    .move_medium = vst_scsi_cd_move,
 };

@@ -142,12 +142,16 @@ bool vst_scsi_units_forget(struct vst_scsi_units *units, struct vst_scsi_hba *hb
 /* ------------------------------------------------------------------ disks */
 
 /**
- * Makes a block device of a unit that is a disk; it becomes unit->block. Memory, all through
- * platform->alloc: 2 KiB, and 1 KiB for each of the adapter's queues, private. On the CPU of the
- * adapter's first queue, blocks while the unit answers some commands. The name is the registry's to
- * give ("sd").
+ * Makes a block device of a unit that is a disk, or a CD or DVD drive; it becomes unit->block.
+ * Memory, all through platform->alloc: 2 KiB, and 1 KiB for each of the adapter's queues, private;
+ * for a drive 16 KiB more, and 16 KiB shared. On the CPU of the adapter's first queue, blocks while
+ * the unit answers some commands. The name is the registry's to give ("sd", "sr0").
  *
- * VST_ERR_UNSUPPORTED    it is no disk
+ * A drive is read-only, has blocks of 2048 bytes, and is attached without a medium, too, or with one
+ * that can't be read: vst_block_device.medium says why. vst_block_refresh asks it every second
+ * whether the medium was changed.
+ *
+ * VST_ERR_UNSUPPORTED    it is neither
  * VST_ERR_MALFORMED      what it says of itself makes no sense
  * VST_ERR_NOT_READY, VST_ERR_NO_MEDIUM, VST_ERR_IO ...   it does not tell its capacity
  */
@@ -161,6 +165,15 @@ enum vst_status vst_scsi_disk_attach_unit(struct vst_scsi_unit *unit,
 enum vst_status vst_scsi_disk_attach(struct vst_scsi_hba *hba, uint8_t target,
                                      const struct vst_scsi_lun *lun,
                                      struct vst_block_device **device) VST_MUST_USE;
+
+/** What is in a CD or DVD drive. */
+struct vst_scsi_medium {
+    const char *profile;             /**< "CD-ROM", "DVD-ROM", ...; "" if the drive tells none */
+    uint8_t n_tracks, n_data_tracks; /**< 0 where the drive tells none */
+};
+
+/** NULL if the device is no CD drive. It changes with media_id. */
+const struct vst_scsi_medium *vst_scsi_cd_medium(const struct vst_block_device *device);
 
 /** Gives its memory back. Nothing of it may be in flight. */
 void vst_scsi_disk_detach(struct vst_block_device *device);

@@ -2,6 +2,7 @@
 #include "tests/unit/fake_virtio_scsi.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,10 +207,36 @@ static void transfer(struct fake_virtio_scsi *scsi, struct command *command, str
     set(command, 0, 0, 0);
 }
 
+static bool is_end(const struct fake_script *line)
+{
+    return line->operation == 0 && line->n == 0 && line->key == 0 && line->data == NULL;
+}
+
+/** False: the script has nothing for this command. */
+static bool serve_script(struct command *command, struct fake_unit *unit)
+{
+    for (struct fake_script *line = unit->script; !is_end(line); line++) {
+        if (line->operation != command->cdb[0] || line->n == UINT_MAX)
+            continue;
+        if (line->n > 0 && --line->n == 0)
+            line->n = UINT_MAX; /* used up */
+        if (line->key != 0)
+            check(command, line->key, line->asc, line->ascq);
+        else
+            give(command, line->data, line->bytes, line->bytes);
+        return true;
+    }
+    return false;
+}
+
 static void serve_unit(struct fake_virtio_scsi *scsi, struct command *command,
                        struct fake_unit *unit)
 {
     unit->n_commands++;
+    unit->n_seen[command->cdb[0]]++;
+    memcpy(unit->last_seen[command->cdb[0]], command->cdb, 16);
+    if (serve_script(command, unit))
+        return;
     if (unit->attention && command->cdb[0] != 0x12 && command->cdb[0] != 0xa0) {
         unit->attention = false;
         check(command, 6, 0x29, 0);

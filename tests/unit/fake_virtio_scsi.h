@@ -13,7 +13,16 @@
 
 #define FAKE_SCSI_MAX_UNITS 600u
 
-/** A disk. */
+/** An answer to commands of one operation: data, or CHECK CONDITION where there is a key. */
+struct fake_script {
+    uint8_t operation;
+    unsigned n; /* how often, before the next line for the operation counts; 0: always */
+    uint8_t key, asc, ascq;
+    const void *data;
+    size_t bytes;
+};
+
+/** A disk, unless its script says otherwise. */
 struct fake_unit {
     uint8_t target;
     uint16_t lun;
@@ -27,6 +36,9 @@ struct fake_unit {
     bool knows_no_16;   /* READ CAPACITY (16) is refused */
     bool knows_no_luns; /* REPORT LUNS is refused */
     unsigned n_commands, n_flushes;
+    struct fake_script script[12]; /* ended by all zero; what it does not say goes by the book */
+    unsigned n_seen[256];          /* commands by operation */
+    uint8_t last_seen[256][16];    /* and the last CDB of each */
 };
 #define FAKE_UNIT_SECTORS 512u
 

@@ -202,7 +202,7 @@ static void test_no_disk_is_refused(void **state)
     struct fake_unit *unit = fake_virtio_scsi_add(&f->scsi, 0, 0);
     assert_int_equal(attach(f), VST_OK);
     assert_int_equal(vst_scsi_disk_attach(f->hba, 1, &lun, &device), VST_ERR_GONE);
-    unit->type = VST_SCSI_TYPE_CD;
+    unit->type = VST_SCSI_TYPE_TAPE;
     assert_int_equal(vst_scsi_disk_attach(f->hba, 0, &lun, &device), VST_ERR_UNSUPPORTED);
     unit->type = VST_SCSI_TYPE_DISK;
     unit->block_bytes = 520;
