@@ -162,10 +162,13 @@ void vst_scsi_disk_make_queues(struct disk *disk, const struct vst_block_driver 
         q->base.hba_queue = disk->hba->queues[i];
         q->base.ops = disk->hba->ops;
         q->base.nexus = disk->unit->base.nexus;
-        q->base.n_room = q->n_most = disk->base.limits.depth;
+        q->base.n_room = disk->base.limits.depth;
+        q->depth = scsi_depth_of(disk->base.limits.depth);
         q->base.upcalls = &vst_scsi_disk_upcalls;
         disk->queue_list[i] = &q->base.base;
     }
+    vst_scsi_recovery_init(&disk->recovery, disk->hba, disk->unit->base.nexus, disk->base.path);
+    disk->recovery.changed = vst_scsi_disk_health_changed;
 }
 
 static void describe(struct disk *disk)
@@ -284,7 +287,9 @@ void vst_scsi_disk_detach(struct vst_block_device *device)
     unit->driver = NULL;
     if (disk->owns_unit)
         vst_scsi_unit_free(unit);
-    platform->free(platform->ctx, disk, disk->bytes, VST_MEMORY_PRIVATE);
+    if (disk->recovery.hba == NULL ||
+        vst_scsi_recovery_close(&disk->recovery, disk->hba->queues[0]))
+        platform->free(platform->ctx, disk, disk->bytes, VST_MEMORY_PRIVATE);
 }
 
 /* ------------------------------------------------------------------ what changes */
@@ -352,17 +357,23 @@ void vst_scsi_disk_give_up(struct unit *unit)
     end_service(disk_of(unit), unit->base.hba->broken_why);
 }
 
+/** As seen from another CPU: a glance that errs on the side of "busy". */
+static bool is_idle_queue(const struct disk_queue *q)
+{
+    return q->waiting.first == NULL && __atomic_load_n(&q->n_hidden, __ATOMIC_ACQUIRE) == 0 &&
+           __atomic_load_n(&q->base.n_room, __ATOMIC_ACQUIRE) >=
+               __atomic_load_n(&q->depth.now, __ATOMIC_ACQUIRE);
+}
+
 /** Queues of other CPUs, too: a glance that is looked at again. */
 bool vst_scsi_disk_is_idle(const struct unit *unit)
 {
     const struct disk *disk = disk_of(unit);
 
     for (uint16_t i = 0; i < disk->base.n_queues; i++)
-        if (disk->queues[i].waiting.first != NULL ||
-            __atomic_load_n(&disk->queues[i].base.n_room, __ATOMIC_ACQUIRE) <
-                disk->queues[i].n_most)
+        if (!is_idle_queue(&disk->queues[i]))
             return false;
-    return disk->base.n_holders == 0;
+    return vst_scsi_recovery_is_quiet(&disk->recovery) && disk->base.n_holders == 0;
 }
 
 const struct unit_driver vst_scsi_disk_unit_driver = {

@@ -2,6 +2,7 @@
 #include "scsi/run.h"
 
 #include "scsi/cdb.h"
+#include "scsi/recovery.h"
 #include "scsi/units.h"
 
 #define NS_PER_MS      1000000ull
@@ -10,9 +11,50 @@
 
 /* ------------------------------------------------------------------ one command */
 
+/** A command that somebody waits for, and what is done should it not be answered. */
+struct run {
+    struct scsi_recovery recovery;
+    bool late, ended;
+};
+
 static void note_end(struct vst_scsi_command *command)
 {
-    *(bool *)command->user = true;
+    struct run *run = command->user;
+
+    if (run->late)
+        vst_scsi_recovery_returned(&run->recovery);
+    run->ended = true;
+}
+
+static bool note_late(struct vst_scsi_command *command, uint64_t tag)
+{
+    struct run *run = command->user;
+
+    (void)tag;
+    run->late = true;
+    return vst_scsi_recovery_late(&run->recovery);
+}
+
+static void wait_for_end(struct run *run, struct vst_scsi_hba_queue *queue)
+{
+    const struct vst_platform *platform = queue->hba->platform;
+
+    while (!run->ended || !vst_scsi_recovery_is_quiet(&run->recovery)) {
+        if (run->late)
+            vst_scsi_recovery_attend(&run->recovery, queue);
+        if (queue->hba->ops->poll_commands(queue, POLL_BATCH) == 0)
+            platform->relax(platform->ctx);
+    }
+}
+
+/** However it came back: it had not been answered in time. */
+static void say_if_late(const struct run *run, struct vst_scsi_command *command)
+{
+    enum vst_scsi_response *response = &command->outcome.response;
+
+    if (run->late &&
+        (*response == VST_SCSI_RESPONSE_ABORTED || *response == VST_SCSI_RESPONSE_RESET))
+        *response = VST_SCSI_RESPONSE_TIMEOUT;
 }
 
 enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue, struct vst_scsi_command *command)
@@ -20,22 +62,24 @@ enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue, struct vst_scsi_c
     const struct vst_scsi_hba_ops *ops = queue->hba->ops;
     const struct vst_platform *platform = queue->hba->platform;
     void *user = command->user;
-    bool ended = false;
+    struct run run = {0};
     enum vst_status status;
 
+    vst_scsi_recovery_init(&run.recovery, queue->hba, command->nexus, queue->hba->path);
+    run.recovery.times.check_ms = 0; /* that the command comes back is all that is wanted */
     command->done = note_end;
-    command->late = NULL;
-    command->user = &ended;
+    command->late = note_late;
+    command->user = &run;
     /* A full queue empties: every command ends, by its answer or by a reset. */
     while ((status = ops->submit(queue, command)) == VST_ERR_FULL) {
         if (ops->poll_commands(queue, POLL_BATCH) == 0)
             platform->relax(platform->ctx);
     }
-    if (status == VST_OK)
+    if (status == VST_OK) {
         ops->kick_commands(queue);
-    while (status == VST_OK && !ended)
-        if (ops->poll_commands(queue, POLL_BATCH) == 0)
-            platform->relax(platform->ctx);
+        wait_for_end(&run, queue);
+        say_if_late(&run, command);
+    }
     ops->rest_commands(queue);
     command->user = user;
     return status;

@@ -455,6 +455,11 @@ void vst_block_rest(struct vst_block_queue *queue);
  * at least once a second, one without is polled or rests (vst_block_rest). Resetting a device waits
  * for all its queues; if that takes 5 seconds, the device is out of service. Meanwhile submit
  * answers VST_ERR_FULL. The poll that does the reset takes as long as that does: 4 seconds at most.
+ *
+ * A SCSI unit that does not answer is brought back by steps, each with a deadline, a minute for all:
+ * what is late is waited for a little longer, aborted; the unit, its target, the adapter are reset;
+ * then the unit is out of service. Meanwhile submit answers VST_ERR_FULL; other units go on. What a
+ * step brings back unanswered is given again twice, and then ends with VST_ERR_TIMEOUT.
  */
 
 /*

@@ -17,10 +17,11 @@
 #include <vstor/scsi.h>
 
 /**
- * Runs one command on a queue to its end, which is its outcome; what is not answered in time ends by
- * an adapter reset. Sets command->done and ->late. On the queue's CPU; blocks for the command's
- * time-out and the reset, seconds at most beyond it. Errors: those of vst_scsi_hba_ops.submit; VST_OK
- * says that there is an outcome, whatever it is.
+ * Runs one command on a queue to its end, which is its outcome; what is not answered in time is
+ * aborted, or ends by a reset of the unit, the target or the adapter, whichever brings it back, with
+ * VST_SCSI_RESPONSE_TIMEOUT. Sets command->done and ->late. On the queue's CPU; blocks for the
+ * command's time-out and, if that passes, a minute at most beyond it. Errors: those of
+ * vst_scsi_hba_ops.submit; VST_OK says that there is an outcome, whatever it is.
  */
 enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue,
                              struct vst_scsi_command *command) VST_MUST_USE;
