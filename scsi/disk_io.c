@@ -196,23 +196,13 @@ static __attribute__((noinline, cold)) void give_again(struct disk_queue *q)
 /** How often a split request has started over is all that is known of its tries. */
 #define MOST_STARTS 200u
 
-/** What was late and has come back by a function, or by a reset, was not answered in time. */
-static uint8_t response_of(const struct vst_scsi_share *share,
-                           const struct vst_scsi_outcome *outcome)
-{
-    bool taken_back = outcome->response == VST_SCSI_RESPONSE_ABORTED ||
-                      outcome->response == VST_SCSI_RESPONSE_RESET;
-
-    return share->was_late && taken_back ? VST_SCSI_RESPONSE_TIMEOUT : (uint8_t)outcome->response;
-}
-
 static struct scsi_decision decide(const struct vst_block_request *request,
                                    const struct vst_scsi_share *share,
                                    const struct vst_scsi_outcome *outcome,
                                    struct vst_scsi_sense *sense, struct scsi_tries *tries)
 {
     struct scsi_answer answer = {
-        .response = response_of(share, outcome),
+        .response = vst_scsi_response_in_time(outcome, share->was_late),
         .status = outcome->status,
         .is_short = share->bytes > 0 && outcome->residual_bytes > 0,
     };

@@ -81,6 +81,16 @@ static inline enum scsi_unit_health scsi_recovery_health(const struct scsi_recov
     return (enum scsi_unit_health)__atomic_load_n(&r->health, __ATOMIC_ACQUIRE);
 }
 
+/** What was late and came back by a function, or by a reset, was not answered in time. */
+static inline uint8_t vst_scsi_response_in_time(const struct vst_scsi_outcome *outcome,
+                                                bool was_late)
+{
+    bool taken_back = outcome->response == VST_SCSI_RESPONSE_ABORTED ||
+                      outcome->response == VST_SCSI_RESPONSE_RESET;
+
+    return was_late && taken_back ? VST_SCSI_RESPONSE_TIMEOUT : (uint8_t)outcome->response;
+}
+
 /** Nothing is to be done, and the adapter has nothing that is ours. */
 bool vst_scsi_recovery_is_quiet(const struct scsi_recovery *r);
 

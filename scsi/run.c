@@ -47,16 +47,6 @@ static void wait_for_end(struct run *run, struct vst_scsi_hba_queue *queue)
     }
 }
 
-/** However it came back: it had not been answered in time. */
-static void say_if_late(const struct run *run, struct vst_scsi_command *command)
-{
-    enum vst_scsi_response *response = &command->outcome.response;
-
-    if (run->late &&
-        (*response == VST_SCSI_RESPONSE_ABORTED || *response == VST_SCSI_RESPONSE_RESET))
-        *response = VST_SCSI_RESPONSE_TIMEOUT;
-}
-
 enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue, struct vst_scsi_command *command)
 {
     const struct vst_scsi_hba_ops *ops = queue->hba->ops;
@@ -78,7 +68,8 @@ enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue, struct vst_scsi_c
     if (status == VST_OK) {
         ops->kick_commands(queue);
         wait_for_end(&run, queue);
-        say_if_late(&run, command);
+        command->outcome.response =
+            (enum vst_scsi_response)vst_scsi_response_in_time(&command->outcome, run.late);
     }
     ops->rest_commands(queue);
     command->user = user;
@@ -134,15 +125,24 @@ static void wait(const struct vst_platform *platform, uint32_t ms)
         platform->relax(platform->ctx);
 }
 
-static struct scsi_decision decide(const struct vst_scsi_command *command, struct scsi_tries *tries)
+/* Of silence more is not hoped for: each time it takes until a command is late, and more. */
+#define MOST_SILENCES 1u
+
+struct scsi_decision vst_scsi_decide_on(const struct vst_scsi_outcome *outcome, bool was_late,
+                                        struct scsi_tries *tries)
 {
-    const struct vst_scsi_outcome *outcome = &command->outcome;
     struct vst_scsi_sense sense;
-    struct scsi_answer answer = {.response = (uint8_t)outcome->response, .status = outcome->status};
+    struct scsi_answer answer = {
+        .response = vst_scsi_response_in_time(outcome, was_late),
+        .status = outcome->status,
+    };
 
     if (vst_scsi_sense_parse(outcome->sense, outcome->sense_bytes, &sense) == VST_OK)
         answer.sense = &sense;
-    return vst_scsi_decide(&answer, tries);
+    struct scsi_decision decision = vst_scsi_decide(&answer, tries);
+    if (answer.response == VST_SCSI_RESPONSE_TIMEOUT && tries->n_in_a_row > MOST_SILENCES)
+        decision.again = false;
+    return decision;
 }
 
 /** What came is copied out once: from then on no device changes it. */
@@ -185,7 +185,7 @@ enum vst_status vst_scsi_ask(struct scsi_talk *talk, struct vst_scsi_cdb cdb, ui
         enum vst_status status = run_once(talk, &command, cdb, bytes, &segment);
         if (status != VST_OK)
             return status;
-        struct scsi_decision decision = decide(&command, &tries);
+        struct scsi_decision decision = vst_scsi_decide_on(&command.outcome, false, &tries);
         talk->signs |= vst_scsi_look_after(decision.action);
         if (decision.action == SCSI_DONE) {
             *view = copy_out(talk, &command, bytes);

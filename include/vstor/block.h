@@ -459,7 +459,7 @@ void vst_block_rest(struct vst_block_queue *queue);
  * A SCSI unit that does not answer is brought back by steps, each with a deadline, a minute for all:
  * what is late is waited for a little longer, aborted; the unit, its target, the adapter are reset;
  * then the unit is out of service. Meanwhile submit answers VST_ERR_FULL; other units go on. What a
- * step brings back unanswered is given again twice, and then ends with VST_ERR_TIMEOUT.
+ * step brings back unanswered is given again four times, and then ends with VST_ERR_TIMEOUT.
  */
 
 /*

@@ -302,7 +302,7 @@ static void test_other_units_of_the_target(void **state)
     tear_down_pair(&p);
 }
 
-/** Every time it is tried the unit falls silent: it ends after three, told so. */
+/** Every time it is tried the unit falls silent: it ends after five, told so; the unit goes on. */
 static void test_a_request_that_silences_its_unit(void **state)
 {
     struct pair p;
@@ -321,6 +321,10 @@ static void test_a_request_that_silences_its_unit(void **state)
         assert_int_equal(ios[0].request.status, VST_ERR_TIMEOUT);
         assert_int_equal(ios[0].request.error_sector, 7);
         assert_int_equal(p.units[0]->functions[ABORT], 1); /* then, so soon after, more */
+        assert_int_equal(p.units[0]->functions[LUN_RESET], 1);
+        assert_int_equal(p.units[0]->functions[NEXUS_RESET], 1);
+        assert_int_equal(p.f->scsi.device.n_resets, 2);
+        assert_false(p.devices[0]->broken);
         p.units[0]->silent = false;
         settle(&p);
         tear_down_pair(&p);
@@ -480,6 +484,36 @@ static void test_run_brings_its_command_back(void **state)
         assert_int_equal(p.f->scsi.device.n_resets, steps[i].n_resets);
         tear_down_pair(&p);
     }
+}
+
+static void note_found(void *ctx, struct vst_scsi_unit *unit)
+{
+    (void)unit;
+    ++*(unsigned *)ctx;
+}
+
+/** A scan goes on without a unit that does not answer, and nobody else is reset for it. */
+static void test_scan_beside_a_silent_unit(void **state)
+{
+    struct pair p;
+    unsigned n_found = 0;
+    struct vst_scsi_units units = {.ctx = &n_found, .found = note_found};
+
+    (void)state;
+    set_up_pair(&p);
+    p.f->fake.ns_per_look = 1000000;
+    p.units[0]->silent = true;
+    vst_scsi_units_add(&units, p.f->hba);
+    assert_int_equal(vst_scsi_units_scan(&units, p.f->hba), VST_OK);
+    assert_int_equal(n_found, 1);
+    assert_true(p.units[0]->functions[ABORT] >= 2);
+    assert_int_equal(p.units[0]->functions[LUN_RESET], 0);
+    assert_int_equal(p.f->scsi.device.n_resets, 0);
+    p.units[0]->silent = false;
+    assert_int_equal(vst_scsi_units_scan(&units, p.f->hba), VST_OK);
+    assert_int_equal(n_found, 2);
+    assert_true(vst_scsi_units_forget(&units, p.f->hba));
+    tear_down_pair(&p);
 }
 
 /* ------------------------------------------------------------------ what outcomes ask for */
@@ -660,6 +694,7 @@ int main(void)
         cmocka_unit_test(test_rest_in_the_middle),
         cmocka_unit_test(test_two_queues),
         cmocka_unit_test(test_run_brings_its_command_back),
+        cmocka_unit_test(test_scan_beside_a_silent_unit),
         cmocka_unit_test(test_errands),
         cmocka_unit_test(test_an_errand_that_is_late),
         cmocka_unit_test(test_deferred_errors_fail_the_next_flush),
