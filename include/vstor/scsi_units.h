@@ -26,6 +26,19 @@
 enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue,
                              struct vst_scsi_command *command) VST_MUST_USE;
 
+/**
+ * Runs one function to its end, which is its response. Any CPU, ABORT TASK and QUERY TASK as
+ * vst_scsi_hba_ops.manage says; blocks until it is answered, or for its time-out, and 10 seconds
+ * beyond if the adapter has no room. VST_ERR_TIMEOUT: it never had; the errors of manage.
+ */
+enum vst_status vst_scsi_manage(struct vst_scsi_hba *hba,
+                                struct vst_scsi_function *function) VST_MUST_USE;
+
+/** "abort", "lun_reset", ...; "unknown" for what is no function. */
+const char *vst_scsi_function_name(unsigned kind);
+/** "complete", "rejected", ...; "unknown" for what is no response. */
+const char *vst_scsi_function_response_name(unsigned response);
+
 /* ------------------------------------------------------------------ units */
 
 /** What of a unit is to be found out again: bits of vst_scsi_unit.look_again. */
