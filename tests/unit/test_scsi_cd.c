@@ -445,6 +445,7 @@ static void test_an_adapter_that_fails(void **state)
     f->fake.ns_per_look = 1000000;
     add_drive(f);
     struct vst_block_device *device = set_up_cd(f);
+    scsi_device_of(f->hba)->recovery.way = VST_RECOVERY_NONE;
     f->scsi.device.heals = false;
     f->scsi.device.answers_nothing = true;
     for (unsigned i = 0; i < 10 && !f->hba->broken; i++)
