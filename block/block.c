@@ -7,6 +7,7 @@
  * how much of it has been issued, and counts the parts in flight. Poll issues further parts as room
  * comes up.
  */
+#include "block/media.h"
 #include "block/ranges.h"
 #include "block/request_list.h"
 #include "block/zones.h"
@@ -372,6 +373,11 @@ static __attribute__((noinline)) enum vst_status submit_other(struct vst_block_q
 
     if (device->broken)
         return device->gone ? VST_ERR_GONE : VST_ERR_BROKEN;
+    if (VST_UNLIKELY(device->removable)) {
+        enum vst_status status = vst_block_medium_status(device);
+        if (status != VST_OK)
+            return status;
+    }
     if (request->op == VST_BLOCK_FLUSH)
         return submit_flush(queue, request);
     if (vst_block_op_has_ranges(request->op)) {

@@ -3,6 +3,7 @@
  * What changes while a device is in use: the queues learn it by stores each of which is sound alone,
  * the owner by events.
  */
+#include "block/media.h"
 #include "block/zones.h"
 
 /* ------------------------------------------------------------------ the queues' rules */
@@ -53,6 +54,12 @@ static bool is_broken(const struct vst_block_device *device)
     return __atomic_load_n(&device->broken, __ATOMIC_RELAXED);
 }
 
+/** Requests are refused, whatever they are. */
+static bool is_out(const struct vst_block_device *device)
+{
+    return is_broken(device) || vst_block_medium_status(device) != VST_OK;
+}
+
 static void tell_queues(struct vst_block_device *device)
 {
     /* Where the zones of a host-managed device end, the check of plain requests does not know. */
@@ -60,11 +67,11 @@ static void tell_queues(struct vst_block_device *device)
 
     for (uint16_t i = 0; i < device->n_queues; i++)
         tell_queue(&device->queues[i]->plain, device, capacity_of(device),
-                   !managed && !is_broken(device));
-    /* Another CPU may have taken the device out of service since we looked, and have been here
-     * before us: it set `broken` before it did. */
+                   !managed && !is_out(device));
+    /* Another CPU may have taken the device out of service since we looked, or lost its medium, and
+     * have been here before us: it set `broken` or `medium_lost` before it did. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    for (uint16_t i = 0; i < device->n_queues && is_broken(device); i++)
+    for (uint16_t i = 0; i < device->n_queues && is_out(device); i++)
         for (unsigned op = VST_BLOCK_READ; op <= VST_BLOCK_WRITE; op++)
             __atomic_store_n(&device->queues[i]->plain.max_sectors[op], 0, __ATOMIC_RELAXED);
 }
@@ -98,6 +105,7 @@ void vst_block_limits_changed(struct vst_block_device *device)
     tell(device, VST_BLOCK_EVENT_WRITE_CACHE, device->write_cache);
     tell(device, VST_BLOCK_EVENT_READ_ONLY, device->read_only);
     tell(device, VST_BLOCK_EVENT_SERVICE, !is_broken(device));
+    tell(device, VST_BLOCK_EVENT_MEDIUM, device->medium == VST_OK ? device->media_id : 0);
     device->watched = true;
 }
 

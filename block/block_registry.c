@@ -49,16 +49,27 @@ static bool starts_with(const char *text, const char *prefix)
     return text_length(text) >= n && __builtin_memcmp(text, prefix, n) == 0;
 }
 
-/** prefix + a, b, .. z, aa, ab, ..: numbers with the letters as digits, but without a zero. */
+/**
+ * prefix + a, b, .. z, aa, ab, ..: numbers with the letters as digits, but without a zero. Where the
+ * prefix ends in 0 decimal digits take its place.
+ */
 static void make_name(char *name, size_t bytes, const char *prefix, unsigned number)
 {
     char letters[8];
     size_t at = sizeof(letters) - 1;
     size_t n = text_length(prefix);
+    bool counted = n > 0 && prefix[n - 1] == '0';
 
     letters[at] = '\0';
-    for (number++; number > 0 && at > 0; number = (number - 1) / 26)
-        letters[--at] = (char)('a' + (number - 1) % 26);
+    if (counted) {
+        n--;
+        do
+            letters[--at] = (char)('0' + number % 10);
+        while ((number /= 10) > 0 && at > 0);
+    } else {
+        for (number++; number > 0 && at > 0; number = (number - 1) / 26)
+            letters[--at] = (char)('a' + (number - 1) % 26);
+    }
     if (n > bytes - sizeof(letters))
         n = bytes - sizeof(letters);
     __builtin_memcpy(name, prefix, n);

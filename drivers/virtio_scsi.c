@@ -352,6 +352,7 @@ static void fill_defaults(struct scsi_device *scsi, const struct vst_virtio_scsi
     config->n_queues = n_queues_wanted(wanted);
     scsi->watch_interval_ns =
         config->timeout_ns / 4 < MAX_WATCH_NS ? config->timeout_ns / 4 : MAX_WATCH_NS;
+    scsi->base.timeout_ns = config->timeout_ns;
     if (scsi->watch_interval_ns == 0)
         scsi->watch_interval_ns = 1;
     uint64_t epochs = config->timeout_ns / scsi->watch_interval_ns;

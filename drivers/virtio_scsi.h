@@ -201,6 +201,9 @@ void vst_virtio_scsi_end_unanswered(struct scsi_queue *q, struct virtq_slot *slo
                                     enum vst_scsi_response response);
 /** Tells of commands that are late; true if somebody wants the adapter reset for it. */
 bool vst_virtio_scsi_tell_late(struct scsi_queue *q);
+/** See vst_scsi_hba_ops.next_late. */
+bool vst_virtio_scsi_next_late(struct vst_scsi_hba_queue *queue, struct vst_scsi_nexus nexus,
+                               uint64_t *tag);
 /** A new tag for a slot. */
 uint64_t vst_virtio_scsi_new_tag(struct scsi_queue *q, uint16_t id);
 

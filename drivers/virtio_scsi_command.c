@@ -303,6 +303,7 @@ static struct vst_scsi_share share_of(const struct scsi_queue *q, const struct v
 
     return (struct vst_scsi_share){
         .is_part = part,
+        .was_late = (slot->by_hand & SCSI_LATE) != 0,
         .start_sector = part ? slot->start_sector : request->start_sector,
         .bytes = slot->shape == 0 ? q->slots[slot->id].bytes
                                   : (uint32_t)(request->n_sectors << VST_SECTOR_SHIFT),
@@ -367,8 +368,8 @@ static void end_block(struct vst_scsi_block_queue *owner, struct vst_block_reque
                       const struct vst_scsi_share *share, const struct vst_scsi_outcome *outcome)
 {
     owner->n_room++;
-    if (!plainly_good(outcome)) {
-        owner->base.stats.errors++;
+    if (!plainly_good(outcome) || share->was_late) {
+        owner->base.stats.errors += !plainly_good(outcome);
         owner->upcalls->ended(owner, request, share, outcome);
         return;
     }
@@ -478,4 +479,27 @@ bool vst_virtio_scsi_tell_late(struct scsi_queue *q)
         if (q->vq.slots[id].token != NULL && is_late(q, &q->vq.slots[id]))
             reset |= !tell_of_one(q, &q->vq.slots[id]);
     return reset;
+}
+
+static struct vst_scsi_nexus nexus_of(const struct virtq_slot *slot)
+{
+    const struct vst_scsi_block_queue *owner = slot->owner;
+
+    return owner != NULL ? owner->nexus : ((const struct vst_scsi_command *)slot->token)->nexus;
+}
+
+bool vst_virtio_scsi_next_late(struct vst_scsi_hba_queue *queue, struct vst_scsi_nexus nexus,
+                               uint64_t *tag)
+{
+    const struct scsi_queue *q = scsi_queue_of(queue);
+
+    for (uint16_t id = 0; id < q->n_slots; id++) {
+        const struct virtq_slot *slot = &q->vq.slots[id];
+        if (slot->token == NULL || (slot->by_hand & (SCSI_LATE | SCSI_NAMED)) != SCSI_LATE ||
+            nexus_of(slot).word != nexus.word)
+            continue;
+        *tag = scsi_tag(q, id);
+        return true;
+    }
+    return false;
 }

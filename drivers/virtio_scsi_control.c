@@ -183,9 +183,10 @@ enum vst_status vst_virtio_scsi_manage(struct vst_scsi_hba *hba, struct vst_scsi
         return VST_ERR_INVALID;
     if (!vst_virtio_scsi_try_control(scsi))
         return VST_ERR_FULL;
-    if (function->kind == VST_SCSI_ABORT_TASK || function->kind == VST_SCSI_QUERY_TASK)
-        keep_tag(scsi, function->tag);
     enum vst_status status = start(scsi, function);
+    if (status == VST_OK &&
+        (function->kind == VST_SCSI_ABORT_TASK || function->kind == VST_SCSI_QUERY_TASK))
+        keep_tag(scsi, function->tag);
     vst_virtio_scsi_leave_control(scsi);
     return status;
 }

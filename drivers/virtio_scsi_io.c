@@ -585,6 +585,7 @@ const struct vst_scsi_hba_ops vst_virtio_scsi_ops = {
     .poll_commands = scsi_poll_commands,
     .rest_commands = scsi_rest_commands,
     .manage = vst_virtio_scsi_manage,
+    .next_late = vst_virtio_scsi_next_late,
     .look = vst_virtio_scsi_look,
     .next_event = vst_virtio_scsi_next_event,
     .reset = scsi_reset,

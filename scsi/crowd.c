@@ -2,6 +2,7 @@
 #include "scsi/crowd.h"
 
 #include "scsi/cdb.h"
+#include "scsi/run.h"
 
 #define NS_PER_MS      1000000ull
 #define ASK_TIMEOUT_NS 10000000000ull
@@ -30,8 +31,10 @@ static bool share(struct scsi_crowd *crowd)
     uint8_t *shared =
         platform->alloc(platform->ctx, shared_bytes(crowd), 4096, VST_MEMORY_SHARED, &bus_addr);
 
-    for (uint16_t i = 0; shared != NULL && i < crowd->n_calls; i++)
+    for (uint16_t i = 0; shared != NULL && i < crowd->n_calls; i++) {
+        crowd->calls[i].hba = crowd->queue->hba;
         crowd->calls[i].shared = shared + (size_t)i * crowd->bytes_each;
+    }
     return shared != NULL;
 }
 
@@ -74,7 +77,22 @@ void vst_scsi_crowd_close(struct scsi_crowd *crowd)
 
 static void note_end(struct vst_scsi_command *command)
 {
-    ((struct scsi_call *)command->user)->state = SCSI_CALL_ENDED;
+    struct scsi_call *call = command->user;
+
+    if (call->was_late)
+        vst_scsi_recovery_returned(&call->recovery);
+    call->state = SCSI_CALL_ENDED;
+}
+
+static bool note_late(struct vst_scsi_command *command, uint64_t tag)
+{
+    struct scsi_call *call = command->user;
+
+    (void)tag;
+    call->was_late = true;
+    vst_scsi_recovery_init(&call->recovery, call->hba, command->nexus, call->hba->path);
+    call->recovery.times.check_ms = 0; /* that the command comes back is all that is wanted */
+    return vst_scsi_recovery_late(&call->recovery);
 }
 
 void vst_scsi_call_ask(struct scsi_call *call, const struct vst_scsi_nexus *nexus,
@@ -91,8 +109,10 @@ void vst_scsi_call_ask(struct scsi_call *call, const struct vst_scsi_nexus *nexu
     command->in = &call->segment;
     command->timeout_ns = ASK_TIMEOUT_NS;
     command->done = note_end;
+    command->late = note_late;
     command->user = call;
     call->tries = (struct scsi_tries){0};
+    call->was_late = false;
     call->waited_ms = 0;
     call->again_ns = 0;
     call->state = SCSI_CALL_ASKS;
@@ -138,12 +158,8 @@ static void give(struct scsi_crowd *crowd, struct scsi_call *call)
 static struct scsi_decision decide(struct scsi_call *call)
 {
     const struct vst_scsi_outcome *outcome = &call->command.outcome;
-    struct vst_scsi_sense sense;
-    struct scsi_answer answer = {.response = (uint8_t)outcome->response, .status = outcome->status};
 
-    if (vst_scsi_sense_parse(outcome->sense, outcome->sense_bytes, &sense) == VST_OK)
-        answer.sense = &sense;
-    return vst_scsi_decide(&answer, &call->tries);
+    return vst_scsi_decide_on(outcome, call->was_late, &call->tries);
 }
 
 static void end(struct scsi_crowd *crowd, struct scsi_call *call)
@@ -160,13 +176,28 @@ static void end(struct scsi_crowd *crowd, struct scsi_call *call)
         return;
     }
     call->waited_ms += decision.delay_ms;
+    call->was_late = false;
     call->again_ns = decision.delay_ms > 0 ? now_ns(crowd) + decision.delay_ms * NS_PER_MS : 0;
     call->state = SCSI_CALL_ASKS;
+}
+
+/** A command that was not answered in time, or what was done about it, is not over. */
+static bool is_being_brought_back(struct scsi_crowd *crowd, struct scsi_call *call)
+{
+    bool is_out = call->state == SCSI_CALL_WAITS || call->state == SCSI_CALL_ENDED;
+
+    if (!call->was_late || !is_out ||
+        (call->state == SCSI_CALL_ENDED && vst_scsi_recovery_is_quiet(&call->recovery)))
+        return false;
+    vst_scsi_recovery_attend(&call->recovery, crowd->queue);
+    return true;
 }
 
 /** Does what there is to do for one; false if that is nothing, now and later. */
 static bool attend(struct scsi_crowd *crowd, struct scsi_call *call)
 {
+    if (is_being_brought_back(crowd, call))
+        return true;
     if (call->state == SCSI_CALL_ENDED)
         end(crowd, call);
     if (call->state == SCSI_CALL_IDLE && crowd->status == VST_OK)

@@ -10,6 +10,7 @@
 
 #include "scsi/bytes.h"
 #include "scsi/policy.h"
+#include "scsi/recovery.h"
 
 enum scsi_call_state {
     SCSI_CALL_IDLE,
@@ -25,6 +26,9 @@ struct scsi_call {
     struct vst_scsi_command command;
     struct vst_block_segment segment;
     struct scsi_tries tries;
+    struct vst_scsi_hba *hba;
+    struct scsi_recovery recovery; /**< of what is not answered in time */
+    bool was_late;
     uint32_t waited_ms;
     uint64_t again_ns;
     void *topic; /**< the user's: whom it is about */

@@ -145,26 +145,30 @@ static enum vst_status fill_limits(struct disk *disk, const struct told *told)
     return VST_OK;
 }
 
-static void make_queues(struct disk *disk, const struct told *told)
+void vst_scsi_disk_make_queues(struct disk *disk, const struct vst_block_driver *driver,
+                               bool is_long)
 {
     disk->base.n_queues = disk->hba->n_queues;
     disk->base.queues = disk->queue_list;
     for (uint16_t i = 0; i < disk->base.n_queues; i++) {
         struct disk_queue *q = &disk->queues[i];
         q->disk = disk;
-        q->block_shift = shift_of(told->capacity.block_bytes);
-        q->is_long = needs_long(&told->capacity);
+        q->block_shift = shift_of(disk->base.limits.logical_block_bytes);
+        q->is_long = is_long;
         q->base.base.device = &disk->base;
-        q->base.base.driver = &vst_scsi_disk_driver;
+        q->base.base.driver = driver;
         q->base.base.index = i;
         q->base.base.message = disk->hba->queues[i]->message;
         q->base.hba_queue = disk->hba->queues[i];
         q->base.ops = disk->hba->ops;
         q->base.nexus = disk->unit->base.nexus;
-        q->base.n_room = q->n_most = disk->base.limits.depth;
+        q->base.n_room = disk->base.limits.depth;
+        q->depth = scsi_depth_of(disk->base.limits.depth);
         q->base.upcalls = &vst_scsi_disk_upcalls;
         disk->queue_list[i] = &q->base.base;
     }
+    vst_scsi_recovery_init(&disk->recovery, disk->hba, disk->unit->base.nexus, disk->base.path);
+    disk->recovery.changed = vst_scsi_disk_health_changed;
 }
 
 static void describe(struct disk *disk)
@@ -187,7 +191,7 @@ static void describe(struct disk *disk)
     disk->base.change_message = hba->change_message;
 }
 
-static struct disk *create(struct unit *unit)
+struct disk *vst_scsi_disk_create(struct unit *unit)
 {
     struct vst_scsi_hba *hba = unit->base.hba;
     size_t bytes = sizeof(struct disk) +
@@ -201,6 +205,7 @@ static struct disk *create(struct unit *unit)
     disk->hba = hba;
     disk->unit = unit;
     disk->queue_list = (struct vst_block_queue **)(void *)&disk->queues[hba->n_queues];
+    describe(disk);
     return disk;
 }
 
@@ -212,22 +217,23 @@ static bool is_disk(const struct unit *unit)
 enum vst_status vst_scsi_disk_attach_unit(struct vst_scsi_unit *unit,
                                           struct vst_block_device **device)
 {
+    if (unit->type == VST_SCSI_TYPE_CD && unit->block == NULL)
+        return vst_scsi_cd_attach_unit(unit, device);
     if (!is_disk(unit_of(unit)) || unit->block != NULL)
         return VST_ERR_UNSUPPORTED;
     struct scsi_talk *talk = vst_scsi_talk_open(unit->hba);
-    struct disk *disk = talk != NULL ? create(unit_of(unit)) : NULL;
+    struct disk *disk = talk != NULL ? vst_scsi_disk_create(unit_of(unit)) : NULL;
     enum vst_status status = disk != NULL ? VST_OK : VST_ERR_NO_MEMORY;
     struct told told;
 
     if (status == VST_OK) {
-        describe(disk);
         talk->nexus = unit->nexus;
         status = ask_all(talk, &told);
     }
     if (status == VST_OK)
         status = fill_limits(disk, &told);
     if (status == VST_OK) {
-        make_queues(disk, &told);
+        vst_scsi_disk_make_queues(disk, &vst_scsi_disk_driver, needs_long(&told.capacity));
         vst_block_limits_changed(&disk->base);
         unit->block = *device = &disk->base;
         unit_of(unit)->driver = &vst_scsi_disk_unit_driver;
@@ -275,11 +281,15 @@ void vst_scsi_disk_detach(struct vst_block_device *device)
     struct unit *unit = disk->unit;
 
     disarm(disk);
+    if (disk->cd.talk != NULL)
+        vst_scsi_talk_close(disk->cd.talk);
     unit->base.block = NULL;
     unit->driver = NULL;
     if (disk->owns_unit)
         vst_scsi_unit_free(unit);
-    platform->free(platform->ctx, disk, disk->bytes, VST_MEMORY_PRIVATE);
+    if (disk->recovery.hba == NULL ||
+        vst_scsi_recovery_close(&disk->recovery, disk->hba->queues[0]))
+        platform->free(platform->ctx, disk, disk->bytes, VST_MEMORY_PRIVATE);
 }
 
 /* ------------------------------------------------------------------ what changes */
@@ -333,7 +343,7 @@ static void end_service(struct disk *disk, const char *why)
     vst_block_limits_changed(&disk->base);
 }
 
-static void unplug(struct unit *unit)
+void vst_scsi_disk_unplug(struct unit *unit)
 {
     struct disk *disk = disk_of(unit);
 
@@ -342,27 +352,33 @@ static void unplug(struct unit *unit)
     disarm(disk);
 }
 
-static void give_up(struct unit *unit)
+void vst_scsi_disk_give_up(struct unit *unit)
 {
     end_service(disk_of(unit), unit->base.hba->broken_why);
 }
 
+/** As seen from another CPU: a glance that errs on the side of "busy". */
+static bool is_idle_queue(const struct disk_queue *q)
+{
+    return q->waiting.first == NULL && __atomic_load_n(&q->n_hidden, __ATOMIC_ACQUIRE) == 0 &&
+           __atomic_load_n(&q->base.n_room, __ATOMIC_ACQUIRE) >=
+               __atomic_load_n(&q->depth.now, __ATOMIC_ACQUIRE);
+}
+
 /** Queues of other CPUs, too: a glance that is looked at again. */
-static bool is_idle(const struct unit *unit)
+bool vst_scsi_disk_is_idle(const struct unit *unit)
 {
     const struct disk *disk = disk_of(unit);
 
     for (uint16_t i = 0; i < disk->base.n_queues; i++)
-        if (disk->queues[i].waiting.first != NULL ||
-            __atomic_load_n(&disk->queues[i].base.n_room, __ATOMIC_ACQUIRE) <
-                disk->queues[i].n_most)
+        if (!is_idle_queue(&disk->queues[i]))
             return false;
-    return disk->base.n_holders == 0;
+    return vst_scsi_recovery_is_quiet(&disk->recovery) && disk->base.n_holders == 0;
 }
 
 const struct unit_driver vst_scsi_disk_unit_driver = {
     .look_again = look_again,
-    .unplug = unplug,
-    .give_up = give_up,
-    .is_idle = is_idle,
+    .unplug = vst_scsi_disk_unplug,
+    .give_up = vst_scsi_disk_give_up,
+    .is_idle = vst_scsi_disk_is_idle,
 };

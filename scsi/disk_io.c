@@ -7,7 +7,8 @@
 
 #include "scsi/cdb.h"
 
-#define NS_PER_MS 1000000ull
+#define NS_PER_MS  1000000ull
+#define REST_BATCH 16u
 
 static struct disk_queue *queue_of(const struct vst_block_queue *queue)
 {
@@ -49,9 +50,21 @@ static struct vst_scsi_cdb cdb_of(const struct disk_queue *q, enum vst_block_op 
     return transfer(q, op == VST_BLOCK_READ ? op : VST_BLOCK_WRITE, start_sector, n_sectors);
 }
 
+/** A write that had been reported done was lost, says the unit: whoever flushes next must know. */
+static bool take_earlier_failure(struct disk *disk)
+{
+    return __atomic_load_n(&disk->earlier_failed, __ATOMIC_RELAXED) &&
+           __atomic_exchange_n(&disk->earlier_failed, false, __ATOMIC_RELAXED);
+}
+
 static __attribute__((noinline, cold)) enum vst_status
 submit_flush(struct disk_queue *q, struct vst_block_request *request)
 {
+    if (take_earlier_failure(q->disk)) {
+        request->error_sector = 0;
+        vst_block_finish(&q->base.base, request, VST_ERR_IO);
+        return VST_OK;
+    }
     return q->base.ops->submit_block(&q->base, request, cdb_of(q, request->op, 0, 0));
 }
 
@@ -75,6 +88,8 @@ static enum vst_status disk_submit_part(struct vst_block_queue *queue,
 
     if (q->base.n_room <= 0 || (q->parts_ns != 0 && now_ns(q) < q->parts_ns))
         return VST_ERR_FULL;
+    if (part->op == VST_BLOCK_FLUSH && take_earlier_failure(q->disk))
+        return VST_ERR_IO;
     q->parts_ns = 0;
     return q->base.ops->submit_part(&q->base, request, part,
                                     cdb_of(q, part->op, part->start_sector, part->n_sectors));
@@ -85,6 +100,23 @@ static void disk_kick(struct vst_block_queue *queue)
     struct disk_queue *q = queue_of(queue);
 
     q->base.ops->kick(&q->base);
+}
+
+/* ------------------------------------------------------------------ attention */
+
+static uint8_t attention(const struct disk_queue *q)
+{
+    return __atomic_load_n(&q->attention, __ATOMIC_RELAXED);
+}
+
+static void attend_to(struct disk_queue *q, enum disk_attention what)
+{
+    __atomic_fetch_or(&q->attention, (uint8_t)what, __ATOMIC_RELEASE);
+}
+
+static void done_with(struct disk_queue *q, enum disk_attention what)
+{
+    __atomic_fetch_and(&q->attention, (uint8_t)~what, __ATOMIC_ACQUIRE);
 }
 
 /* ------------------------------------------------------------------ again */
@@ -126,20 +158,24 @@ static void give_again_later(struct disk_queue *q, struct vst_block_request *req
     else
         q->waiting.last->priv.next = request;
     q->waiting.last = request;
+    attend_to(q, DISK_WAITING);
     q->again_ns = now_ns(q) + delay_ms * NS_PER_MS;
 }
 
 /** What cannot be given again because the adapter does not take it ends so. */
 static __attribute__((noinline, cold)) void give_again(struct disk_queue *q)
 {
-    bool gone = __atomic_load_n(&q->disk->base.gone, __ATOMIC_RELAXED);
+    const struct vst_block_device *device = &q->disk->base;
+    bool broken = __atomic_load_n(&device->broken, __ATOMIC_ACQUIRE);
+    enum vst_status end =
+        __atomic_load_n(&device->gone, __ATOMIC_ACQUIRE) ? VST_ERR_GONE : VST_ERR_BROKEN;
 
-    if (now_ns(q) < q->again_ns && !q->disk->hba->broken && !gone)
+    if (now_ns(q) < q->again_ns && !broken)
         return;
     while (q->waiting.first != NULL) {
         struct vst_block_request *request = q->waiting.first;
         struct vst_block_request *next = request->priv.next;
-        enum vst_status status = gone ? VST_ERR_GONE : disk_submit(&q->base.base, request);
+        enum vst_status status = broken ? end : disk_submit(&q->base.base, request);
         if (status == VST_ERR_FULL)
             break;
         q->waiting.first = next;
@@ -150,6 +186,8 @@ static __attribute__((noinline, cold)) void give_again(struct disk_queue *q)
         request->error_sector = request->start_sector;
         vst_block_finish(&q->base.base, request, status);
     }
+    if (q->waiting.first == NULL)
+        done_with(q, DISK_WAITING);
     q->base.ops->kick(&q->base);
 }
 
@@ -164,7 +202,7 @@ static struct scsi_decision decide(const struct vst_block_request *request,
                                    struct vst_scsi_sense *sense, struct scsi_tries *tries)
 {
     struct scsi_answer answer = {
-        .response = (uint8_t)outcome->response,
+        .response = vst_scsi_response_in_time(outcome, share->was_late),
         .status = outcome->status,
         .is_short = share->bytes > 0 && outcome->residual_bytes > 0,
     };
@@ -210,28 +248,109 @@ static void end_part(struct disk_queue *q, struct vst_block_request *request, ui
         vst_block_finish(queue, request, request->status);
 }
 
-/** The adapter is out of service, and so is the disk. On several CPUs, perhaps: all say the same. */
+/** Out of service, for good. On several CPUs, perhaps: all say the same. */
 static void note_broken(struct disk *disk)
 {
+    const char *why = __atomic_load_n(&disk->hba->broken, __ATOMIC_RELAXED) ? disk->hba->broken_why
+                                                                            : "does not answer";
+
     if (__atomic_load_n(&disk->base.broken, __ATOMIC_RELAXED))
         return;
-    disk->base.broken_why = disk->hba->broken_why;
+    disk->base.broken_why = why;
     __atomic_store_n(&disk->base.broken, true, __ATOMIC_RELAXED);
     vst_block_limits_changed(&disk->base);
 }
 
-/** What is not there, or can't be reached any more, is not asked again. */
-static void judge_end(struct disk *disk, struct scsi_decision *decision)
+/** In an order in which another CPU never sees less in flight than there is: see is_idle. */
+static void change_depth(struct disk_queue *q, struct scsi_depth depth)
 {
-    if (disk->hba->broken) {
-        note_broken(disk);
-        decision->again = false;
+    int32_t n = depth.now - q->depth.now;
+
+    q->depth.n_good = depth.n_good;
+    if (n < 0)
+        __atomic_store_n(&q->base.n_room, q->base.n_room + n, __ATOMIC_RELEASE);
+    __atomic_store_n(&q->depth.now, depth.now, __ATOMIC_RELEASE);
+    if (n > 0)
+        __atomic_store_n(&q->base.n_room, q->base.n_room + n, __ATOMIC_RELEASE);
+}
+
+/** The unit is full: what it had taken when it said so is what it takes. */
+static void give_fewer(struct disk_queue *q)
+{
+    struct scsi_depth depth = q->depth;
+    int32_t n_in_flight = depth.now - (q->base.n_room + q->n_hidden);
+
+    vst_scsi_depth_full(&depth, n_in_flight > 0 ? (uint16_t)n_in_flight : 0);
+    change_depth(q, depth);
+    attend_to(q, DISK_FEWER);
+}
+
+static void ask(struct disk_queue *q, enum scsi_errand what)
+{
+    vst_scsi_recovery_ask(&q->disk->recovery, what);
+    attend_to(q, DISK_RECOVERY);
+}
+
+/** What an outcome asks for beside an answer to its request. */
+static void act(struct disk_queue *q, enum scsi_action action)
+{
+    uint32_t look;
+
+    switch (action) {
+    case SCSI_DONE:
+    case SCSI_NOTHING:
+        return;
+    case SCSI_FEWER:
+        give_fewer(q);
+        return;
+    case SCSI_START_UNIT:
+        ask(q, SCSI_ERRAND_START);
+        return;
+    case SCSI_CLEAR_ACA:
+        ask(q, SCSI_ERRAND_CLEAR_ACA);
+        return;
+    case SCSI_ESCALATE:
+        ask(q, SCSI_ERRAND_RESET);
+        return;
+    case SCSI_EARLIER_FAILED:
+        __atomic_store_n(&q->disk->earlier_failed, true, __ATOMIC_RELAXED);
+        return;
+    default: /* something is to be found out again, or another way is to be taken: the owner's */
+        look = vst_scsi_look_after(action);
+        vst_scsi_unit_look_again(&q->disk->unit->base, look);
+        if (look == VST_SCSI_LOOK_MEDIUM && q->disk->base.removable)
+            vst_block_medium_lost(&q->disk->base);
+        return;
     }
-    if (__atomic_load_n(&disk->base.gone, __ATOMIC_RELAXED) ||
-        __atomic_load_n(&disk->hba->gone, __ATOMIC_RELAXED)) {
+}
+
+static bool is_flush(const struct vst_block_request *request)
+{
+    return request->op == VST_BLOCK_FLUSH ||
+           (request->op == VST_BLOCK_WRITE_DURABLE && request->priv.flushing);
+}
+
+/** What the policy says, as far as this disk can still follow it. */
+static void bend(struct disk_queue *q, const struct vst_block_request *request,
+                 const struct vst_scsi_outcome *outcome, struct scsi_decision *decision)
+{
+    if (__atomic_load_n(&q->disk->hba->broken, __ATOMIC_ACQUIRE))
+        note_broken(q->disk);
+    if (__atomic_load_n(&q->disk->base.broken, __ATOMIC_RELAXED))
+        decision->again = false;
+    if (__atomic_load_n(&q->disk->base.gone, __ATOMIC_RELAXED) ||
+        __atomic_load_n(&q->disk->hba->gone, __ATOMIC_RELAXED)) {
         decision->again = false;
         decision->status = decision->action == SCSI_DONE ? VST_OK : VST_ERR_GONE;
     }
+    /* The flush that brings the news is the one that must not end well. */
+    if (decision->action == SCSI_EARLIER_FAILED && is_flush(request)) {
+        decision->again = false;
+        decision->action = SCSI_NOTHING;
+    }
+    /* Silence was told of as late: steps are being taken already. */
+    if (decision->action == SCSI_ESCALATE && outcome->response != VST_SCSI_RESPONSE_OK)
+        decision->action = SCSI_NOTHING;
 }
 
 static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *request,
@@ -241,15 +360,16 @@ static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *
     struct vst_scsi_sense sense = {0};
     struct scsi_tries tries;
     struct scsi_decision decision = decide(request, share, outcome, &sense, &tries);
+    bool done = decision.action == SCSI_DONE;
 
-    uint32_t look = vst_scsi_look_after(decision.action);
-    if (look != 0)
-        vst_scsi_unit_look_again(&q->disk->unit->base, look);
-    judge_end(q->disk, &decision);
+    if (share->was_late)
+        vst_scsi_recovery_returned(&q->disk->recovery);
+    bend(q, request, outcome, &decision);
+    act(q, decision.action);
     uint64_t sector = failed_sector(q, share, &sense);
     if (share->is_part) {
         end_part(q, request, sector, &decision);
-    } else if (decision.action != SCSI_DONE && decision.again) {
+    } else if (!done && decision.again) {
         give_again_later(q, request, &tries, decision.delay_ms);
     } else {
         request->error_sector = sector;
@@ -257,24 +377,103 @@ static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *
     }
 }
 
-const struct vst_scsi_block_upcalls vst_scsi_disk_upcalls = {.ended = ended};
+static bool late(struct vst_scsi_block_queue *queue, struct vst_block_request *request,
+                 uint64_t tag)
+{
+    struct disk_queue *q = (struct disk_queue *)queue;
+
+    (void)request;
+    (void)tag; /* the adapter tells it again when it is to be aborted */
+    attend_to(q, DISK_RECOVERY);
+    return vst_scsi_recovery_late(&q->disk->recovery);
+}
+
+const struct vst_scsi_block_upcalls vst_scsi_disk_upcalls = {.ended = ended, .late = late};
+
+/* ------------------------------------------------------------------ silence */
+
+#define ALL_ROOM (1 << 24)
+
+void vst_scsi_disk_health_changed(struct scsi_recovery *recovery)
+{
+    struct disk *disk = VST_CONTAINER_OF(recovery, struct disk, recovery);
+
+    for (uint16_t i = 0; i < disk->base.n_queues; i++)
+        attend_to(&disk->queues[i], DISK_RECOVERY);
+}
+
+/** Submit looks at n_room anyway. */
+static void hide_room(struct disk_queue *q, bool hide)
+{
+    int32_t n = hide ? ALL_ROOM : 0;
+
+    __atomic_store_n(&q->base.n_room, q->base.n_room + q->n_hidden - n, __ATOMIC_RELEASE);
+    __atomic_store_n(&q->n_hidden, n, __ATOMIC_RELEASE);
+}
+
+/** One step on with what has befallen the unit. */
+static void look_after_unit(struct disk_queue *q)
+{
+    struct scsi_recovery *recovery = &q->disk->recovery;
+
+    done_with(q, DISK_RECOVERY); /* before it is looked at: another CPU may set it again */
+    vst_scsi_recovery_attend(recovery, q->base.hba_queue);
+    enum scsi_unit_health health = scsi_recovery_health(recovery);
+    hide_room(q, health == SCSI_UNIT_SILENT);
+    if (health == SCSI_UNIT_GIVEN_UP)
+        note_broken(q->disk);
+    if (!vst_scsi_recovery_is_quiet(recovery))
+        attend_to(q, DISK_RECOVERY);
+}
+
+/** Good answers bring the number of commands at a time up again. */
+static void give_more(struct disk_queue *q, struct vst_block_request **done, size_t n)
+{
+    struct scsi_depth depth = q->depth;
+
+    for (size_t i = 0; i < n; i++)
+        if (done[i]->status == VST_OK)
+            scsi_depth_good(&depth);
+    change_depth(q, depth);
+    if (depth.now == depth.most)
+        done_with(q, DISK_FEWER);
+}
 
 /* ------------------------------------------------------------------ polling */
+
+static __attribute__((noinline, cold)) size_t
+poll_attentively(struct disk_queue *q, struct vst_block_request **done, size_t max)
+{
+    if ((attention(q) & DISK_RECOVERY) != 0)
+        look_after_unit(q);
+    if (q->waiting.first != NULL)
+        give_again(q);
+    size_t n = q->base.ops->poll(&q->base, done, max);
+    if ((attention(q) & DISK_FEWER) != 0)
+        give_more(q, done, n);
+    return n;
+}
 
 static size_t disk_poll(struct vst_block_queue *queue, struct vst_block_request **done, size_t max)
 {
     struct disk_queue *q = queue_of(queue);
 
-    if (VST_UNLIKELY(q->waiting.first != NULL))
-        give_again(q);
+    if (VST_UNLIKELY(attention(q) != 0))
+        return poll_attentively(q, done, max);
     return q->base.ops->poll(&q->base, done, max);
+}
+
+/** There is something that only poll goes on with. */
+static bool wants_polls(const struct disk_queue *q)
+{
+    return (attention(q) & (DISK_WAITING | DISK_RECOVERY)) != 0;
 }
 
 static bool disk_ready(const struct vst_block_queue *queue)
 {
     const struct disk_queue *q = queue_of(queue);
 
-    return q->waiting.first != NULL || q->base.ops->ready(&q->base);
+    return wants_polls(q) || q->base.ops->ready(&q->base);
 }
 
 static void disk_arm(struct vst_block_queue *queue, uint32_t n)
@@ -295,15 +494,27 @@ static bool disk_awaited(const struct vst_block_queue *queue)
 {
     const struct disk_queue *q = queue_of(queue);
 
-    return q->waiting.first != NULL || q->base.ops->awaited(&q->base);
+    return wants_polls(q) || q->base.ops->awaited(&q->base);
 }
 
+/**
+ * A step that this queue alone takes, or has a command out for, is taken to its end: else the
+ * adapter would wait for a queue that nobody polls. Every step has its deadline.
+ */
 static void disk_rest(struct vst_block_queue *queue)
 {
     struct disk_queue *q = queue_of(queue);
+    const struct vst_platform *platform = q->disk->base.platform;
 
-    if (q->waiting.first == NULL)
-        q->base.ops->rest(&q->base);
+    if (q->waiting.first != NULL)
+        return;
+    while (VST_UNLIKELY((attention(q) & DISK_RECOVERY) != 0) &&
+           vst_scsi_recovery_needs(&q->disk->recovery, q->base.hba_queue)) {
+        look_after_unit(q);
+        if (q->base.hba_queue->hba->ops->poll_commands(q->base.hba_queue, REST_BATCH) == 0)
+            platform->relax(platform->ctx);
+    }
+    q->base.ops->rest(&q->base);
 }
 
 const struct vst_block_driver vst_scsi_disk_driver = {
@@ -316,4 +527,20 @@ const struct vst_block_driver vst_scsi_disk_driver = {
     .disarm = disk_disarm,
     .awaited = disk_awaited,
     .rest = disk_rest,
+};
+
+/** READ (10) names all blocks that there can be: 2^32 of 2048 bytes. */
+const struct vst_block_driver vst_scsi_cd_driver = {
+    .submit = disk_submit,
+    .submit_part = disk_submit_part,
+    .kick = disk_kick,
+    .poll = disk_poll,
+    .ready = disk_ready,
+    .arm = disk_arm,
+    .disarm = disk_disarm,
+    .awaited = disk_awaited,
+    .rest = disk_rest,
+    .refresh = vst_scsi_cd_refresh,
+    .held = vst_scsi_cd_held,
+    .move_medium = vst_scsi_cd_move,
 };

@@ -19,6 +19,19 @@ static const struct scsi_escalation_times usual = {
     .relapse_ms = 60000,
 };
 
+struct scsi_escalation_times vst_scsi_escalation_times_within(uint64_t most_ns)
+{
+    struct scsi_escalation_times times = usual;
+    uint64_t most_ms = most_ns / NS_PER_MS + 1;
+
+    for (unsigned step = SCSI_STEP_RETRY; step < SCSI_STEP_GIVEN_UP; step++)
+        if (times.step_ms[step] > most_ms)
+            times.step_ms[step] = (uint32_t)most_ms;
+    if (times.check_ms > most_ms)
+        times.check_ms = (uint32_t)most_ms;
+    return times;
+}
+
 void vst_scsi_escalation_init(struct scsi_escalation *e, const struct scsi_escalation_times *times)
 {
     *e = (struct scsi_escalation){.times = times != NULL ? times : &usual};
@@ -83,7 +96,7 @@ bool vst_scsi_escalation_answer(struct scsi_escalation *e, enum scsi_step_answer
         return false;
     if (answer != SCSI_STEP_DONE) {
         go_to(e, e->step + 1u, now_ns);
-    } else if (e->checking || e->step == SCSI_STEP_RETRY) {
+    } else if (e->checking || e->step == SCSI_STEP_RETRY || e->times->check_ms == 0) {
         mend(e, now_ns);
     } else {
         e->checking = true;

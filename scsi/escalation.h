@@ -46,10 +46,13 @@ enum scsi_step_answer {
 
 struct scsi_escalation_times {
     uint32_t step_ms[SCSI_N_STEPS]; /**< for the answer; 0: no such step */
-    uint32_t check_ms;              /**< for the answer to TEST UNIT READY */
+    uint32_t check_ms;              /**< for the answer to TEST UNIT READY; 0: it is not asked */
     /** Silence sooner than that after it was mended: what mended it then was not enough. */
     uint32_t relapse_ms;
 };
+
+/** The usual times, none above that: who is impatient with commands is so with functions. */
+struct scsi_escalation_times vst_scsi_escalation_times_within(uint64_t most_ns);
 
 /** The unit's owner keeps it; others read. */
 struct scsi_escalation {

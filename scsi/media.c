@@ -70,6 +70,21 @@ struct scsi_track vst_scsi_toc_track(const struct scsi_toc *toc, unsigned index)
     };
 }
 
+/* ------------------------------------------------------------------ capacity */
+
+enum vst_status vst_scsi_cd_capacity_parse(struct scsi_view bytes, uint64_t *n_blocks)
+{
+    uint32_t last = scsi_be32(bytes, 0), block_bytes = scsi_be32(bytes, 4);
+
+    if (!scsi_has(bytes, 0, 8) || last == UINT32_MAX)
+        return VST_ERR_MALFORMED;
+    if (block_bytes != SCSI_CD_BLOCK_BYTES && block_bytes != 0 && block_bytes != 2340 &&
+        block_bytes != 2352)
+        return VST_ERR_UNSUPPORTED;
+    *n_blocks = last + 1ull;
+    return VST_OK;
+}
+
 /* ------------------------------------------------------------------ features */
 
 #define LENGTH_BYTES         4u /* in front of what the length counts */

@@ -57,6 +57,18 @@ enum vst_status vst_scsi_toc_parse(struct scsi_view bytes, struct scsi_toc *toc)
 /** Entry `index` below n_entries. */
 struct scsi_track vst_scsi_toc_track(const struct scsi_toc *toc, unsigned index);
 
+/* ------------------------------------------------------------------ READ CAPACITY */
+
+/** Blocks of CDs and DVDs have so many bytes of data, whatever else is stored with them. */
+#define SCSI_CD_BLOCK_BYTES 2048u
+
+/**
+ * How many blocks the medium has. Drives that tell the length of raw blocks, or none, mean blocks
+ * of data. VST_ERR_MALFORMED: too short, or more blocks than READ (10) names; VST_ERR_UNSUPPORTED:
+ * other blocks.
+ */
+enum vst_status vst_scsi_cd_capacity_parse(struct scsi_view bytes, uint64_t *n_blocks) VST_MUST_USE;
+
 /* ------------------------------------------------------------------ GET CONFIGURATION */
 
 #define SCSI_CONFIGURATION_HEADER_BYTES 8u

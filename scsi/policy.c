@@ -34,7 +34,8 @@ const struct scsi_rule vst_scsi_rules[] = {
     RESPONSE(TARGET_FAILURE,      NOTHING,         ERR_IO,               1,  100),
     RESPONSE(NEXUS_FAILURE,       OTHER_PATH,      ERR_IO,               3,  100),
     RESPONSE(FAILURE,             NOTHING,         ERR_IO,               3,  100),
-    RESPONSE(TIMEOUT,             ESCALATE,        ERR_TIMEOUT,          2,    0),
+    /* as often as there are steps that may have to be taken before one helps */
+    RESPONSE(TIMEOUT,             ESCALATE,        ERR_TIMEOUT,          4,    0),
     RESPONSE(ANY,                 NOTHING,         ERR_MALFORMED,        0,    0),
     /* shortage */
     SHORTAGE(NOTHING,         ERR_IO,               3,    0),

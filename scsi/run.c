@@ -2,6 +2,7 @@
 #include "scsi/run.h"
 
 #include "scsi/cdb.h"
+#include "scsi/recovery.h"
 #include "scsi/units.h"
 
 #define NS_PER_MS      1000000ull
@@ -10,9 +11,40 @@
 
 /* ------------------------------------------------------------------ one command */
 
+/** A command that somebody waits for, and what is done should it not be answered. */
+struct run {
+    struct scsi_recovery recovery;
+    bool late, ended;
+};
+
 static void note_end(struct vst_scsi_command *command)
 {
-    *(bool *)command->user = true;
+    struct run *run = command->user;
+
+    if (run->late)
+        vst_scsi_recovery_returned(&run->recovery);
+    run->ended = true;
+}
+
+static bool note_late(struct vst_scsi_command *command, uint64_t tag)
+{
+    struct run *run = command->user;
+
+    (void)tag;
+    run->late = true;
+    return vst_scsi_recovery_late(&run->recovery);
+}
+
+static void wait_for_end(struct run *run, struct vst_scsi_hba_queue *queue)
+{
+    const struct vst_platform *platform = queue->hba->platform;
+
+    while (!run->ended || !vst_scsi_recovery_is_quiet(&run->recovery)) {
+        if (run->late)
+            vst_scsi_recovery_attend(&run->recovery, queue);
+        if (queue->hba->ops->poll_commands(queue, POLL_BATCH) == 0)
+            platform->relax(platform->ctx);
+    }
 }
 
 enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue, struct vst_scsi_command *command)
@@ -20,22 +52,25 @@ enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue, struct vst_scsi_c
     const struct vst_scsi_hba_ops *ops = queue->hba->ops;
     const struct vst_platform *platform = queue->hba->platform;
     void *user = command->user;
-    bool ended = false;
+    struct run run = {0};
     enum vst_status status;
 
+    vst_scsi_recovery_init(&run.recovery, queue->hba, command->nexus, queue->hba->path);
+    run.recovery.times.check_ms = 0; /* that the command comes back is all that is wanted */
     command->done = note_end;
-    command->late = NULL;
-    command->user = &ended;
+    command->late = note_late;
+    command->user = &run;
     /* A full queue empties: every command ends, by its answer or by a reset. */
     while ((status = ops->submit(queue, command)) == VST_ERR_FULL) {
         if (ops->poll_commands(queue, POLL_BATCH) == 0)
             platform->relax(platform->ctx);
     }
-    if (status == VST_OK)
+    if (status == VST_OK) {
         ops->kick_commands(queue);
-    while (status == VST_OK && !ended)
-        if (ops->poll_commands(queue, POLL_BATCH) == 0)
-            platform->relax(platform->ctx);
+        wait_for_end(&run, queue);
+        command->outcome.response =
+            (enum vst_scsi_response)vst_scsi_response_in_time(&command->outcome, run.late);
+    }
     ops->rest_commands(queue);
     command->user = user;
     return status;
@@ -90,15 +125,24 @@ static void wait(const struct vst_platform *platform, uint32_t ms)
         platform->relax(platform->ctx);
 }
 
-static struct scsi_decision decide(const struct vst_scsi_command *command, struct scsi_tries *tries)
+/* Of silence more is not hoped for: each time it takes until a command is late, and more. */
+#define MOST_SILENCES 1u
+
+struct scsi_decision vst_scsi_decide_on(const struct vst_scsi_outcome *outcome, bool was_late,
+                                        struct scsi_tries *tries)
 {
-    const struct vst_scsi_outcome *outcome = &command->outcome;
     struct vst_scsi_sense sense;
-    struct scsi_answer answer = {.response = (uint8_t)outcome->response, .status = outcome->status};
+    struct scsi_answer answer = {
+        .response = vst_scsi_response_in_time(outcome, was_late),
+        .status = outcome->status,
+    };
 
     if (vst_scsi_sense_parse(outcome->sense, outcome->sense_bytes, &sense) == VST_OK)
         answer.sense = &sense;
-    return vst_scsi_decide(&answer, tries);
+    struct scsi_decision decision = vst_scsi_decide(&answer, tries);
+    if (answer.response == VST_SCSI_RESPONSE_TIMEOUT && tries->n_in_a_row > MOST_SILENCES)
+        decision.again = false;
+    return decision;
 }
 
 /** What came is copied out once: from then on no device changes it. */
@@ -141,7 +185,7 @@ enum vst_status vst_scsi_ask(struct scsi_talk *talk, struct vst_scsi_cdb cdb, ui
         enum vst_status status = run_once(talk, &command, cdb, bytes, &segment);
         if (status != VST_OK)
             return status;
-        struct scsi_decision decision = decide(&command, &tries);
+        struct scsi_decision decision = vst_scsi_decide_on(&command.outcome, false, &tries);
         talk->signs |= vst_scsi_look_after(decision.action);
         if (decision.action == SCSI_DONE) {
             *view = copy_out(talk, &command, bytes);

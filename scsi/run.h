@@ -34,4 +34,8 @@ enum vst_status vst_scsi_talk_to(struct scsi_talk *talk, uint8_t target,
 enum vst_status vst_scsi_ask(struct scsi_talk *talk, struct vst_scsi_cdb cdb, uint32_t bytes,
                              uint32_t patience_ms, struct scsi_view *view) VST_MUST_USE;
 
+/** What the policy makes of an outcome; `was_late`: it had been told of as late. */
+struct scsi_decision vst_scsi_decide_on(const struct vst_scsi_outcome *outcome, bool was_late,
+                                        struct scsi_tries *tries);
+
 #endif

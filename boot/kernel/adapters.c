@@ -25,9 +25,9 @@ static unsigned n_added, n_removed;
 
 /* ---------------------------------------------------------------- units that come and go */
 
-static void name_disk(struct vst_block_device *device)
+static void name_disk(struct vst_block_device *device, const char *prefix)
 {
-    vst_block_register(registry, device, "sd");
+    vst_block_register(registry, device, prefix);
     if (running) {
         vst_block_note_plug(registry, device, true);
         n_added++;
@@ -54,13 +54,14 @@ static void found(void *ctx, struct vst_scsi_unit *unit)
     (void)ctx;
     log_printf(VST_LOG_INFO, "%s: %s %s %s", unit->path, vst_scsi_type_name(unit->type),
                unit->vendor, unit->product);
-    if (unit->type != VST_SCSI_TYPE_DISK) {
+    bool is_cd = unit->type == VST_SCSI_TYPE_CD;
+    if (unit->type != VST_SCSI_TYPE_DISK && !is_cd) {
         name_raw(unit);
         return;
     }
     enum vst_status status = vst_scsi_disk_attach_unit(unit, &device);
     if (status == VST_OK) {
-        name_disk(device);
+        name_disk(device, is_cd ? "sr0" : "sd");
         return;
     }
     printf("%s: %s\n", unit->path, vst_status_text(status));

@@ -153,6 +153,9 @@ bool shell_range_is_inside(const struct shell_context *context, uint64_t offset_
 {
     uint64_t end = shell_device_bytes(context->device);
 
+    if (context->device->medium != VST_OK)
+        return shell_fail(context, context->device->medium, "%s",
+                          vst_status_text(context->device->medium));
     if (offset_bytes > end)
         return shell_fail_at(context, VST_ERR_RANGE, offset_bytes);
     if (bytes > end - offset_bytes)
@@ -179,8 +182,9 @@ void shell_json_stats(struct json *json, const struct vst_block_stats *stats)
     json_u64(json, "writes", stats->commands[VST_BLOCK_WRITE]);
     json_u64(json, "flushes", stats->commands[VST_BLOCK_FLUSH]);
     json_u64(json, "discards", stats->commands[VST_BLOCK_DISCARD]);
-    json_u64(json, "zeroes", stats->commands[VST_BLOCK_WRITE_ZEROES] +
-                                 stats->commands[VST_BLOCK_WRITE_ZEROES_KEEP]);
+    json_u64(json, "zeroes",
+             stats->commands[VST_BLOCK_WRITE_ZEROES] +
+                 stats->commands[VST_BLOCK_WRITE_ZEROES_KEEP]);
     json_u64(json, "erases", stats->commands[VST_BLOCK_SECURE_ERASE]);
     json_u64(json, "appends", stats->commands[VST_BLOCK_ZONE_APPEND]);
     json_u64(json, "read_bytes", stats->sectors[VST_BLOCK_READ] * VST_SECTOR_BYTES);

@@ -28,6 +28,9 @@ extern const struct shell_command command_trace;
 extern const struct shell_command command_cache;
 extern const struct shell_command command_events;
 extern const struct shell_command command_rescan;
+/* commands_media.c */
+extern const struct shell_command command_eject;
+extern const struct shell_command command_load;
 /* commands_data.c */
 extern const struct shell_command command_sum;
 extern const struct shell_command command_fill;

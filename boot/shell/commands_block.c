@@ -39,7 +39,11 @@ static void lsblk_row(struct table *table, const struct vst_block_device *device
     table_cell(table, "%s", text_or(device->ring_name, "-"));
     table_cell(table, "%u", device->n_queues);
     table_cell(table, "%s", text_or(device->serial, "-"));
-    table_cell(table, "%s%s", device->path, device->broken ? " (broken)" : "");
+    table_cell(table, "%s%s", device->path,
+               device->broken                        ? " (broken)"
+               : device->medium == VST_OK            ? ""
+               : device->medium == VST_ERR_NO_MEDIUM ? " (no medium)"
+                                                     : " (unreadable medium)");
 }
 
 /* The function behind the device, where its path begins with one: "0000:00:04.0". */
@@ -134,22 +138,41 @@ static void json_lifetime(struct json *json, const struct vst_block_device *devi
     json_object_close(json);
 }
 
+/* Left out where the medium can't be taken out. */
+static void json_medium(struct json *json, const struct vst_block_device *device,
+                        const struct vst_scsi_medium *medium)
+{
+    if (!device->removable)
+        return;
+    json_object_open(json, "medium");
+    json_text(json, "state", vst_status_name(device->medium));
+    json_u64(json, "id", device->media_id);
+    if (medium != NULL && device->medium == VST_OK) {
+        json_text(json, "profile", text_or(medium->profile, "unknown"));
+        json_u64(json, "tracks", medium->n_tracks);
+        json_u64(json, "data_tracks", medium->n_data_tracks);
+    }
+    json_object_close(json);
+}
+
 /* Keys of what is not known (rotational, wwn, vendor ...) are left out rather than invented. */
 static void lsblk_json(const struct shell_context *context, const struct vst_block_device *device)
 {
     const struct vst_block_limits *limits = &device->limits;
+    const struct vst_scsi_medium *medium = vst_scsi_cd_medium(device);
     char pci[PCI_ADDRESS_CHARS + 1];
     struct json json;
 
     json_open(&json);
     json_text(&json, "cmd", context->typed[0]);
     json_text(&json, "dev", device->name);
-    json_text(&json, "type", "disk");
+    json_text(&json, "type", medium != NULL ? "rom" : "disk");
     json_u64(&json, "bytes", shell_device_bytes(device));
     json_u64(&json, "logical_block", limits->logical_block_bytes);
     json_u64(&json, "physical_block", limits->physical_block_bytes);
     json_bool(&json, "ro", device->read_only);
-    json_bool(&json, "removable", false);
+    json_bool(&json, "removable", device->removable);
+    json_medium(&json, device, medium);
     json_text(&json, "cache", shell_cache_name(device->write_cache));
     json_text(&json, "serial", device->serial);
     json_text(&json, "driver", text_or(device->driver_name, ""));

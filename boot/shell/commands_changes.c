@@ -17,9 +17,14 @@
 /* ---------------------------------------------------------------- events */
 
 static const char *const event_names[VST_BLOCK_N_EVENT_KINDS] = {
-    [VST_BLOCK_EVENT_RESIZED] = "resize",      [VST_BLOCK_EVENT_WRITE_CACHE] = "cache",
-    [VST_BLOCK_EVENT_READ_ONLY] = "read_only", [VST_BLOCK_EVENT_SERVICE] = "service",
-    [VST_BLOCK_EVENT_RECOVERED] = "recovered", [VST_BLOCK_EVENT_PLUGGED] = "plugged",
+    [VST_BLOCK_EVENT_RESIZED] = "resize",
+    [VST_BLOCK_EVENT_WRITE_CACHE] = "cache",
+    [VST_BLOCK_EVENT_READ_ONLY] = "read_only",
+    [VST_BLOCK_EVENT_SERVICE] = "service",
+    [VST_BLOCK_EVENT_RECOVERED] = "recovered",
+    [VST_BLOCK_EVENT_MEDIUM] = "medium",
+    [VST_BLOCK_EVENT_EJECT_WANTED] = "eject_wanted",
+    [VST_BLOCK_EVENT_PLUGGED] = "plugged",
     [VST_BLOCK_EVENT_UNPLUGGED] = "unplugged",
 };
 
@@ -41,6 +46,9 @@ static const char *value_text(enum vst_block_event_kind what, uint64_t value,
         return shell_cache_name(value != 0);
     case VST_BLOCK_EVENT_READ_ONLY:
         return value != 0 ? "ro" : "rw";
+    case VST_BLOCK_EVENT_MEDIUM:
+        snprintf(text, SIZE_TEXT_BYTES, value != 0 ? "medium %" PRIu64 : "none", value);
+        return text;
     case VST_BLOCK_EVENT_SERVICE:
         return value != 0 ? "in_service" : "out_of_service";
     default:
@@ -63,7 +71,8 @@ static void json_value(struct json *json, const char *key, enum vst_block_event_
 
     if (is_size(what))
         json_u64(json, key, vst_mul_saturated_u64(value, VST_SECTOR_BYTES));
-    else if (what == VST_BLOCK_EVENT_RECOVERED)
+    else if (what == VST_BLOCK_EVENT_RECOVERED || what == VST_BLOCK_EVENT_MEDIUM ||
+             what == VST_BLOCK_EVENT_EJECT_WANTED)
         json_u64(json, key, value);
     else
         json_text(json, key, value_text(what, value, text));
@@ -163,10 +172,11 @@ const struct shell_command command_events = {
     .usage = "[wait=MS]",
     .summary = "Tells what has happened to the devices since last asked",
     .help = "plugged, unplugged, resize, cache (its mode), read_only, service (out_of_service\n"
-            "when a device had to be given up) and recovered, with the value before and the\n"
-            "value now. TIME is in seconds since the start, and of the last change if there\n"
-            "were several: TIMES says how many. If nothing has happened wait= waits so many\n"
-            "milliseconds for it.\n"
+            "when a device had to be given up), recovered, medium (each has a number) and\n"
+            "eject_wanted (the drive's button), with the value before and the value now. TIME\n"
+            "is in seconds since the start, and of the last change if there were several:\n"
+            "TIMES says how many. If nothing has happened wait= waits so many milliseconds\n"
+            "for it.\n"
             "    events wait=60000\n",
     .options = options_events,
     .run = run_events,

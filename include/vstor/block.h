@@ -236,6 +236,8 @@ enum vst_block_event_kind {
     VST_BLOCK_EVENT_READ_ONLY,   /**< 1: it refuses writes */
     VST_BLOCK_EVENT_SERVICE, /**< 0: out of service (vst_block_device.broken_why), 1: in service */
     VST_BLOCK_EVENT_RECOVERED, /**< recoveries since attach, after which it went on */
+    VST_BLOCK_EVENT_MEDIUM,    /**< media_id of what is in the drive; 0: nothing that can be read */
+    VST_BLOCK_EVENT_EJECT_WANTED, /**< how often somebody has asked for the medium: by the button */
     VST_BLOCK_N_EVENTS, /**< those above are kept in the device, those below in the registry */
     VST_BLOCK_EVENT_PLUGGED = VST_BLOCK_N_EVENTS, /**< a disk is there: from 0 to its capacity */
     VST_BLOCK_EVENT_UNPLUGGED,                    /**< a disk is no more: from its capacity to 0 */
@@ -290,6 +292,12 @@ struct vst_block_device {
     bool write_cache_settable; /**< vst_block_set_write_cache can switch it */
     bool flush_needed;         /**< a flush is worth a command: write cache and not read-only */
     bool tells_lifetime;       /**< VST_BLOCK_LIFETIME is answered */
+    bool removable;            /**< its medium can be taken out: see vst_block_medium_lost */
+    bool medium_lost;          /**< it has changed, and nobody has looked at it yet; atomic */
+    bool stale;                /**< held since before its medium changed */
+    enum vst_status medium;    /**< VST_OK, or what all requests end with: VST_ERR_NO_MEDIUM,
+                                  VST_ERR_NOT_READY, VST_ERR_MEDIUM (it can't be read), ... */
+    uint32_t media_id;         /**< of the last medium: one more with each; 0: there was none yet */
     bool broken;               /**< out of service; every submit answers VST_ERR_BROKEN */
     const char *broken_why;    /**< fixed text, NULL if not broken */
     bool gone;                 /**< broken for good: it was unplugged. Atomic; see vst_block_hold */
@@ -378,6 +386,10 @@ struct vst_block_driver {
     enum vst_status (*refresh)(struct vst_block_device *device);
     /** Switches the cache and takes that over; NULL where write_cache_settable never is true. */
     enum vst_status (*set_write_cache)(struct vst_block_device *device, bool on);
+    /** Somebody holds the device, or nobody any more. NULL where that does not matter. */
+    void (*held)(struct vst_block_device *device, bool held);
+    /** vst_block_eject, vst_block_load; NULL where no medium can be taken out. */
+    enum vst_status (*move_medium)(struct vst_block_device *device, bool load);
     /** Lets go of a queue that has nothing in flight. NULL where nobody needs to know. */
     void (*rest)(struct vst_block_queue *queue);
 };
@@ -443,6 +455,11 @@ void vst_block_rest(struct vst_block_queue *queue);
  * at least once a second, one without is polled or rests (vst_block_rest). Resetting a device waits
  * for all its queues; if that takes 5 seconds, the device is out of service. Meanwhile submit
  * answers VST_ERR_FULL. The poll that does the reset takes as long as that does: 4 seconds at most.
+ *
+ * A SCSI unit that does not answer is brought back by steps, each with a deadline, a minute for all:
+ * what is late is waited for a little longer, aborted; the unit, its target, the adapter are reset;
+ * then the unit is out of service. Meanwhile submit answers VST_ERR_FULL; other units go on. What a
+ * step brings back unanswered is given again four times, and then ends with VST_ERR_TIMEOUT.
  */
 
 /*
@@ -490,6 +507,33 @@ static inline void vst_block_interrupted(struct vst_block_queue *queue)
  */
 void vst_block_limits_changed(struct vst_block_device *device);
 
+/*
+ * Removable media. The driver finds that the medium has changed when a request or vst_block_refresh
+ * meets it. From then on all requests end with VST_ERR_MEDIUM_CHANGED until the next refresh that
+ * has looked at the new one, and, if somebody holds the device, until nobody does: what one holder
+ * reads is of one medium. `media_id` tells media apart.
+ */
+
+/**
+ * Has the drive give out its medium, or take in the one that lies in its tray, and looks at what is
+ * there then. On the CPU of the first queue; blocks for as long as the drive takes, half a minute at
+ * most. Who calls may hold the device, once. VST_ERR_UNSUPPORTED: the drive can't; VST_ERR_NOT_READY:
+ * somebody else holds the device, or the drive does not let go; VST_ERR_NO_MEDIUM (load): the tray
+ * is empty; errors of reading.
+ */
+enum vst_status vst_block_eject(struct vst_block_device *device) VST_MUST_USE;
+enum vst_status vst_block_load(struct vst_block_device *device) VST_MUST_USE;
+
+/** For drivers: what is in the drive is not what it was, or not there any more. From any CPU. */
+void vst_block_medium_lost(struct vst_block_device *device);
+
+/**
+ * For drivers: the drive was looked at. `medium` VST_OK: a medium of `n_sectors`, another one than
+ * before if `is_new`; else why there is none. On the CPU of the first queue.
+ */
+void vst_block_medium_found(struct vst_block_device *device, enum vst_status medium,
+                            uint64_t n_sectors, bool is_new);
+
 /** For drivers: the event, unless the value is the same as the last. From any CPU. */
 void vst_block_note(struct vst_block_device *device, enum vst_block_event_kind what,
                     uint64_t value);
@@ -527,7 +571,10 @@ struct vst_block_registry {
     uint32_t n_plugs, n_plugs_told;
 };
 
-/** Names the device (`prefix` "vd" gives vda .. vdz, vdaa ..) and appends it. */
+/**
+ * Names the device (`prefix` "vd" gives vda .. vdz, vdaa ..; one that ends in 0 is counted on: "sr0"
+ * gives sr0, sr1 ..) and appends it.
+ */
 void vst_block_register(struct vst_block_registry *registry, struct vst_block_device *device,
                         const char *prefix);
 void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_device *device);
@@ -536,16 +583,12 @@ void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_
  * Devices that are unplugged. A device that is gone ends what is in flight with VST_ERR_GONE and
  * refuses the rest. Its structure stays for as long as somebody holds it: who goes on to use a
  * device after others may have run (the owner, who looks after unplugged ones) holds it meanwhile.
- * Both and vst_block_is_idle_and_gone on one CPU; other CPUs use queues on behalf of a holder.
+ * Both and vst_block_is_idle_and_gone on the CPU of the device's first queue; other CPUs use queues
+ * on behalf of a holder. Both block for a command where the medium is removable: it is locked in
+ * while somebody holds the device.
  */
-static inline void vst_block_hold(struct vst_block_device *device)
-{
-    device->n_holders++;
-}
-static inline void vst_block_let_go(struct vst_block_device *device)
-{
-    device->n_holders--;
-}
+void vst_block_hold(struct vst_block_device *device);
+void vst_block_let_go(struct vst_block_device *device);
 /** True if the owner may take the device from the registry and detach it. */
 static inline bool vst_block_is_idle_and_gone(const struct vst_block_device *device)
 {

@@ -71,7 +71,8 @@ struct vst_scsi_block_queue;
 
 /** Where in a request the command was that ended. */
 struct vst_scsi_share {
-    bool is_part; /**< of a split request, else all of it */
+    bool is_part;  /**< of a split request, else all of it */
+    bool was_late; /**< it had been told of as late */
     uint64_t start_sector;
     uint32_t bytes; /**< of data */
 };
@@ -79,8 +80,8 @@ struct vst_scsi_share {
 /** What an adapter tells the layer of block requests. On the queue's CPU, from poll. */
 struct vst_scsi_block_upcalls {
     /**
-     * A command of the request has not ended plainly well: response OK, status GOOD, nothing
-     * residual. The layer has the request back and ends it (vst_block_finish), or, for a part,
+     * A command of the request has not ended plainly well (response OK, status GOOD, nothing
+     * residual), or had been late. The layer has the request back and ends it (vst_block_finish), or, for a part,
      * says so (vst_block_part_done, vst_block_part_dropped), or keeps it to give it again. It may
      * submit; the adapter kicks. `outcome` is valid during the call.
      */
@@ -278,6 +279,11 @@ struct vst_scsi_hba_ops {
      * queue's poll.
      */
     enum vst_status (*manage)(struct vst_scsi_hba *hba, struct vst_scsi_function *function);
+    /**
+     * Finds a command of the queue to that unit that was told of as late, is still out, and that no
+     * function has named yet. False: there is none.
+     */
+    bool (*next_late)(struct vst_scsi_hba_queue *queue, struct vst_scsi_nexus nexus, uint64_t *tag);
     /** Looks for functions that have ended, for their deadlines, and for events. Any CPU. */
     void (*look)(struct vst_scsi_hba *hba);
     /** Takes the event that has waited longest; false: there is none. One CPU at a time. */
@@ -333,6 +339,7 @@ struct vst_scsi_hba {
     const struct vst_platform *platform;
     const struct vst_scsi_hba_ops *ops;
     struct vst_scsi_hba_limits limits;
+    uint64_t timeout_ns; /**< after that a command is late that says no other */
     uint16_t n_queues;
     struct vst_scsi_hba_queue **queues;
     bool broken;            /**< out of service; every submit answers VST_ERR_BROKEN */

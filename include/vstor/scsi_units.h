@@ -17,13 +17,27 @@
 #include <vstor/scsi.h>
 
 /**
- * Runs one command on a queue to its end, which is its outcome; what is not answered in time ends by
- * an adapter reset. Sets command->done and ->late. On the queue's CPU; blocks for the command's
- * time-out and the reset, seconds at most beyond it. Errors: those of vst_scsi_hba_ops.submit; VST_OK
- * says that there is an outcome, whatever it is.
+ * Runs one command on a queue to its end, which is its outcome; what is not answered in time is
+ * aborted, or ends by a reset of the unit, the target or the adapter, whichever brings it back, with
+ * VST_SCSI_RESPONSE_TIMEOUT. Sets command->done and ->late. On the queue's CPU; blocks for the
+ * command's time-out and, if that passes, a minute at most beyond it. Errors: those of
+ * vst_scsi_hba_ops.submit; VST_OK says that there is an outcome, whatever it is.
  */
 enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue,
                              struct vst_scsi_command *command) VST_MUST_USE;
+
+/**
+ * Runs one function to its end, which is its response. Any CPU, ABORT TASK and QUERY TASK as
+ * vst_scsi_hba_ops.manage says; blocks until it is answered, or for its time-out, and 10 seconds
+ * beyond if the adapter has no room. VST_ERR_TIMEOUT: it never had; the errors of manage.
+ */
+enum vst_status vst_scsi_manage(struct vst_scsi_hba *hba,
+                                struct vst_scsi_function *function) VST_MUST_USE;
+
+/** "abort", "lun_reset", ...; "unknown" for what is no function. */
+const char *vst_scsi_function_name(unsigned kind);
+/** "complete", "rejected", ...; "unknown" for what is no response. */
+const char *vst_scsi_function_response_name(unsigned response);
 
 /* ------------------------------------------------------------------ units */
 
@@ -142,12 +156,16 @@ bool vst_scsi_units_forget(struct vst_scsi_units *units, struct vst_scsi_hba *hb
 /* ------------------------------------------------------------------ disks */
 
 /**
- * Makes a block device of a unit that is a disk; it becomes unit->block. Memory, all through
- * platform->alloc: 2 KiB, and 1 KiB for each of the adapter's queues, private. On the CPU of the
- * adapter's first queue, blocks while the unit answers some commands. The name is the registry's to
- * give ("sd").
+ * Makes a block device of a unit that is a disk, or a CD or DVD drive; it becomes unit->block.
+ * Memory, all through platform->alloc: 2 KiB, and 1 KiB for each of the adapter's queues, private;
+ * for a drive 16 KiB more, and 16 KiB shared. On the CPU of the adapter's first queue, blocks while
+ * the unit answers some commands. The name is the registry's to give ("sd", "sr0").
  *
- * VST_ERR_UNSUPPORTED    it is no disk
+ * A drive is read-only, has blocks of 2048 bytes, and is attached without a medium, too, or with one
+ * that can't be read: vst_block_device.medium says why. vst_block_refresh asks it every second
+ * whether the medium was changed.
+ *
+ * VST_ERR_UNSUPPORTED    it is neither
  * VST_ERR_MALFORMED      what it says of itself makes no sense
  * VST_ERR_NOT_READY, VST_ERR_NO_MEDIUM, VST_ERR_IO ...   it does not tell its capacity
  */
@@ -161,6 +179,15 @@ enum vst_status vst_scsi_disk_attach_unit(struct vst_scsi_unit *unit,
 enum vst_status vst_scsi_disk_attach(struct vst_scsi_hba *hba, uint8_t target,
                                      const struct vst_scsi_lun *lun,
                                      struct vst_block_device **device) VST_MUST_USE;
+
+/** What is in a CD or DVD drive. */
+struct vst_scsi_medium {
+    const char *profile;             /**< "CD-ROM", "DVD-ROM", ...; "" if the drive tells none */
+    uint8_t n_tracks, n_data_tracks; /**< 0 where the drive tells none */
+};
+
+/** NULL if the device is no CD drive. It changes with media_id. */
+const struct vst_scsi_medium *vst_scsi_cd_medium(const struct vst_block_device *device);
 
 /** Gives its memory back. Nothing of it may be in flight. */
 void vst_scsi_disk_detach(struct vst_block_device *device);

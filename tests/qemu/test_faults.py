@@ -14,10 +14,10 @@ import pytest
 
 import images
 import pattern
+from faults import EIO, ENOSPC, failing_nodes, wait_for_stop
 from harness import Disk
 from images import KiB, MiB
 
-EIO, ENOSPC = 5, 28
 SECTOR = 512
 DISK_BYTES = MiB
 BAD = (0, 1234, 2047)  # sectors: the first, one in between, the last
@@ -25,14 +25,7 @@ BAD = (0, 1234, 2047)  # sectors: the first, one in between, the last
 
 def debugged(path, iotype, *, bad=BAD, errno=EIO, once=False, policy="report", times=1, **properties):
     """A private copy of 1 MiB, on which commands of a kind that touch a bad sector fail; without sectors all do."""
-    rule = {"event": "none", "iotype": iotype, "errno": errno, "once": once}
-    rules = [dict(rule, sector=sector) for sector in bad] if bad else [rule]
-    nodes = [{"driver": "file", "node-name": f"file-{path.name}", "filename": str(path), "discard": "unmap",
-              "cache": {"no-flush": True}},  # a slow host would be taken for a fault
-             {"driver": "blkdebug", "node-name": f"debug-{path.name}", "image": f"file-{path.name}",
-              "inject-error": rules * times, "discard": "unmap"},
-             {"driver": "raw", "node-name": f"disk-{path.name}", "file": f"debug-{path.name}", "discard": "unmap"}]
-    return Disk(path, blockdev=nodes,
+    return Disk(path, blockdev=failing_nodes(path, iotype, bad, errno, once, times),
                 properties={"rerror": "report" if policy == "enospc" else policy, "werror": policy,
                             "request-merging": "off", "max-discard-sectors": 128, "max-write-zeroes-sectors": 128,
                             **properties})
@@ -202,13 +195,6 @@ POLICY_COMMANDS = {"read": "sum {dev} 256k 768k", "write": "fill {dev} 256k 768k
 
 def stopped_at(policy, iotype, errno):
     return policy == "stop" or (policy == "enospc" and errno == ENOSPC and iotype != "read")
-
-
-def wait_for_stop(machine):
-    deadline = time.monotonic() + 60
-    while (status := machine.qmp("query-status")["status"]) != "io-error":
-        assert time.monotonic() < deadline, f"the machine is {status}, not stopped by an error"
-        time.sleep(0.01)
 
 
 def check_policy(machine, name, disk, case, pause_s):

@@ -7,13 +7,12 @@ has, throttled or not, so that time-out, reset and replay follow one another unt
 import pytest
 
 import pattern
+from faults import HARDLY_ANY, UNLIMITED, throttle, throttled
 from harness import Disk
 import images
 from images import MiB
 
 TIMEOUT_MS = 1500  # three of them, and the resets in between, until a request is given up
-UNLIMITED = {"iops-total": 0}
-HARDLY_ANY = {"iops-total": 1}
 
 # name: (device, its properties, machine, options)
 WAYS = {
@@ -28,19 +27,6 @@ WAYS = {
     "window": ("virtio-blk-pci,disable-legacy=on", {}, "q35", "vstor.transport=pci-cfg"),
     "iothread": ("virtio-blk-pci,disable-legacy=on,iothread=t0", {}, "q35", ""),
 }
-
-
-def throttled(tmp_path, device, properties):
-    """A private writable disk behind the throttle group "g"."""
-    path = images.copy_of(images.image("empty-16m.raw"), tmp_path)
-    nodes = [{"driver": "file", "node-name": "file0", "filename": str(path)},
-             {"driver": "raw", "node-name": "raw0", "file": "file0"},
-             {"driver": "throttle", "node-name": "slow0", "throttle-group": "g", "file": "raw0"}]
-    return Disk(path=path, blockdev=nodes, device=device, properties=properties)
-
-
-def throttle(machine, limits):
-    machine.qmp("qom-set", path="/objects/g", property="limits", value=limits)
 
 
 def start(prompt, disk, options, **machine):

@@ -509,10 +509,9 @@ static void hold(struct fake_blk_queue *q, uint16_t head, uint16_t n_ring,
 {
     struct fake_virtio_blk *blk = q->blk;
 
-    if (blk->kind == NULL &&
-        (n < 2 || pieces[0].bytes != 16 || pieces[0].writable ||
-         pieces[n - 1].bytes != tail_bytes_of(blk, get32(pieces[0].addr)) ||
-         !pieces[n - 1].writable)) {
+    if (blk->kind == NULL && (n < 2 || pieces[0].bytes != 16 || pieces[0].writable ||
+                              pieces[n - 1].bytes != tail_bytes_of(blk, get32(pieces[0].addr)) ||
+                              !pieces[n - 1].writable)) {
         misuse(blk, "no head of 16 bytes or no status byte");
         return;
     }
@@ -536,11 +535,31 @@ void fake_virtio_blk_answer_one(struct fake_blk_queue *q, unsigned i)
     maybe_interrupt(q);
 }
 
+/** True if anything is kept: then the others are answered one by one. */
+static bool answer_around(struct fake_blk_queue *q)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < q->n_held; i++)
+        any |= q->held[i].kept;
+    for (unsigned i = 0; any && i < q->n_held;) {
+        if (!q->held[i].kept)
+            fake_virtio_blk_answer_one(q, i);
+        else if (has(q->blk, 35)) /* IN_ORDER: what is behind it waits */
+            break;
+        else
+            i++;
+    }
+    return any;
+}
+
 void fake_virtio_blk_answer_queue(struct fake_blk_queue *q)
 {
     const struct fake_virtio_blk *blk = q->blk;
     unsigned n = q->n_held, n_ring = 0;
 
+    if (answer_around(q))
+        return;
     for (unsigned i = 0; i < n; i++) {
         unsigned k = blk->reorders && !has(blk, 35) ? n - 1 - i : i;
         n_ring = (batches(blk) ? n_ring : 0) + q->held[k].n_ring;

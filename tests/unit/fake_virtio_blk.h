@@ -119,6 +119,10 @@ struct fake_blk_queue {
         uint8_t *reply; /* other kinds: allocated; written to status_address instead of `answer` */
         uint32_t reply_bytes, status_at; /* where in it LIE_STATUS_UNKNOWN is */
         uint64_t tag;                    /* the kind's own */
+        bool kept;  /* by the kind, which answers it by fake_virtio_blk_answer_one when it likes */
+        bool ended; /* the kind's own, like the next two */
+        uint8_t target;
+        uint16_t lun;
         unsigned first_piece, n_pieces; /* of memory; the device has it until it has answered */
     } * held;                           /* from the first request on */
     struct fake_piece *pieces;          /* of all that is held */

@@ -2,6 +2,7 @@
 #include "tests/unit/fake_virtio_scsi.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,10 +207,36 @@ static void transfer(struct fake_virtio_scsi *scsi, struct command *command, str
     set(command, 0, 0, 0);
 }
 
+static bool is_end(const struct fake_script *line)
+{
+    return line->operation == 0 && line->n == 0 && line->key == 0 && line->data == NULL;
+}
+
+/** False: the script has nothing for this command. */
+static bool serve_script(struct command *command, struct fake_unit *unit)
+{
+    for (struct fake_script *line = unit->script; !is_end(line); line++) {
+        if (line->operation != command->cdb[0] || line->n == UINT_MAX)
+            continue;
+        if (line->n > 0 && --line->n == 0)
+            line->n = UINT_MAX; /* used up */
+        if (line->key != 0)
+            check(command, line->key, line->asc, line->ascq);
+        else
+            give(command, line->data, line->bytes, line->bytes);
+        return true;
+    }
+    return false;
+}
+
 static void serve_unit(struct fake_virtio_scsi *scsi, struct command *command,
                        struct fake_unit *unit)
 {
     unit->n_commands++;
+    unit->n_seen[command->cdb[0]]++;
+    memcpy(unit->last_seen[command->cdb[0]], command->cdb, 16);
+    if (serve_script(command, unit))
+        return;
     if (unit->attention && command->cdb[0] != 0x12 && command->cdb[0] != 0xa0) {
         unit->attention = false;
         check(command, 6, 0x29, 0);
@@ -221,6 +248,10 @@ static void serve_unit(struct fake_virtio_scsi *scsi, struct command *command,
         break;
     case 0x12:
         inquiry(command, unit);
+        break;
+    case 0x1b:
+        unit->n_starts++;
+        set(command, 0, 0, 0);
         break;
     case 0x25:
     case 0x9e:
@@ -244,6 +275,16 @@ static void serve_unit(struct fake_virtio_scsi *scsi, struct command *command,
     default:
         check(command, 5, 0x20, 0);
     }
+}
+
+static struct fake_unit *unit_at(struct fake_virtio_scsi *scsi, const uint8_t *lun)
+{
+    uint16_t number = (uint16_t)(be(lun + 2, 2) & 0x3fff);
+
+    for (unsigned i = 0; i < scsi->n_units; i++)
+        if (scsi->units[i].target == lun[1] && scsi->units[i].lun == number)
+            return &scsi->units[i];
+    return NULL;
 }
 
 static void serve(struct fake_virtio_scsi *scsi, struct command *command)
@@ -364,6 +405,12 @@ static bool take_command(struct fake_virtio_scsi *scsi, struct fake_held *held,
     serve(scsi, &command);
     answer_otherwise(scsi, &command);
     held->tag = scsi->last_tag;
+    held->target = command.request[1];
+    held->lun = (uint16_t)(be(command.request + 2, 2) & 0x3fff);
+    struct fake_unit *unit = unit_at(scsi, command.request);
+    held->kept = unit != NULL && unit->silent && !(unit->answers_checks && command.cdb[0] == 0x00);
+    if (held->kept)
+        unit->n_kept++;
     held->reply_bytes = 12 + config32(scsi, 20);
     held->reply = calloc(1, held->reply_bytes + sizeof(command.reply));
     assert(held->reply != NULL);
@@ -374,20 +421,43 @@ static bool take_command(struct fake_virtio_scsi *scsi, struct fake_held *held,
 
 /* ------------------------------------------------------------------ functions (5.6.6.2) */
 
-/** Commands that are kept end with ABORTED. */
-static void abort_held(struct fake_virtio_scsi *scsi, uint64_t tag, bool all)
+static bool is_named(const struct fake_virtio_scsi *scsi, const struct fake_held *held)
+{
+    const uint8_t *lun = scsi->last_function_lun;
+    bool whole_target = scsi->last_function == 4;
+
+    if (scsi->last_function == 0)
+        return held->tag == scsi->last_function_tag;
+    return held->target == lun[1] &&
+           (whole_target || held->lun == (uint16_t)(be(lun + 2, 2) & 0x3fff));
+}
+
+/** By an IN_ORDER device those that come before them first. */
+static void answer_ended(struct fake_virtio_scsi *scsi, struct fake_blk_queue *q)
+{
+    for (unsigned k = 0; k < q->n_held;) {
+        if (q->held[k].ended)
+            fake_virtio_blk_answer_one(q, k);
+        else if (has(scsi, 35))
+            return;
+        else
+            k++;
+    }
+}
+
+/** Commands that are kept and that the function names end with ABORTED, or RESET. */
+static void end_named(struct fake_virtio_scsi *scsi)
 {
     for (unsigned i = REQUEST; i < FAKE_BLK_MAX_QUEUES; i++) {
         struct fake_blk_queue *q = &scsi->device.queues[i];
-        for (unsigned k = 0; k < q->n_held;) {
-            if (!all && q->held[k].tag != tag) {
-                k++;
+        for (unsigned k = 0; k < q->n_held; k++) {
+            if (!is_named(scsi, &q->held[k]))
                 continue;
-            }
             memset(q->held[k].reply, 0, 12);
-            q->held[k].reply[11] = 2;
-            fake_virtio_blk_answer_one(q, k);
+            q->held[k].reply[11] = scsi->last_function == 4 || scsi->last_function == 5 ? 4 : 2;
+            q->held[k].ended = true;
         }
+        answer_ended(scsi, q);
     }
 }
 
@@ -400,21 +470,49 @@ static bool is_held(const struct fake_virtio_scsi *scsi, uint64_t tag)
     return false;
 }
 
+/** The true answers of what the unit has. */
+static void answer_kept(struct fake_virtio_scsi *scsi, const struct fake_unit *unit)
+{
+    for (unsigned i = REQUEST; i < FAKE_BLK_MAX_QUEUES; i++) {
+        struct fake_blk_queue *q = &scsi->device.queues[i];
+        for (unsigned k = 0; k < q->n_held;)
+            if (q->held[k].kept && q->held[k].target == unit->target && q->held[k].lun == unit->lun)
+                fake_virtio_blk_answer_one(q, k);
+            else
+                k++;
+    }
+}
+
+void fake_virtio_scsi_awake(struct fake_virtio_scsi *scsi, struct fake_unit *unit)
+{
+    unit->silent = false;
+    answer_kept(scsi, unit);
+}
+
 static uint8_t serve_function(struct fake_virtio_scsi *scsi)
 {
+    struct fake_unit *unit = unit_at(scsi, scsi->last_function_lun);
+    unsigned code = scsi->last_function;
+    uint16_t bit = (uint16_t)(1u << (code & 15));
+
+    if (unit != NULL && code < 8)
+        unit->functions[code]++;
     if (scsi->function_response != 0)
         return scsi->function_response;
-    switch (scsi->last_function) {
+    if (unit != NULL && (unit->rejects & bit) != 0)
+        return 11;
+    if (unit != NULL && (unit->mended_by & bit) != 0)
+        unit->silent = false;
+    if (unit != NULL && unit->answers_before_abort)
+        answer_kept(scsi, unit);
+    switch (code) {
     case 0:
-        if (!scsi->keeps_aborted)
-            abort_held(scsi, scsi->last_function_tag, false);
-        return 0;
     case 1:
     case 3:
     case 4:
     case 5:
-        if (!scsi->keeps_aborted)
-            abort_held(scsi, 0, true);
+        if (!scsi->keeps_aborted && (unit == NULL || (unit->keeps & bit) == 0))
+            end_named(scsi);
         return 0;
     case 2:
         return 0;
@@ -453,7 +551,11 @@ static bool take_control(struct fake_virtio_scsi *scsi, struct fake_held *held,
     actual = scsi->last_classes & 0x12;
     if (note)
         memcpy(held->reply, &actual, 4);
-    held->reply[held->status_at] = note ? scsi->function_response : serve_function(scsi);
+    const struct fake_unit *unit = unit_at(scsi, scsi->last_function_lun);
+    held->kept = !note && unit != NULL && (unit->ignores >> (scsi->last_function & 15) & 1) != 0;
+    held->reply[held->status_at] = note         ? scsi->function_response
+                                   : held->kept ? 0
+                                                : serve_function(scsi);
     return true;
 }
 
@@ -521,6 +623,9 @@ static void reset(struct fake_virtio_blk *device)
     struct fake_virtio_scsi *scsi = scsi_of(device);
 
     scsi->n_event_buffers = 0;
+    for (unsigned i = 0; i < scsi->n_units; i++)
+        if ((scsi->units[i].mended_by >> FAKE_ADAPTER_RESET & 1) != 0)
+            scsi->units[i].silent = false;
     if (scsi->fixed_sizes)
         return;
     fake_virtio_blk_set_config32(device, 20, 96);

@@ -13,7 +13,16 @@
 
 #define FAKE_SCSI_MAX_UNITS 600u
 
-/** A disk. */
+/** An answer to commands of one operation: data, or CHECK CONDITION where there is a key. */
+struct fake_script {
+    uint8_t operation;
+    unsigned n; /* how often, before the next line for the operation counts; 0: always */
+    uint8_t key, asc, ascq;
+    const void *data;
+    size_t bytes;
+};
+
+/** A disk, unless its script says otherwise. */
 struct fake_unit {
     uint8_t target;
     uint16_t lun;
@@ -26,9 +35,23 @@ struct fake_unit {
     bool write_protected;
     bool knows_no_16;   /* READ CAPACITY (16) is refused */
     bool knows_no_luns; /* REPORT LUNS is refused */
-    unsigned n_commands, n_flushes;
+    /*
+     * It answers no command. By function codes (5.6.6.2), bit 8 for a reset of the adapter: what ends
+     * that and gives back what it has; what is rejected; what is never answered. Others end well,
+     * and give back what they name.
+     */
+    bool silent;
+    uint16_t mended_by, rejects, ignores, keeps;
+    bool answers_checks;       /* TEST UNIT READY, all the same */
+    bool answers_before_abort; /* what is to be aborted has just ended by itself */
+    unsigned n_commands, n_flushes, n_starts, n_kept;
+    unsigned functions[8]; /* how often, by code */
+    struct fake_script script[12]; /* ended by all zero; what it does not say goes by the book */
+    unsigned n_seen[256];          /* commands by operation */
+    uint8_t last_seen[256][16];    /* and the last CDB of each */
 };
-#define FAKE_UNIT_SECTORS 512u
+#define FAKE_ADAPTER_RESET 8u
+#define FAKE_UNIT_SECTORS  512u
 
 /** An answer for commands that are not answered by the book. */
 struct fake_scsi_answer {
@@ -68,6 +91,9 @@ void fake_virtio_scsi_destroy(struct fake_virtio_scsi *scsi);
 
 /** A disk of FAKE_UNIT_SECTORS sectors in blocks of 512 bytes, with data of its own. */
 struct fake_unit *fake_virtio_scsi_add(struct fake_virtio_scsi *scsi, uint8_t target, uint16_t lun);
+
+/** A silent unit answers what it has kept, and goes on so. */
+void fake_virtio_scsi_awake(struct fake_virtio_scsi *scsi, struct fake_unit *unit);
 
 /** Request queues, as fake_virtio_blk_offer_queues. */
 void fake_virtio_scsi_offer_queues(struct fake_virtio_scsi *scsi, unsigned n, uint16_t size);

@@ -27,7 +27,7 @@ static const struct promise promises[] = {
     {{VST_SCSI_RESPONSE_TARGET_FAILURE, 0, NULL, false}, "nothing", "io", 1, 100},
     {{VST_SCSI_RESPONSE_NEXUS_FAILURE, 0, NULL, false}, "other path", "io", 3, 100},
     {{VST_SCSI_RESPONSE_FAILURE, 0, NULL, false}, "nothing", "io", 3, 100},
-    {{VST_SCSI_RESPONSE_TIMEOUT, 0, NULL, false}, "escalate", "timeout", 2, 0},
+    {{VST_SCSI_RESPONSE_TIMEOUT, 0, NULL, false}, "escalate", "timeout", 4, 0},
     {{VST_SCSI_RESPONSE_MALFORMED, 0, NULL, false}, "nothing", "malformed", 0, 0},
     {{0, VST_SCSI_GOOD, NULL, true}, "nothing", "io", 3, 0},
     {{0, VST_SCSI_CHECK_CONDITION, "deferred 00/77/66", false}, "nothing", "io", 16, 0},
