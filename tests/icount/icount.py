@@ -94,7 +94,7 @@ def by_function(histogram, kernel):
     return dict(counts)
 
 
-def measure(append, window, deadline_s=120, functions=False, **machine):
+def measure(append, window, deadline_s=400, functions=False, **machine):
     """Runs one machine under the plugin. Returns the window's Count and the guest's own Result.
 
     With `functions`, which is slow, also where the instructions went: waiting included, each by itself.

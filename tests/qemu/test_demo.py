@@ -39,7 +39,7 @@ class Terminal:
         self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
         self.seen = ""
 
-    def wait_for(self, text, deadline_s=100):
+    def wait_for(self, text, deadline_s=400):
         deadline = time.monotonic() + deadline_s
         start = len(self.seen)
         while text not in self.seen[start:]:

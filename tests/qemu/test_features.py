@@ -180,7 +180,7 @@ def test_indices_wrap_at_65536(prompt, writable):
     """More than 65536 requests through a small ring: the free-running indices wrap and nothing is lost."""
     machine = prompt("vstor.queue_size=8", disks=[writable()])
     depth = min(8, machine.command("lsblk json=1").one("lsblk")["depth"])
-    bench = machine.command(f"bench vda bs=512 iodepth={depth} number_ios=70000 json=1", deadline_s=100).one("bench")
+    bench = machine.command(f"bench vda bs=512 iodepth={depth} number_ios=70000 json=1", deadline_s=400).one("bench")
     assert (bench["ios"], bench["errors"]) == (70000, 0)
     stats = machine.command("lsblk json=1").one("lsblk")["stats"][0]
     assert stats["reads"] >= 70000 and stats["rescues"] == 0

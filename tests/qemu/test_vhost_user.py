@@ -137,7 +137,7 @@ def killed_amid_writes(machine, served, queues, absent_s):
     served.kill()
     time.sleep(absent_s)
     served.start()
-    said = machine.output(deadline_s=120)
+    said = machine.output(deadline_s=400)
     assert served.written_bytes() > MiB, "all had been written before the daemon died"
     return said
 
