@@ -173,6 +173,29 @@ void adapters_retire(void)
     }
 }
 
+static enum vst_status rescan(struct vst_scsi_hba *hba)
+{
+    enum vst_status status = vst_scsi_units_scan(&units, hba);
+
+    vst_scsi_units_look_after(&units, hba); /* those that are gone leave */
+    return status;
+}
+
+void adapters_rescan(void)
+{
+    for (struct vst_scsi_hba *hba = units.hbas; hba != NULL; hba = hba->next)
+        if (!hba->gone)
+            (void)!rescan(hba);
+}
+
+enum vst_status adapters_rescan_one(unsigned number)
+{
+    for (struct vst_scsi_hba *hba = units.hbas; hba != NULL; hba = hba->next)
+        if (hba->number == number)
+            return rescan(hba);
+    return VST_ERR_NOT_FOUND;
+}
+
 void adapters_count(unsigned *added, unsigned *removed)
 {
     *added = n_added;

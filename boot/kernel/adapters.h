@@ -29,6 +29,10 @@ bool adapters_look_after(void);
 /** Adapters that are gone leave, with their disks, once nobody uses those any more. */
 void adapters_retire(void);
 
+/** Looks at all adapters, or at the one of that number. VST_ERR_NOT_FOUND: there is none. */
+void adapters_rescan(void);
+enum vst_status adapters_rescan_one(unsigned number) VST_MUST_USE;
+
 /** How many disks have come and gone since it was last called. */
 void adapters_count(unsigned *n_added, unsigned *n_removed);
 

@@ -415,14 +415,28 @@ void disks_look_after(void)
     next_ns = now_ns + LOOK_NS;
 }
 
+static void count(unsigned *added, unsigned *removed)
+{
+    adapters_count(added, removed);
+    *added += n_added;
+    *removed += n_removed;
+    n_added = n_removed = 0;
+}
+
 enum vst_status disks_rescan(unsigned *added, unsigned *removed)
 {
     (void)anything_moved();
     enum vst_status status = rescan();
 
-    adapters_count(added, removed);
-    *added += n_added;
-    *removed += n_removed;
-    n_added = n_removed = 0;
+    adapters_rescan();
+    count(added, removed);
+    return status;
+}
+
+enum vst_status disks_rescan_adapter(unsigned number, unsigned *added, unsigned *removed)
+{
+    enum vst_status status = adapters_rescan_one(number);
+
+    count(added, removed);
     return status;
 }

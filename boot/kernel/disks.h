@@ -29,5 +29,8 @@ void disks_look_after(void);
 
 /** Looks at every bus. Tells how many disks have come and gone since it was last called. */
 enum vst_status disks_rescan(unsigned *n_added, unsigned *n_removed) VST_MUST_USE;
+/** The same, at the SCSI adapter of that number alone. VST_ERR_NOT_FOUND: there is none. */
+enum vst_status disks_rescan_adapter(unsigned number, unsigned *n_added,
+                                     unsigned *n_removed) VST_MUST_USE;
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "boot/kernel/acpi.h"
+#include "boot/kernel/adapters.h"
 #include "boot/kernel/address_space.h"
 #include "boot/kernel/boot_info.h"
 #include "boot/kernel/clock.h"
@@ -127,6 +128,13 @@ static enum vst_status rescan(void *ctx, unsigned *n_added, unsigned *n_removed)
     return status;
 }
 
+static enum vst_status rescan_adapter(void *ctx, unsigned number, unsigned *n_added,
+                                      unsigned *n_removed)
+{
+    (void)ctx;
+    return disks_rescan_adapter(number, n_added, n_removed);
+}
+
 static void reboot(void *ctx)
 {
     (void)ctx;
@@ -157,11 +165,13 @@ static int run_shell(void)
     host = (struct shell_host){
         .platform = &kernel_platform,
         .registry = disks_registry(),
+        .units = adapters_units(),
         .console_read = read_console,
         .ticks = read_ticks,
         .ticks_per_second = clock_ticks_per_second(),
         .interactive = options.interactive,
         .rescan = rescan,
+        .rescan_adapter = rescan_adapter,
         .reboot = reboot,
         .n_cpus = n_cpus(),
         .run_on = run_on,

@@ -13,8 +13,8 @@
 #include "json.h"
 #include "shell.h"
 
-/** Whether the first word names a device. */
-enum device_word { DEVICE_NONE, DEVICE_OPTIONAL, DEVICE_REQUIRED };
+/** Whether the first word names a block device, or a SCSI unit of any type. */
+enum device_word { DEVICE_NONE, DEVICE_OPTIONAL, DEVICE_REQUIRED, DEVICE_UNIT };
 
 struct shell_session {
     bool exit_requested;
@@ -33,6 +33,7 @@ struct shell_context {
     size_t n_options;
     struct vst_block_device *device; /* NULL where no word names one */
     struct vst_block_queue *queue;   /* the device's first, or that of queue= */
+    struct vst_scsi_unit *unit;      /* NULL unless a word names one (DEVICE_UNIT) */
     bool json;
 };
 

@@ -7,6 +7,10 @@
 
 /* commands_pci.c */
 extern const struct shell_command command_lspci;
+/* commands_scsi.c */
+extern const struct shell_command command_lsscsi;
+extern const struct shell_command command_luns;
+extern const struct shell_command command_inq;
 /* commands_block.c */
 extern const struct shell_command command_lsblk;
 extern const struct shell_command command_read;

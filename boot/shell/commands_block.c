@@ -155,6 +155,19 @@ static void json_medium(struct json *json, const struct vst_block_device *device
     json_object_close(json);
 }
 
+/* Left out where the device tells nothing of that. */
+static void json_identity(struct json *json, const struct vst_block_identity *identity)
+{
+    if (identity == NULL)
+        return;
+    json_bool(json, "rotational", identity->rotational);
+    json_text(json, "wwn", identity->wwn);
+    json_text(json, "vendor", identity->vendor);
+    json_text(json, "product", identity->product);
+    json_text(json, "revision", identity->revision);
+    json_text(json, "hctl", identity->hctl);
+}
+
 /* Keys of what is not known (rotational, wwn, vendor ...) are left out rather than invented. */
 static void lsblk_json(const struct shell_context *context, const struct vst_block_device *device)
 {
@@ -175,6 +188,7 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_medium(&json, device, medium);
     json_text(&json, "cache", shell_cache_name(device->write_cache));
     json_text(&json, "serial", device->serial);
+    json_identity(&json, device->identity);
     json_text(&json, "driver", text_or(device->driver_name, ""));
     json_text(&json, "transport", text_or(device->transport_name, ""));
     if (pci_address_of(device, pci))
@@ -301,6 +315,18 @@ static void print_lifetime(const struct vst_block_device *device)
                wear_text(lifetime.device_lifetime_est_typ_b, b), reserves[lifetime.pre_eol_info]);
 }
 
+/* What a device calls itself holds printable characters alone. */
+static void print_identity(const struct vst_block_identity *identity)
+{
+    if (identity == NULL)
+        return;
+    printf("  %-16s %s %s, revision %s, %s%s, at %s\n", "device", text_or(identity->vendor, "-"),
+           text_or(identity->product, "-"), text_or(identity->revision, "-"),
+           identity->rotational ? "rotational" : "not rotational",
+           identity->removable ? ", removable" : "", identity->hctl);
+    printf("  %-16s %s\n", "wwn", text_or(identity->wwn, "none"));
+}
+
 static void lsblk_details(const struct vst_block_device *device)
 {
     const struct vst_block_limits *limits = &device->limits;
@@ -314,6 +340,7 @@ static void lsblk_details(const struct vst_block_device *device)
         printf("  %-16s %s\n", "out of service", text_or(device->broken_why, "reason unknown"));
     printf("  %-16s %s\n", "path", device->path);
     printf("  %-16s %s\n", "serial", text_or(printable(serial), "none"));
+    print_identity(device->identity);
     printf("  %-16s %s by %s, %s ring, %u queue%s of %u commands, %s\n", "driver",
            text_or(device->driver_name, "unknown"), text_or(device->transport_name, "unknown"),
            text_or(device->ring_name, "unknown"), device->n_queues,
@@ -382,7 +409,8 @@ const struct shell_command command_lsblk = {
     .summary = "Lists the block devices; with DEV or -v everything about them",
     .help = "LOG and PHY are the logical and physical block size, RO is ro or rw, CACHE is\n"
             "back where writes are safe only after a flush, else through, Q is the number\n"
-            "of queues. DEV is a name (vda), a path (pci-0000:00:04.0) or serial=TEXT.\n",
+            "of queues. DEV is a name (vda), a path (pci-0000:00:04.0), serial=TEXT or\n"
+            "wwn=TEXT.\n",
     .max_words = 1,
     .device = DEVICE_OPTIONAL,
     .options = options_verbose,

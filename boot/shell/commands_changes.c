@@ -234,32 +234,57 @@ const struct shell_command command_cache = {
 
 /* ---------------------------------------------------------------- rescan */
 
-static bool run_rescan(struct shell_context *context)
+/* All, or the adapter that a word names by its number. */
+static bool look_again(struct shell_context *context, unsigned *n_added, unsigned *n_removed)
 {
     const struct shell_host *host = context->host;
-    unsigned n_added, n_removed;
+    enum vst_status status = VST_ERR_UNSUPPORTED;
+    uint64_t number;
+
+    if (context->n_words == 0 && host->rescan != NULL) {
+        status = host->rescan(host->ctx, n_added, n_removed);
+    } else if (context->n_words > 0 && host->rescan_adapter != NULL) {
+        if (!shell_word_number(context, 0, "an adapter's number", &number))
+            return false;
+        status = number > UINT16_MAX
+                     ? VST_ERR_NOT_FOUND
+                     : host->rescan_adapter(host->ctx, (unsigned)number, n_added, n_removed);
+        if (status == VST_ERR_NOT_FOUND)
+            return shell_fail(context, status, "there is no such adapter (lsscsi shows them)");
+    } else {
+        return shell_fail(context, status, "disks are not looked for again here");
+    }
+    if (status != VST_OK)
+        return shell_fail(context, status, "%s", vst_status_text(status));
+    return true;
+}
+
+static bool run_rescan(struct shell_context *context)
+{
+    unsigned n_added = 0, n_removed = 0;
     struct json json;
 
-    if (host->rescan == NULL)
-        return shell_fail(context, VST_ERR_UNSUPPORTED, "disks are not looked for again here");
-    enum vst_status status = host->rescan(host->ctx, &n_added, &n_removed);
-    if (context->json) {
-        shell_json_open(context, &json);
-        json_u64(&json, "added", n_added);
-        json_u64(&json, "removed", n_removed);
-        json_close(&json);
-    } else {
+    if (!look_again(context, &n_added, &n_removed))
+        return false;
+    if (!context->json) {
         printf("%u added, %u removed\n", n_added, n_removed);
+        return true;
     }
-    return status == VST_OK || shell_fail(context, status, "%s", vst_status_text(status));
+    shell_json_open(context, &json);
+    json_u64(&json, "added", n_added);
+    json_u64(&json, "removed", n_removed);
+    json_close(&json);
+    return true;
 }
 
 const struct shell_command command_rescan = {
     .name = "rescan",
-    .usage = "",
+    .usage = "[HOST]",
     .summary = "Looks for disks that were plugged in, or out",
-    .help = "The slots' own notices are followed at the prompt and in long commands, without\n"
-            "this; here every bus is looked at. What was found so since the last rescan is\n"
-            "counted too. events tells which disks.\n",
+    .help = "The slots' and adapters' own notices are followed at the prompt and in long\n"
+            "commands, without this; here every bus and every SCSI adapter is looked at, or\n"
+            "with HOST that adapter alone: the first number that lsscsi shows. What was found\n"
+            "so since the last rescan is counted too. events tells which disks.\n",
+    .max_words = 1,
     .run = run_rescan,
 };

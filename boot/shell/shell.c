@@ -62,8 +62,21 @@ static bool find_queue(struct shell_context *context)
     return true;
 }
 
+static bool find_unit(struct shell_context *context)
+{
+    if (context->host->units != NULL)
+        context->unit = vst_scsi_unit_find(context->host->units, context->words[0]);
+    if (context->unit != NULL)
+        return true;
+    if (vst_block_find(context->host->registry, context->words[0]) != NULL)
+        return shell_fail(context, VST_ERR_UNSUPPORTED, "not a SCSI device");
+    return shell_fail(context, VST_ERR_NOT_FOUND, "no such device (lsscsi lists them)");
+}
+
 static bool find_device(struct shell_context *context)
 {
+    if (context->command->device == DEVICE_UNIT && context->n_words > 0)
+        return find_unit(context);
     if (context->command->device == DEVICE_NONE || context->n_words == 0)
         return true;
     context->device = vst_block_find(context->host->registry, context->words[0]);
@@ -76,12 +89,17 @@ static bool find_device(struct shell_context *context)
 static bool run_held(struct shell_context *context)
 {
     struct vst_block_device *device = context->device;
+    struct vst_scsi_unit *unit = context->unit;
 
     if (device != NULL)
         vst_block_hold(device);
+    if (unit != NULL)
+        vst_scsi_unit_hold(unit);
     bool ok = context->command->run(context);
     if (device != NULL)
         vst_block_let_go(device);
+    if (unit != NULL)
+        vst_scsi_unit_let_go(unit);
     return ok;
 }
 

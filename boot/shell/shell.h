@@ -16,6 +16,7 @@ struct shell_host {
     void *ctx;
     const struct vst_platform *platform; /**< time_ns and relax are used here too */
     struct vst_block_registry *registry;
+    struct vst_scsi_units *units; /**< SCSI units and adapters; NULL where there never are any */
     const struct vst_pci_function *functions;
     size_t n_functions;
     /** Next byte from the console, or -1 if there is none within timeout_ns (0: do not wait;
@@ -31,6 +32,12 @@ struct shell_host {
      * called. NULL where there is no way.
      */
     enum vst_status (*rescan)(void *ctx, unsigned *n_added, unsigned *n_removed);
+    /**
+     * The same for one SCSI adapter, the one of that number. VST_ERR_NOT_FOUND: there is none. NULL
+     * where there is no way.
+     */
+    enum vst_status (*rescan_adapter)(void *ctx, unsigned number, unsigned *n_added,
+                                      unsigned *n_removed);
     /** Starts the machine again and does not return; NULL where there is no way. */
     void (*reboot)(void *ctx);
     /** CPUs that work can be given to, this one, number 0, included; 0 counts as 1. */

@@ -153,6 +153,37 @@ void vst_scsi_units_look_after(struct vst_scsi_units *units, struct vst_scsi_hba
  */
 bool vst_scsi_units_forget(struct vst_scsi_units *units, struct vst_scsi_hba *hba) VST_MUST_USE;
 
+/* ------------------------------------------------------------------ what they tell, for people */
+
+/** In place of a page: the standard data. */
+#define VST_SCSI_STANDARD_INQUIRY (-1)
+
+/**
+ * INQUIRY to a unit, for a page or the standard data: at most max_bytes, and 4096, into `data`. On the
+ * CPU of the adapter's first queue; blocks until the unit has answered. VST_ERR_UNSUPPORTED: it does
+ * not know that page; VST_ERR_NO_MEMORY; else as the command ended.
+ */
+enum vst_status vst_scsi_unit_inquire(struct vst_scsi_unit *unit, int page, void *data,
+                                      size_t max_bytes, size_t *bytes) VST_MUST_USE;
+
+/**
+ * Calls `tell` for each thing that these bytes say: "vendor", "QEMU". Both texts are valid during the
+ * call. VST_ERR_MALFORMED: they say nothing; VST_ERR_UNSUPPORTED: no such page is known.
+ */
+enum vst_status vst_scsi_inquiry_describe(int page, const void *data, size_t bytes,
+                                          void (*tell)(void *ctx, const char *name,
+                                                       const char *value),
+                                          void *ctx) VST_MUST_USE;
+
+/**
+ * REPORT LUNS to LUN 0 of a target: at most `max`, and 2047, into `luns`, as the target lists them. On
+ * the CPU of the adapter's first queue; blocks until it has answered. VST_ERR_INVALID: no such target
+ * can be; VST_ERR_GONE: none is; VST_ERR_NO_MEMORY; else as the command ended.
+ */
+enum vst_status vst_scsi_target_luns(struct vst_scsi_hba *hba, uint8_t target,
+                                     struct vst_scsi_lun *luns, uint32_t max,
+                                     uint32_t *n) VST_MUST_USE;
+
 /* ------------------------------------------------------------------ disks */
 
 /**

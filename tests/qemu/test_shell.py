@@ -152,6 +152,9 @@ COMMANDS_WITH_JSON = {
     "trace": ("trace on vda", True), "cache": ("cache vda", True), "events": ("events", True),
     "rescan": ("rescan", False),
 }
+# Of a SCSI disk.
+SCSI_WITH_JSON = {"lsscsi": ("lsscsi", "sda"), "luns": ("luns 0:0", "0:0"), "inq": ("inq sda", "sda"),
+                  "inq-page": ("inq sda 83", "sda")}
 # What a disk without zones and without SCSI can't do.
 REFUSED_WITH_JSON = {"zone": "zone vda report", "sg": "sg vda 00 00 00 00 00 00"}
 BEFORE = {"events": "cache vda writethrough"}  # so that there is something to tell
@@ -174,6 +177,17 @@ def test_json_of_every_command(prompt, writable, name):
             assert list(record)[1] == "dev" and record["dev"] == "vda", record
 
 
+@pytest.mark.parametrize("name", SCSI_WITH_JSON)
+def test_json_of_every_scsi_command(prompt, name):
+    """The same of those for SCSI devices."""
+    command, device = SCSI_WITH_JSON[name]
+    machine = prompt(disks=[Disk(images.image("1m.raw"), device="scsi-hd",
+                                 before=["-device", "virtio-scsi-pci,disable-legacy=on,id=s0"])])
+    result = machine.command(f"{command} json=1")
+    assert len(result.records) == len([line for line in result.lines if line.strip()]) == 1, result.text
+    assert list(result.records[0].items())[:2] == [("cmd", command.split()[0]), ("dev", device)]
+
+
 @pytest.mark.parametrize("name", REFUSED_WITH_JSON)
 def test_json_of_a_refusal(prompt, small_disk, name):
     """One JSON object and nothing else, which says what was refused, and of which device."""
@@ -186,7 +200,8 @@ def test_json_of_a_refusal(prompt, small_disk, name):
 def test_every_command_is_covered_by_the_json_test(run):
     """`help` lists no command that the tests above leave out (exit and reboot end the machine)."""
     names = {record["name"] for record in run("help json=1; exit").of("help")}
-    covered = {command.split()[0] for command, _ in COMMANDS_WITH_JSON.values()} | set(REFUSED_WITH_JSON)
+    tested = [*COMMANDS_WITH_JSON.values(), *SCSI_WITH_JSON.values()]
+    covered = {command.split()[0] for command, _ in tested} | set(REFUSED_WITH_JSON)
     assert names - {"exit", "reboot"} == covered
 
 
