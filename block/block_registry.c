@@ -76,14 +76,44 @@ static void make_name(char *name, size_t bytes, const char *prefix, unsigned num
     __builtin_memcpy(name + n, letters + at, sizeof(letters) - at);
 }
 
+/** The number that make_name has made `name` of; UINT64_MAX: none, it was named otherwise. */
+static uint64_t number_of(const char *name, const char *prefix)
+{
+    const char *letter = name + text_length(prefix);
+    uint64_t number = 0;
+
+    if (!starts_with(name, prefix) || *letter == '\0')
+        return UINT64_MAX;
+    for (; *letter != '\0'; letter++) {
+        if (*letter < 'a' || *letter > 'z')
+            return UINT64_MAX;
+        number = number * 26 + (uint64_t)(*letter - 'a') + 1;
+    }
+    return number - 1;
+}
+
+#define NUMBERS_AT_ONCE 1024u
+
+/** The least number of which there is no device: each of them is looked at once for many numbers. */
+static unsigned free_number(const struct vst_block_registry *registry, const char *prefix)
+{
+    for (unsigned first = 0;; first += NUMBERS_AT_ONCE) {
+        bool taken[NUMBERS_AT_ONCE] = {false};
+        for (const struct vst_block_device *d = registry->first; d != NULL; d = d->next) {
+            uint64_t number = number_of(d->name, prefix);
+            if (number >= first && number < first + NUMBERS_AT_ONCE)
+                taken[number - first] = true;
+        }
+        for (unsigned i = 0; i < NUMBERS_AT_ONCE; i++)
+            if (!taken[i])
+                return first + i;
+    }
+}
+
 void vst_block_register(struct vst_block_registry *registry, struct vst_block_device *device,
                         const char *prefix)
 {
-    unsigned number = 0;
-
-    do
-        make_name(device->name, sizeof(device->name), prefix, number++);
-    while (vst_block_find(registry, device->name) != NULL);
+    make_name(device->name, sizeof(device->name), prefix, free_number(registry, prefix));
     device->next = NULL;
     if (registry->first == NULL)
         registry->first = device;

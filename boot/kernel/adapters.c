@@ -34,17 +34,25 @@ static void name_disk(struct vst_block_device *device, const char *prefix)
     }
 }
 
-/* "st0", "sg1": the least number that is free. */
+#define MOST_RAW 4096u
+
+/* "st0", "sg1": the least number that is free. One without a name can't be reached, but is shown. */
 static void name_raw(struct vst_scsi_unit *unit)
 {
+    static bool taken[MOST_RAW];
     const char *prefix = unit->type == VST_SCSI_TYPE_TAPE ? "st" : "sg";
-    char name[sizeof(unit->name)];
-    unsigned number = 0;
+    unsigned number;
 
-    do
-        snprintf(name, sizeof(name), "%s%u", prefix, number++);
-    while (vst_scsi_unit_find(&units, name) != NULL);
-    memcpy(unit->name, name, sizeof(name));
+    memset(taken, 0, sizeof(taken));
+    for (const struct vst_scsi_unit *other = units.first; other != NULL; other = other->next)
+        if (strncmp(other->name, prefix, strlen(prefix)) == 0) {
+            number = (unsigned)strtoul(other->name + strlen(prefix), NULL, 10);
+            taken[number % MOST_RAW] = true;
+        }
+    for (number = 0; number < MOST_RAW && taken[number]; number++)
+        ;
+    if (number < MOST_RAW)
+        snprintf(unit->name, sizeof(unit->name), "%s%u", prefix, number);
 }
 
 static void found(void *ctx, struct vst_scsi_unit *unit)
