@@ -42,6 +42,7 @@ struct listed {
     uint8_t target;
     struct vst_scsi_lun lun;
     bool is_new;
+    bool in_full;       /**< it was asked all, whatever the scan wanted */
     struct unit *known; /**< registered at that place; NULL: nobody */
     struct unit *seen;  /**< who was found there; NULL: nobody, or the one that is known */
     enum vst_status found;
@@ -371,6 +372,11 @@ static void compare(struct scan *scan)
 
 /* ------------------------------------------------------------------ 4 who they are */
 
+static bool is_brief(const struct scan *scan, const struct listed *listed)
+{
+    return listed->known != NULL && !scan->all && !listed->in_full;
+}
+
 static bool begin_unit(struct scsi_crowd *crowd, struct scsi_call *call)
 {
     struct scan *scan = scan_of(crowd);
@@ -387,7 +393,7 @@ static bool begin_unit(struct scsi_crowd *crowd, struct scsi_call *call)
         listed->seen = unit;
         listed->found = VST_ERR_NOT_READY;
         unit->base.user = listed;
-        vst_scsi_identify(call, unit, listed->known != NULL && !scan->all);
+        vst_scsi_identify(call, unit, is_brief(scan, listed));
         return true;
     }
     return false;
@@ -399,9 +405,15 @@ static void unit_answered(struct scsi_crowd *crowd, struct scsi_call *call, enum
     struct unit *unit = call->topic;
     struct listed *listed = unit->base.user;
 
-    (void)crowd;
     if (vst_scsi_identify_goes_on(call, status, view, &listed->found))
         return;
+    /* A brief look was enough if it is who is known. */
+    if (listed->found == VST_OK && is_brief(scan_of(crowd), listed) &&
+        !vst_scsi_is_same_unit(listed->known, unit, true)) {
+        listed->in_full = true;
+        vst_scsi_identify(call, unit, false);
+        return;
+    }
     unit->base.user = NULL;
     if (listed->found == VST_OK)
         return;
@@ -434,7 +446,8 @@ static void settle(struct scan *scan, struct listed *listed)
 {
     struct unit *known = listed->known, *seen = listed->seen;
 
-    if (known != NULL && seen != NULL && vst_scsi_is_same_unit(known, seen, !scan->all)) {
+    if (known != NULL && seen != NULL &&
+        vst_scsi_is_same_unit(known, seen, is_brief(scan, listed))) {
         __builtin_memcpy(known->base.revision, seen->base.revision, sizeof(known->base.revision));
         known->was_seen = true;
         vst_scsi_unit_free(seen);
@@ -518,5 +531,5 @@ enum vst_status vst_scsi_scan_targets(struct vst_scsi_units *units, struct vst_s
                 hba->path, MOST_LISTED);
     tell_who_is_new(scan);
     platform->free(platform->ctx, scan, sizeof(*scan), VST_MEMORY_PRIVATE);
-    return status;
+    return status != VST_OK && hba->gone ? VST_ERR_GONE : status;
 }

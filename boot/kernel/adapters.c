@@ -60,7 +60,7 @@ static void found(void *ctx, struct vst_scsi_unit *unit)
     struct vst_block_device *device;
 
     (void)ctx;
-    log_printf(VST_LOG_INFO, "%s: %s %s %s", unit->path, vst_scsi_type_name(unit->type),
+    log_printf(VST_LOG_DEBUG, "%s: %s %s %s", unit->path, vst_scsi_type_name(unit->type),
                unit->vendor, unit->product);
     bool is_cd = unit->type == VST_SCSI_TYPE_CD;
     if (unit->type != VST_SCSI_TYPE_DISK && !is_cd) {

@@ -102,9 +102,11 @@ static void check(struct command *command, uint8_t key, uint8_t asc, uint8_t asc
 
 static void give(struct command *command, const void *data, size_t bytes, size_t asked)
 {
-    uint8_t copy_of[4096] = {0};
+    static uint8_t copy_of[1 << 17];
     size_t n = bytes < asked ? bytes : asked;
 
+    if (n > sizeof(copy_of))
+        n = sizeof(copy_of);
     memcpy(copy_of, data, n);
     size_t done = copy(command->in, command->n_in, copy_of, n, false);
     set(command, 0, 0, sum(command->in, command->n_in) - (uint32_t)done);
@@ -123,6 +125,10 @@ static void inquiry(struct command *command, const struct fake_unit *unit)
         data[2] = 5;
         data[4] = 91;
         memcpy(data + 8, "FAKE    DISK            1.0 ", 28);
+        if (unit != NULL && unit->product != 0)
+            data[20] = (uint8_t)unit->product;
+        if (unit != NULL && unit->restless)
+            data[20] = (uint8_t)('a' + unit->n_commands % 26);
         give(command, data, sizeof(data), asked);
     } else if (command->cdb[2] == 0) {
         give(command, pages, sizeof(pages), asked);
@@ -139,16 +145,30 @@ static void inquiry(struct command *command, const struct fake_unit *unit)
     }
 }
 
-static void report_luns(struct fake_virtio_scsi *scsi, struct command *command, uint8_t target)
+/** `target` below 256; else the well-known unit's answer, whose entries name targets. */
+static void report_luns(struct fake_virtio_scsi *scsi, struct command *command, unsigned target)
 {
-    uint8_t data[4096] = {0};
+    static uint8_t data[8 + 8 * FAKE_SCSI_MAX_UNITS];
     uint32_t n = 0;
 
-    for (unsigned i = 0; i < scsi->n_units; i++)
-        if (scsi->units[i].target == target && 8 * (n + 2) <= sizeof(data)) {
-            uint16_t lun = scsi->units[i].lun;
-            put_be(data + 8 + 8 * n++, lun < 256 ? lun : lun | 0x4000u, 2);
+    if (scsi->told_luns != NULL) {
+        give(command, scsi->told_luns, scsi->told_luns_bytes, be(command->cdb + 6, 4));
+        return;
+    }
+    memset(data, 0, sizeof(data));
+    for (unsigned i = 0; i < scsi->n_units; i++) {
+        const struct fake_unit *unit = &scsi->units[i];
+        uint8_t *entry = data + 8 + 8 * n;
+        if (unit->away || (target < 256 && unit->target != target))
+            continue;
+        n++;
+        put_be(entry, unit->lun < 256 ? unit->lun : unit->lun | 0x4000u, 2);
+        if (target > 255) {
+            entry[0] = 1;
+            entry[1] = unit->target;
+            put_be(entry + 2, unit->lun | 0x4000u, 2);
         }
+    }
     put_be(data, 8 * n, 4);
     give(command, data, 8 + 8 * n, be(command->cdb + 6, 4));
 }
@@ -293,8 +313,15 @@ static void serve(struct fake_virtio_scsi *scsi, struct command *command)
     uint16_t number = (uint16_t)(be(lun + 2, 2) & 0x3fff);
     struct fake_unit *unit = NULL, *neighbour = NULL;
 
+    if (lun[0] == 0xc1) {
+        if (scsi->has_well_known && command->cdb[0] == 0xa0)
+            report_luns(scsi, command, 256);
+        else
+            set(command, 3, 0, 0);
+        return;
+    }
     for (unsigned i = 0; i < scsi->n_units; i++) {
-        if (scsi->units[i].target != lun[1])
+        if (scsi->units[i].target != lun[1] || scsi->units[i].away)
             continue;
         neighbour = &scsi->units[i];
         if (scsi->units[i].lun == number)
@@ -332,6 +359,8 @@ static void check_lun(struct fake_virtio_scsi *scsi, const uint8_t *lun)
 {
     bool well_known = lun[0] == 0xc1 && lun[1] == 1;
 
+    if (scsi->any_lun)
+        return;
     if (!well_known && (lun[0] != 1 || (lun[2] & 0xc0) != 0x40))
         misuse(scsi, "LUN neither target and flat number nor the well-known one");
     for (unsigned i = well_known ? 2 : 4; i < 8; i++)

@@ -35,6 +35,9 @@ struct fake_unit {
     bool write_protected;
     bool knows_no_16;   /* READ CAPACITY (16) is refused */
     bool knows_no_luns; /* REPORT LUNS is refused */
+    bool away;          /* it is not there */
+    bool restless;      /* it calls itself something else each time */
+    char product;       /* last letter of its product, if not 0 */
     /*
      * It answers no command. By function codes (5.6.6.2), bit 8 for a reset of the adapter: what ends
      * that and gives back what it has; what is rejected; what is never answered. Others end well,
@@ -69,6 +72,10 @@ struct fake_virtio_scsi {
 
     /* knobs */
     struct fake_scsi_answer answer;
+    const uint8_t *told_luns; /* what every target answers to REPORT LUNS; NULL: the truth */
+    uint32_t told_luns_bytes;
+    bool has_well_known;       /* the well-known unit answers REPORT LUNS, for all targets */
+    bool any_lun;              /* LUNs of more levels, or longer ones, are no misuse */
     bool fixed_sizes;          /* what the driver writes to cdb_size and sense_size is lost */
     bool no_functions;         /* functions are never answered */
     uint8_t function_response; /* 0: by the book */
