@@ -79,17 +79,21 @@ static void make_name(char *name, size_t bytes, const char *prefix, unsigned num
 /** The number that make_name has made `name` of; UINT64_MAX: none, it was named otherwise. */
 static uint64_t number_of(const char *name, const char *prefix)
 {
-    const char *letter = name + text_length(prefix);
+    size_t n = text_length(prefix);
+    bool counted = n > 0 && prefix[n - 1] == '0';
+    const char first = counted ? '0' : 'a';
+    const unsigned n_digits = counted ? 10 : 26;
     uint64_t number = 0;
 
-    if (!starts_with(name, prefix) || *letter == '\0')
+    n -= counted;
+    if (text_length(name) <= n || __builtin_memcmp(name, prefix, n) != 0)
         return UINT64_MAX;
-    for (; *letter != '\0'; letter++) {
-        if (*letter < 'a' || *letter > 'z')
+    for (const char *digit = name + n; *digit != '\0'; digit++) {
+        if (*digit < first || *digit >= first + (int)n_digits)
             return UINT64_MAX;
-        number = number * 26 + (uint64_t)(*letter - 'a') + 1;
+        number = number * n_digits + (uint64_t)(*digit - first) + !counted;
     }
-    return number - 1;
+    return number - !counted;
 }
 
 #define NUMBERS_AT_ONCE 1024u

@@ -360,7 +360,8 @@ void vst_scsi_disk_give_up(struct unit *unit)
 /** As seen from another CPU: a glance that errs on the side of "busy". */
 static bool is_idle_queue(const struct disk_queue *q)
 {
-    return q->waiting.first == NULL && __atomic_load_n(&q->n_hidden, __ATOMIC_ACQUIRE) == 0 &&
+    return q->base.base.split.first == NULL && q->base.base.ready.first == NULL &&
+           q->waiting.first == NULL && __atomic_load_n(&q->n_hidden, __ATOMIC_ACQUIRE) == 0 &&
            __atomic_load_n(&q->base.n_room, __ATOMIC_ACQUIRE) >=
                __atomic_load_n(&q->depth.now, __ATOMIC_ACQUIRE);
 }

@@ -39,7 +39,7 @@ def test_identity(identified):
         "dev": "sda", "hctl": "0:0:1:3", "type": "disk", "vendor": "ACME", "product": "ROADRUNNER", "revision": "2.1",
         "wwn": "0x5000c500a1b2c3d4", "serial": "SERIAL-OF-A-DISK-THAT-IS-LONG"}
     assert (plain["dev"], plain["hctl"], plain["vendor"]) == ("sdb", "0:0:2:0", "QEMU")
-    assert (other["hctl"], other["type"], other["removable"]) == ("0:0:4:1", "cd/dvd", True)
+    assert (other["dev"], other["hctl"], other["type"], other["removable"]) == ("sr0", "0:0:4:1", "cd/dvd", True)
     listed = identified.command("lsblk json=1")
     record = listed.one("lsblk", "sda")
     assert (record["vendor"], record["product"], record["wwn"], record["hctl"], record["rotational"]) == (

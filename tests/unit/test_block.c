@@ -381,6 +381,28 @@ static void test_names_count_in_letters(void **state)
     assert_null(vst_block_find(&registry, "vd"));
 }
 
+/** "sr0" and on, where the prefix ends in 0; beyond a thousand, too; the least that is free is next. */
+static void test_names_count_in_digits(void **state)
+{
+    (void)state;
+    static struct vst_block_device devices[1100], letters;
+    struct vst_block_registry registry = {0};
+
+    vst_block_register(&registry, &letters, "sr");
+    assert_string_equal(letters.name, "sra");
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(devices); i++)
+        vst_block_register(&registry, &devices[i], "sr0");
+    assert_string_equal(devices[0].name, "sr0");
+    assert_string_equal(devices[10].name, "sr10");
+    assert_string_equal(devices[1099].name, "sr1099");
+    vst_block_unregister(&registry, &devices[1030]);
+    vst_block_unregister(&registry, &devices[7]);
+    vst_block_register(&registry, &devices[1030], "sr0");
+    assert_string_equal(devices[1030].name, "sr7");
+    vst_block_register(&registry, &devices[7], "sr0");
+    assert_string_equal(devices[7].name, "sr1030");
+}
+
 static void test_find_and_unregister(void **state)
 {
     (void)state;
@@ -429,6 +451,7 @@ int main(void)
         TEST(test_byte_ranges_that_fail),
         TEST(test_flush),
         TEST(test_names_count_in_letters),
+        TEST(test_names_count_in_digits),
         TEST(test_find_and_unregister),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
