@@ -65,11 +65,6 @@ static bool goes_in_order(const struct vst_block_queue *queue,
     return vst_block_goes_in_order(&queue->device->limits, request->op);
 }
 
-static enum vst_block_op part_op(const struct vst_block_request *request)
-{
-    return request->op == VST_BLOCK_WRITE_DURABLE ? VST_BLOCK_WRITE : request->op;
-}
-
 /** The part at the cursor; its length is 0 if not even one logical block fits a command. */
 static struct vst_block_part next_part(const struct vst_block_request *request,
                                        const struct cursor *at,
@@ -79,7 +74,7 @@ static struct vst_block_part next_part(const struct vst_block_request *request,
     uint64_t most = min_u64(limits->max_sectors, vst_block_zone_reach(limits, start_sector));
     uint64_t want = min_u64(request->n_sectors - at->sectors, most) << VST_SECTOR_SHIFT;
     struct vst_block_part part = {
-        .op = part_op(request),
+        .op = request->op,
         .start_sector = start_sector,
         .segments = request->segments + at->segment_index,
         .skip_bytes = at->skip_bytes,
@@ -142,7 +137,7 @@ static bool flush_behind(struct vst_block_queue *queue, struct vst_block_request
                                          .start_sector = request->start_sector};
 
     if (request->op != VST_BLOCK_WRITE_DURABLE || request->priv.flushing ||
-        request->status != VST_OK || !queue->device->flush_needed)
+        request->status != VST_OK || !queue->device->flush_needed || queue->device->writes_durably)
         return false;
     request->priv.flushing = true;
     /* There is room: the last part has just left its own. */
@@ -212,6 +207,9 @@ static enum vst_status issue_part(struct vst_block_queue *queue, struct vst_bloc
     bool ranges = vst_block_op_has_ranges(request->op);
     struct vst_block_part part = ranges ? vst_block_next_range_part(request, &queue->device->limits)
                                         : next_part(request, &at, &queue->device->limits);
+
+    if (part.op == VST_BLOCK_WRITE_DURABLE && !queue->device->writes_durably)
+        part.op = VST_BLOCK_WRITE; /* the flush comes behind the last */
     /* The device's limits may have changed since the request was taken. */
     enum vst_status status = ranges && part.n_pieces == 0
                                  ? VST_ERR_UNSUPPORTED

@@ -128,7 +128,10 @@ struct vst_block_part vst_block_next_range_part(const struct vst_block_request *
 
     while (part.n_pieces < bounds->max_ranges &&
            priv->issued_sectors + part.n_sectors < request->n_sectors) {
-        part.n_sectors += next_piece(&walk, bounds).n_sectors;
+        uint64_t sum = part.n_sectors + next_piece(&walk, bounds).n_sectors;
+        if (part.n_pieces > 0 && bounds->max_sum_sectors != 0 && sum > bounds->max_sum_sectors)
+            break;
+        part.n_sectors = sum;
         part.n_pieces++;
     }
     return part;

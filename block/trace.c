@@ -7,11 +7,30 @@
 #include <vstor/log.h>
 #include <vstor/trace.h>
 
+struct vst_trace *vst_trace_create(const struct vst_platform *platform, uint16_t n_slots)
+{
+    struct vst_trace *trace =
+        platform->alloc(platform->ctx, vst_trace_bytes(n_slots), 64, VST_MEMORY_PRIVATE, NULL);
+
+    if (trace != NULL)
+        trace->n_slots = n_slots;
+    return trace;
+}
+
+void vst_trace_destroy(const struct vst_platform *platform, struct vst_trace *trace)
+{
+    if (trace != NULL)
+        platform->free(platform->ctx, trace, vst_trace_bytes(trace->n_slots), VST_MEMORY_PRIVATE);
+}
+
 void vst_trace_add(struct vst_block_queue *queue, struct vst_trace_event event)
 {
-    const struct vst_platform *platform = queue->device->platform;
-    struct vst_trace *trace = queue->trace;
+    vst_trace_put(queue->device->platform, queue->trace, event);
+}
 
+void vst_trace_put(const struct vst_platform *platform, struct vst_trace *trace,
+                   struct vst_trace_event event)
+{
     if (trace == NULL)
         return;
     event.time_ns = platform->time_ns(platform->ctx);

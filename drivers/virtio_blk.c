@@ -170,19 +170,6 @@ static uint16_t choose_n_queues(struct blk_device *blk, const struct blk_limits_
     return i;
 }
 
-static bool create_trace(struct blk_queue *q)
-{
-    const struct vst_platform *platform = q->base.device->platform;
-    uint16_t n_slots = q->blk->config.n_trace_events;
-    struct vst_trace *trace =
-        platform->alloc(platform->ctx, vst_trace_bytes(n_slots), 64, VST_MEMORY_PRIVATE, NULL);
-
-    if (trace != NULL)
-        trace->n_slots = n_slots;
-    q->base.trace = trace;
-    return trace != NULL;
-}
-
 /** Head, data, status; and room for a range where commands on ranges are to be had. */
 uint16_t vst_virtio_blk_table_entries(const struct vst_block_limits *limits)
 {
@@ -222,7 +209,8 @@ static enum vst_status create_queue(struct blk_device *blk, uint16_t index, uint
         if (q->mappings == NULL)
             return VST_ERR_NO_MEMORY;
     }
-    if (!create_trace(q))
+    q->base.trace = vst_trace_create(platform, blk->config.n_trace_events);
+    if (q->base.trace == NULL)
         return VST_ERR_NO_MEMORY;
     enum vst_status status = vst_virtio_irq_create_ring(&blk->irq, &q->vq, &layout);
     q->run.vector = layout.vector;
@@ -435,9 +423,7 @@ static void release(struct blk_device *blk)
         struct blk_queue *q = &blk->queues[i];
         if (!blk->reset_unconfirmed)
             vst_virtq_destroy(&q->vq, platform);
-        if (q->base.trace != NULL)
-            platform->free(platform->ctx, q->base.trace, vst_trace_bytes(q->base.trace->n_slots),
-                           VST_MEMORY_PRIVATE);
+        vst_trace_destroy(platform, q->base.trace);
         if (q->mappings != NULL)
             platform->free(platform->ctx, q->mappings, q->mappings_bytes, VST_MEMORY_PRIVATE);
     }

@@ -2,9 +2,12 @@
 /* virtio-scsi: attaching, configuration, detaching. The path of a request is in virtio_scsi_io.c. */
 #include "drivers/virtio_scsi.h"
 
+#include <vstor/trace.h>
+
 #define DEFAULT_QUEUE_SIZE   128u
 #define DEFAULT_MAX_SEGMENTS 30u
 #define MOST_SEGMENTS        4094u /* a table of 64 KiB */
+#define MIN_TRACE_EVENTS     16u
 #define DEFAULT_TIMEOUT_NS   30000000000ull
 #define MAX_WATCH_NS         1000000000ull
 #define MOST_QUEUES          VST_VIRTIO_BLK_MAX_QUEUES
@@ -229,7 +232,10 @@ static enum vst_status allocate_private(struct scsi_queue *q)
             platform->alloc(platform->ctx, mappings_bytes(q), 64, VST_MEMORY_PRIVATE, NULL);
     q->slots = platform->alloc(platform->ctx, q->n_slots * sizeof(*q->slots), 64,
                                VST_MEMORY_PRIVATE, NULL);
-    return q->slots != NULL && (!q->maps || q->mappings != NULL) ? VST_OK : VST_ERR_NO_MEMORY;
+    q->base.trace = vst_trace_create(platform, q->scsi->config.n_trace_events);
+    return q->slots != NULL && q->base.trace != NULL && (!q->maps || q->mappings != NULL)
+               ? VST_OK
+               : VST_ERR_NO_MEMORY;
 }
 
 static void free_private(struct scsi_queue *q)
@@ -240,6 +246,7 @@ static void free_private(struct scsi_queue *q)
         platform->free(platform->ctx, q->mappings, mappings_bytes(q), VST_MEMORY_PRIVATE);
     if (q->slots != NULL)
         platform->free(platform->ctx, q->slots, q->n_slots * sizeof(*q->slots), VST_MEMORY_PRIVATE);
+    vst_trace_destroy(platform, q->base.trace);
 }
 
 static enum vst_status create_queue(struct scsi_device *scsi, uint16_t index, uint16_t queue_size)
@@ -349,6 +356,9 @@ static void fill_defaults(struct scsi_device *scsi, const struct vst_virtio_scsi
     /* A queue's requests are the SCSI layer's to give again, and a target may go on with them. */
     if (config->recovery == VST_RECOVERY_QUEUE)
         config->recovery = VST_RECOVERY_DEVICE;
+    if (config->n_trace_events < MIN_TRACE_EVENTS)
+        config->n_trace_events = MIN_TRACE_EVENTS;
+    config->n_trace_events = vst_power_of_two_below(config->n_trace_events);
     config->n_queues = n_queues_wanted(wanted);
     scsi->watch_interval_ns =
         config->timeout_ns / 4 < MAX_WATCH_NS ? config->timeout_ns / 4 : MAX_WATCH_NS;
@@ -411,7 +421,7 @@ void vst_virtio_scsi_stop(struct scsi_device *scsi)
         vst_virtio_cut_off(&scsi->virtio); /* a device that only hides does not write after that */
     else if (vst_virtio_stop(&scsi->virtio))
         return;
-    scsi->reset_unconfirmed = true;
+    scsi->base.keeps_memory = true;
 }
 
 /** Gives back all that attach has allocated, but for memory that the device may still reach. */
@@ -421,14 +431,14 @@ static void release(struct scsi_device *scsi)
 
     if (!scsi->base.gone && !vst_virtio_irq_is_gone(&scsi->irq)) /* another may be in its place */
         vst_virtio_irq_close(&scsi->irq);
-    if (scsi->reset_unconfirmed)
+    if (scsi->base.keeps_memory)
         vst_log(platform, VST_LOG_WARNING, "%s: its memory is never used again", scsi->virtio.name);
     for (uint16_t i = 0; i < scsi->n_queues_created; i++) {
         free_private(&scsi->queues[i]);
-        if (!scsi->reset_unconfirmed)
+        if (!scsi->base.keeps_memory)
             vst_virtq_destroy(&scsi->queues[i].vq, platform);
     }
-    if (!scsi->reset_unconfirmed) {
+    if (!scsi->base.keeps_memory) {
         vst_virtq_destroy(&scsi->control.vq, platform);
         vst_virtq_destroy(&scsi->event.vq, platform);
     }
@@ -444,6 +454,21 @@ static void describe(struct scsi_device *scsi)
     vst_virtio_feature_names(scsi->virtio.features, VIRTIO_TYPE_SCSI, scsi->feature_names,
                              SCSI_MAX_FEATURE_NAMES);
     scsi->base.features = scsi->feature_names;
+}
+
+static void note_memory(struct scsi_device *scsi)
+{
+    const struct scsi_queue *q = &scsi->queues[0];
+    size_t bytes = q->vq.rings_bytes + q->vq.shared_bytes + q->vq.private_bytes +
+                   q->n_slots * sizeof(*q->slots) + vst_trace_bytes(q->base.trace->n_slots) +
+                   (q->maps ? mappings_bytes(q) : 0);
+
+    scsi->base.queue_memory_bytes = bytes;
+    scsi->base.memory_bytes = scsi->bytes + scsi->base.n_queues * bytes;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct virtq *vq = i == 0 ? &scsi->control.vq : &scsi->event.vq;
+        scsi->base.memory_bytes += vq->rings_bytes + vq->shared_bytes + vq->private_bytes;
+    }
 }
 
 static struct scsi_device *create(const struct vst_platform *platform,
@@ -474,6 +499,7 @@ static enum vst_status bring_up(struct scsi_device *scsi, enum vst_status status
         status = start(scsi);
         if (status == VST_OK) {
             describe(scsi);
+            note_memory(scsi);
             *hba = &scsi->base;
             return VST_OK;
         }

@@ -8,6 +8,7 @@
  *     virtio_scsi_control.c   task management and notifications
  *     virtio_scsi_events.c    the event queue
  *     virtio_scsi_recovery.c  what is left of requests when the device is reset
+ *     virtio_scsi_traced.c    the path of a request with every step recorded
  */
 #ifndef VSTOR_DRIVERS_VIRTIO_SCSI_H
 #define VSTOR_DRIVERS_VIRTIO_SCSI_H
@@ -147,8 +148,7 @@ struct scsi_device {
     struct vst_virtio_scsi_config config; /**< defaults filled in */
     uint64_t watch_interval_ns;           /**< a quarter of the time-out, at most a second */
     uint16_t timeout_epochs;
-    bool reset_unconfirmed; /**< the device may still write: its memory must not be used again */
-    bool by_hand;           /**< no slot is ever prepared */
+    bool by_hand;                           /**< no slot is ever prepared */
     uint16_t request_bytes, response_bytes; /**< with CDB and sense data, as agreed */
     uint16_t cdb_at;                        /**< offset of the CDB in a header */
     struct virtio_recovery recovery;
@@ -169,7 +169,8 @@ struct scsi_device {
     struct scsi_queue queues[];             /**< config.n_queues */
 };
 
-extern const struct vst_scsi_hba_ops vst_virtio_scsi_ops;
+/** The second records every request (virtio_scsi_traced.c). */
+extern const struct vst_scsi_hba_ops vst_virtio_scsi_ops, vst_virtio_scsi_traced_ops;
 extern const struct virtio_recovery_ops vst_virtio_scsi_recovery_ops;
 
 /* virtio_scsi.c */
@@ -182,11 +183,15 @@ enum vst_status vst_virtio_scsi_choose_sizes(struct scsi_device *scsi,
 void vst_virtio_scsi_read_fields(struct virtio_device *device, void *into);
 
 /* virtio_scsi_command.c */
-/** What does not go by a prepared slot: see vst_scsi_hba_ops.submit_part. */
-enum vst_status vst_virtio_scsi_issue_part(struct scsi_queue *q, struct vst_scsi_block_queue *owner,
-                                           struct vst_block_request *request,
-                                           const struct vst_block_part *part,
-                                           struct vst_scsi_cdb cdb) VST_MUST_USE;
+/** What does not go by a prepared slot: see vst_scsi_hba_ops. */
+enum vst_status vst_virtio_scsi_submit_part(struct vst_scsi_block_queue *owner,
+                                            struct vst_block_request *request,
+                                            const struct vst_block_part *part,
+                                            struct vst_scsi_cdb cdb) VST_MUST_USE;
+enum vst_status
+vst_virtio_scsi_submit_long(struct vst_scsi_block_queue *owner, struct vst_block_request *request,
+                            const struct vst_block_part *part,
+                            const uint8_t cdb[VST_SCSI_LONG_CDB_BYTES]) VST_MUST_USE;
 enum vst_status vst_virtio_scsi_submit(struct vst_scsi_hba_queue *queue,
                                        struct vst_scsi_command *command) VST_MUST_USE;
 /**
@@ -206,6 +211,17 @@ bool vst_virtio_scsi_next_late(struct vst_scsi_hba_queue *queue, struct vst_scsi
                                uint64_t *tag);
 /** A new tag for a slot. */
 uint64_t vst_virtio_scsi_new_tag(struct scsi_queue *q, uint16_t id);
+
+/* virtio_scsi_traced.c */
+/** Of whoever's requests: something rare. */
+void vst_virtio_scsi_trace(struct scsi_queue *q, uint8_t kind);
+/** Unless the unit is not traced. */
+void vst_virtio_scsi_trace_submit(struct scsi_queue *q, uint16_t id,
+                                  const struct vst_scsi_block_queue *owner, enum vst_block_op op,
+                                  uint64_t start_sector, uint64_t n_sectors);
+void vst_virtio_scsi_trace_end(struct scsi_queue *q, uint16_t id,
+                               const struct vst_scsi_block_queue *owner, uint64_t start_sector,
+                               uint8_t status);
 
 /* virtio_scsi_control.c */
 enum vst_status vst_virtio_scsi_manage(struct vst_scsi_hba *hba,

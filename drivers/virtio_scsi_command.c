@@ -5,6 +5,7 @@
  */
 #include "drivers/virtio_scsi.h"
 #include "drivers/virtq_hot.h"
+#include <vstor/trace.h>
 
 static const struct vst_platform *platform_of(const struct scsi_queue *q)
 {
@@ -46,23 +47,26 @@ static struct virtio_piece_walk walk_of(const struct scsi_queue *q, const struct
                                       q->scsi->base.limits.max_segment_bytes};
 }
 
+/** Of operations on ranges it is the layer's list, or a block, that is sent. */
+static bool sends_data(enum vst_block_op op)
+{
+    return op == VST_BLOCK_WRITE || op == VST_BLOCK_WRITE_DURABLE || vst_block_op_has_ranges(op);
+}
+
 /** How many of a slot's mappings are of data to the device: they come first. */
-static uint32_t n_mapped_out(const struct scsi_queue *q, const struct virtq_slot *slot,
-                             const void *token)
+static uint32_t n_mapped_out(const struct virtq_slot *slot, const void *token)
 {
     const struct vst_scsi_command *command = token;
 
     if (slot->owner == NULL)
         return command->priv.n_out_pieces;
-    enum vst_block_op op = ((const struct vst_block_request *)token)->op;
-    (void)q;
-    return op == VST_BLOCK_WRITE || op == VST_BLOCK_WRITE_DURABLE ? slot->n_pieces : 0;
+    return sends_data(((const struct vst_block_request *)token)->op) ? slot->n_pieces : 0;
 }
 
 static void unmap(struct scsi_queue *q, const struct virtq_slot *slot, const void *token)
 {
     const struct virtio_mapping *mappings = mappings_of(q, slot->id);
-    uint32_t n_out = n_mapped_out(q, slot, token);
+    uint32_t n_out = n_mapped_out(slot, token);
 
     vst_virtio_unmap_pieces(platform_of(q), mappings, n_out, VST_DMA_TO_DEVICE);
     vst_virtio_unmap_pieces(platform_of(q), mappings + n_out, slot->n_pieces - n_out,
@@ -133,9 +137,12 @@ static void add_all(struct scsi_queue *q, struct virtq_chain *chain, const struc
     add_data(q, chain, &order->in, order->out.n_pieces, true);
 }
 
-/** One command for `owner`, or for nobody: then the token is a struct vst_scsi_command. */
+/**
+ * One command for `owner`, or for nobody: then the token is a struct vst_scsi_command. *id is that of
+ * its slot.
+ */
 static enum vst_status issue(struct scsi_queue *q, void *owner, void *token, uint64_t start_sector,
-                             const struct order *order)
+                             const struct order *order, uint16_t *id)
 {
     uint32_t n_pieces = order->out.n_pieces + order->in.n_pieces;
     struct virtq_chain chain;
@@ -164,34 +171,56 @@ static enum vst_status issue(struct scsi_queue *q, void *owner, void *token, uin
     put_header(q, slot->shared, chain.id, order);
     add_all(q, &chain, order);
     vst_virtq_chain_put(&chain, token);
+    *id = chain.id;
     return VST_OK;
 }
 
-enum vst_status vst_virtio_scsi_issue_part(struct scsi_queue *q, struct vst_scsi_block_queue *owner,
-                                           struct vst_block_request *request,
-                                           const struct vst_block_part *part,
-                                           struct vst_scsi_cdb cdb)
+static enum vst_status issue_part(struct vst_scsi_block_queue *owner,
+                                  struct vst_block_request *request,
+                                  const struct vst_block_part *part, const uint8_t *cdb,
+                                  uint8_t cdb_bytes)
 {
-    bool write = part->op == VST_BLOCK_WRITE || part->op == VST_BLOCK_WRITE_DURABLE;
+    struct scsi_queue *q = scsi_queue_of(owner->hba_queue);
+    bool write = sends_data(part->op);
+    uint16_t id;
     const struct data data = {part->segments, (size_t)part->skip_bytes, part->bytes,
                               part->n_pieces};
     const struct data none = {0};
     const struct order order = {
         .nexus = owner->nexus,
-        .cdb = cdb.bytes,
-        .cdb_bytes = sizeof(cdb.bytes),
+        .cdb = cdb,
+        .cdb_bytes = cdb_bytes,
         .attribute = VST_SCSI_SIMPLE,
         .out = write ? data : none,
         .in = write ? none : data,
     };
-    enum vst_status status = issue(q, owner, request, part->start_sector, &order);
+    enum vst_status status = issue(q, owner, request, part->start_sector, &order, &id);
 
     if (status != VST_OK)
         return status;
+    vst_virtio_scsi_trace_submit(q, id, owner, part->op, part->start_sector, part->n_sectors);
     owner->n_room--;
     owner->base.stats.commands[part->op]++;
     owner->base.stats.sectors[part->op] += part->n_sectors;
     return VST_OK;
+}
+
+enum vst_status vst_virtio_scsi_submit_part(struct vst_scsi_block_queue *owner,
+                                            struct vst_block_request *request,
+                                            const struct vst_block_part *part,
+                                            struct vst_scsi_cdb cdb)
+{
+    return issue_part(owner, request, part, cdb.bytes, sizeof(cdb.bytes));
+}
+
+enum vst_status vst_virtio_scsi_submit_long(struct vst_scsi_block_queue *owner,
+                                            struct vst_block_request *request,
+                                            const struct vst_block_part *part,
+                                            const uint8_t cdb[VST_SCSI_LONG_CDB_BYTES])
+{
+    if (owner->hba_queue->hba->limits.max_cdb_bytes < VST_SCSI_LONG_CDB_BYTES)
+        return VST_ERR_UNSUPPORTED;
+    return issue_part(owner, request, part, cdb, VST_SCSI_LONG_CDB_BYTES);
 }
 
 /* ------------------------------------------------------------------ commands */
@@ -270,7 +299,8 @@ enum vst_status vst_virtio_scsi_submit(struct vst_scsi_hba_queue *queue,
         .n_out_pieces = order.out.n_pieces,
         .n_epochs = epochs_of(q->scsi, command->timeout_ns),
     };
-    return issue(q, NULL, command, 0, &order);
+    uint16_t id;
+    return issue(q, NULL, command, 0, &order, &id);
 }
 
 /* ------------------------------------------------------------------ answers */
@@ -367,9 +397,11 @@ static bool plainly_good(const struct vst_scsi_outcome *outcome)
 static void end_block(struct vst_scsi_block_queue *owner, struct vst_block_request *request,
                       const struct vst_scsi_share *share, const struct vst_scsi_outcome *outcome)
 {
+    bool good = plainly_good(outcome);
+
     owner->n_room++;
-    if (!plainly_good(outcome) || share->was_late) {
-        owner->base.stats.errors += !plainly_good(outcome);
+    owner->base.stats.errors += !good;
+    if (!good || share->was_late || vst_block_op_has_ranges(request->op)) {
         owner->upcalls->ended(owner, request, share, outcome);
         return;
     }
@@ -427,6 +459,8 @@ void vst_virtio_scsi_take_back(struct scsi_queue *q, struct virtq_slot *slot, vo
     parse(q, slot, answer, share.bytes, &q->outcome);
     if (q->maps && slot->shape == 0)
         unmap(q, slot, token);
+    if (owner != NULL)
+        vst_virtio_scsi_trace_end(q, slot->id, owner, share.start_sector, q->outcome.status);
     free_slot(q, slot);
     tell(q, owner, token, &share, &q->outcome);
 }
@@ -465,6 +499,7 @@ static bool tell_of_one(struct scsi_queue *q, struct virtq_slot *slot)
 
     slot->by_hand |= SCSI_LATE;
     q->base.stats.timeouts++;
+    vst_virtio_scsi_trace(q, VST_TRACE_TIMEOUT);
     if (owner == NULL)
         return command->late != NULL && command->late(command, tag);
     owner->base.stats.timeouts++;

@@ -153,7 +153,7 @@ submit_by_hand(struct vst_scsi_block_queue *owner, struct vst_block_request *req
         .segments = request->segments,
     };
 
-    return vst_virtio_scsi_issue_part(queue_of(owner), owner, request, &whole, cdb);
+    return vst_virtio_scsi_submit_part(owner, request, &whole, cdb);
 }
 
 /** Not one segment, or the slot is not prepared for this shape of request. */
@@ -178,13 +178,6 @@ static __attribute__((noinline)) enum vst_status submit_uncommon(struct vst_scsi
     virtq_put(vq, slot, request);
     count(owner, request);
     return VST_OK;
-}
-
-static enum vst_status scsi_submit_part(struct vst_scsi_block_queue *owner,
-                                        struct vst_block_request *request,
-                                        const struct vst_block_part *part, struct vst_scsi_cdb cdb)
-{
-    return vst_virtio_scsi_issue_part(queue_of(owner), owner, request, part, cdb);
 }
 
 static __attribute__((noinline)) void scsi_kick(struct vst_scsi_block_queue *queue)
@@ -253,9 +246,12 @@ static inline uint64_t answer_of(const struct virtq_slot *slot)
 }
 
 /** It has ended well and belongs to a queue that is not being polled. */
-static __attribute__((noinline)) void hand_over(struct vst_scsi_block_queue *owner,
+static __attribute__((noinline)) void hand_over(const struct virtq_slot *slot,
+                                                struct vst_scsi_block_queue *owner,
                                                 struct vst_block_request *request)
 {
+    if (VST_UNLIKELY(owner->base.driver->untraced != NULL))
+        vst_virtio_scsi_trace_end(queue_of(owner), slot->id, owner, request->start_sector, 0);
     owner->n_room++;
     vst_block_finish(&owner->base, request, VST_OK);
 }
@@ -370,7 +366,7 @@ static inline __attribute__((always_inline)) size_t poll_plain(struct scsi_queue
         virtq_read_release(&reader, packed, vq, slot);
         n_taken++;
         if (VST_UNLIKELY(owner != queue)) {
-            hand_over(owner, request);
+            hand_over(slot, owner, request);
             continue;
         }
         request->status = VST_OK;
@@ -509,6 +505,19 @@ static bool doorbell_may_be_lost(const struct scsi_queue *q)
     return true;
 }
 
+/** For the adapter's queue, and for one of those that wait. */
+static void count_rescue(struct scsi_queue *q)
+{
+    struct virtq_slot *slot = q->vq.slots, *end = slot + q->vq.size;
+
+    q->base.stats.rescues++;
+    vst_virtio_scsi_trace(q, VST_TRACE_RESCUE);
+    while (slot < end && (slot->token == NULL || slot->owner == NULL))
+        slot++;
+    if (slot < end)
+        ((struct vst_scsi_block_queue *)slot->owner)->base.stats.rescues++;
+}
+
 /**
  * Every watch_interval the queue's epoch advances, with which each command is stamped: a command as
  * many epochs old as its time-out has is late. A caller that did not poll for a minute thus finds
@@ -522,7 +531,7 @@ static __attribute__((noinline, cold)) void watch_interval_over(struct scsi_queu
     q->epoch++;
     scsi_kick_commands(&q->base);
     if (stuck && doorbell_may_be_lost(q)) {
-        q->base.stats.rescues++;
+        count_rescue(q);
         virtq_ring_doorbell(vq);
     }
     q->n_used_at_watch = vq->n_used;
@@ -572,7 +581,8 @@ static void scsi_rest_commands(struct vst_scsi_hba_queue *queue)
 
 const struct vst_scsi_hba_ops vst_virtio_scsi_ops = {
     .submit_block = scsi_submit,
-    .submit_part = scsi_submit_part,
+    .submit_part = vst_virtio_scsi_submit_part,
+    .submit_long = vst_virtio_scsi_submit_long,
     .kick = scsi_kick,
     .poll = scsi_poll,
     .ready = scsi_ready,
@@ -590,4 +600,5 @@ const struct vst_scsi_hba_ops vst_virtio_scsi_ops = {
     .next_event = vst_virtio_scsi_next_event,
     .reset = scsi_reset,
     .interrupted = scsi_interrupted,
+    .traced = &vst_virtio_scsi_traced_ops,
 };

@@ -5,6 +5,7 @@
  */
 #include "drivers/virtio_scsi.h"
 #include "drivers/virtq_hot.h"
+#include <vstor/trace.h>
 
 static struct scsi_device *scsi_of(struct virtio_recovery *device)
 {
@@ -46,8 +47,13 @@ static void note(struct virtio_run *run, enum virtio_recovery_note what)
 {
     struct scsi_queue *q = queue_of(run);
 
-    if (what == VIRTIO_NOTE_FAULT)
+    if (what == VIRTIO_NOTE_FAULT) {
+        vst_virtio_scsi_trace(q,
+                              run->fault == VST_ERR_TIMEOUT ? VST_TRACE_TIMEOUT : VST_TRACE_BROKEN);
         dump(q);
+    }
+    if (what == VIRTIO_NOTE_CAUGHT_UP)
+        vst_virtio_scsi_trace(q, VST_TRACE_RESET);
     q->base.stats.device_resets += what == VIRTIO_NOTE_DEVICE_RESET;
 }
 
@@ -82,6 +88,7 @@ static unsigned start_over(struct virtio_run *run, enum vst_status fault)
     q->unanswered_at_watch = false;
     run->fault = VST_ERR_BROKEN;
     run->fault_of_device = false;
+    vst_virtio_scsi_trace(q, VST_TRACE_RESTART);
     return 0;
 }
 
@@ -111,7 +118,7 @@ static void left(struct virtio_recovery *device, bool known)
     struct scsi_device *scsi = scsi_of(device);
 
     if (vst_virtio_irq_is_gone(&scsi->irq))
-        scsi->reset_unconfirmed = false; /* the bus says that it is gone, and so does its owner */
+        scsi->base.keeps_memory = false; /* the bus says that it is gone, and so does its owner */
     else if (!known)
         vst_virtio_irq_close(&scsi->irq);
     __atomic_store_n(&scsi->base.gone, true, __ATOMIC_RELEASE);

@@ -67,7 +67,7 @@ void vst_scsi_crowd_close(struct scsi_crowd *crowd)
     const struct vst_platform *platform = hba->platform;
 
     /* An adapter that failed may not have let go of it; one that is gone has. */
-    if (!hba->broken || hba->gone)
+    if (!hba->keeps_memory)
         platform->free(platform->ctx, crowd->calls[0].shared, shared_bytes(crowd),
                        VST_MEMORY_SHARED);
     platform->free(platform->ctx, crowd, crowd->n_bytes, VST_MEMORY_PRIVATE);

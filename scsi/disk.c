@@ -4,20 +4,12 @@
 
 #include <vstor/log.h>
 
-#include "scsi/capacity.h"
 #include "scsi/cdb.h"
-#include "scsi/mode.h"
 
 #define PATIENCE_MS       30000u /* until a disk has spun up */
 #define MOST_10_BLOCKS    UINT16_MAX
 #define MOST_10_LAST      UINT32_MAX
 #define MAX_COMMAND_BYTES (16u << 20)
-
-/** What a disk has told, beside what its unit has. */
-struct told {
-    struct scsi_capacity capacity;
-    struct scsi_mode mode;
-};
 
 /* ------------------------------------------------------------------ asking */
 
@@ -34,33 +26,12 @@ static enum vst_status ask_capacity(struct scsi_talk *talk, struct scsi_capacity
     return status == VST_OK ? vst_scsi_capacity_10_parse(view, capacity) : status;
 }
 
-static bool ask_mode_by(struct scsi_talk *talk, enum scsi_mode_form form, struct scsi_mode *mode)
-{
-    struct vst_scsi_cdb cdb =
-        form == SCSI_MODE_10
-            ? vst_scsi_mode_sense_10(SCSI_MODE_CURRENT, SCSI_MODE_PAGE_CACHING, 0, SCSI_MODE_BYTES)
-            : vst_scsi_mode_sense_6(SCSI_MODE_CURRENT, SCSI_MODE_PAGE_CACHING, 0, SCSI_MODE_BYTES);
-    struct scsi_view view;
-
-    return vst_scsi_ask(talk, cdb, SCSI_MODE_BYTES, PATIENCE_MS, &view) == VST_OK &&
-           vst_scsi_mode_parse(view, form, mode) == VST_OK;
-}
-
-/** What it does not know is not held against it: then it has no cache, and can be written. */
-static bool ask_mode(struct scsi_talk *talk, struct scsi_mode *mode)
-{
-    if (ask_mode_by(talk, SCSI_MODE_10, mode) || ask_mode_by(talk, SCSI_MODE_6, mode))
-        return true;
-    *mode = (struct scsi_mode){0};
-    return false;
-}
-
-static enum vst_status ask_all(struct scsi_talk *talk, struct told *told)
+static enum vst_status ask_all(struct scsi_talk *talk, struct scsi_disk_told *told)
 {
     enum vst_status status = ask_capacity(talk, &told->capacity);
 
     if (status == VST_OK)
-        (void)ask_mode(talk, &told->mode);
+        (void)vst_scsi_disk_ask_mode(talk, told);
     return status;
 }
 
@@ -85,8 +56,14 @@ static bool needs_long(const struct scsi_capacity *capacity)
     return capacity->n_blocks - 1 > MOST_10_LAST;
 }
 
+/** 4.22.2.4: with protection information of type 2, reads and writes are of 32 bytes. */
+static bool needs_longest(const struct scsi_capacity *capacity)
+{
+    return capacity->protection_type == 2;
+}
+
 /** Most sectors of one command: what the adapter, the unit and the length of the command allow. */
-static uint32_t max_sectors(const struct disk *disk, const struct told *told)
+static uint32_t max_sectors(const struct disk *disk, const struct scsi_disk_told *told)
 {
     const struct vst_scsi_hba *hba = disk->hba;
     uint8_t shift = shift_of(told->capacity.block_bytes);
@@ -95,7 +72,7 @@ static uint32_t max_sectors(const struct disk *disk, const struct told *told)
 
     if (disk->unit->limits.max_transfer != 0)
         blocks = min_u32(blocks, disk->unit->limits.max_transfer);
-    if (!needs_long(&told->capacity))
+    if (!needs_long(&told->capacity) && !needs_longest(&told->capacity))
         blocks = min_u32(blocks, MOST_10_BLOCKS);
     return blocks << shift;
 }
@@ -105,14 +82,19 @@ static uint32_t hint_bytes(const struct scsi_capacity *capacity, uint32_t blocks
     return blocks <= UINT32_MAX / capacity->block_bytes ? blocks * capacity->block_bytes : 0;
 }
 
-static void take_mode(struct disk *disk, const struct scsi_mode *mode)
+static void take_mode(struct disk *disk, const struct scsi_disk_told *told)
 {
-    disk->base.read_only = mode->write_protected;
-    disk->base.write_cache = mode->has_caching && mode->write_cache;
-    disk->base.flush_needed = disk->base.write_cache && !disk->base.read_only;
+    struct vst_block_device *device = &disk->base;
+
+    device->read_only = told->mode.write_protected;
+    device->write_cache = told->mode.has_caching && told->mode.write_cache;
+    device->write_cache_settable = told->cache_settable;
+    device->flush_needed = (device->write_cache || told->cache_settable) && !device->read_only;
+    device->writes_durably = told->mode.can_fua;
+    disk->mode_form = told->mode_form;
 }
 
-static enum vst_status fill_limits(struct disk *disk, const struct told *told)
+static enum vst_status fill_limits(struct disk *disk, const struct scsi_disk_told *told)
 {
     const struct vst_scsi_hba *hba = disk->hba;
     const struct scsi_block_limits *of_unit = &disk->unit->limits;
@@ -141,13 +123,50 @@ static enum vst_status fill_limits(struct disk *disk, const struct told *told)
                 disk->base.path, (unsigned long)capacity->block_bytes);
         return VST_ERR_MALFORMED;
     }
-    take_mode(disk, &told->mode);
+    if (needs_longest(capacity) && hba->limits.max_cdb_bytes < VST_SCSI_LONG_CDB_BYTES) {
+        vst_log(hba->platform, VST_LOG_ERROR, "%s: the adapter has no commands of 32 bytes",
+                disk->base.path);
+        return VST_ERR_UNSUPPORTED;
+    }
+    vst_scsi_disk_range_limits(disk, told);
+    take_mode(disk, told);
     return VST_OK;
+}
+
+/** The places for what is sent to the unit, or asked of it, while it is in use. */
+static enum vst_status make_shared(struct disk *disk)
+{
+    const struct vst_platform *platform = disk->hba->platform;
+    const struct vst_block_limits *limits = &disk->base.limits;
+    bool lists = limits->discard.max_ranges > 0 && !disk->discards_by_same;
+    size_t zeroes_bytes =
+        limits->zeroes.max_ranges > 0 || disk->discards_by_same ? limits->logical_block_bytes : 0;
+    size_t lists_bytes = lists ? (size_t)disk->hba->n_queues * SCSI_UNMAP_LIST_BYTES : 0;
+    uint64_t bus_addr;
+
+    disk->shared_bytes = zeroes_bytes + lists_bytes + SCSI_MODE_BYTES;
+    disk->shared =
+        platform->alloc(platform->ctx, disk->shared_bytes, 4096, VST_MEMORY_SHARED, &bus_addr);
+    if (disk->shared == NULL)
+        return VST_ERR_NO_MEMORY;
+    for (uint16_t i = 0; lists && i < disk->hba->n_queues; i++)
+        disk->queues[i].list = disk->shared + zeroes_bytes + (size_t)i * SCSI_UNMAP_LIST_BYTES;
+    return VST_OK;
+}
+
+static void note_memory(struct disk *disk)
+{
+    bool lists = disk->queues[0].list != NULL;
+
+    disk->base.memory_bytes = disk->bytes + disk->shared_bytes;
+    disk->base.queue_memory_bytes = sizeof(struct disk_queue) + sizeof(struct vst_block_queue *) +
+                                    (lists ? SCSI_UNMAP_LIST_BYTES : 0);
 }
 
 void vst_scsi_disk_make_queues(struct disk *disk, const struct vst_block_driver *driver,
                                bool is_long)
 {
+    disk->driver = driver;
     disk->base.n_queues = disk->hba->n_queues;
     disk->base.queues = disk->queue_list;
     for (uint16_t i = 0; i < disk->base.n_queues; i++) {
@@ -157,9 +176,11 @@ void vst_scsi_disk_make_queues(struct disk *disk, const struct vst_block_driver 
         q->is_long = is_long;
         q->base.base.device = &disk->base;
         q->base.base.driver = driver;
+        q->base.base.trace = disk->hba->queues[i]->trace;
         q->base.base.index = i;
         q->base.base.message = disk->hba->queues[i]->message;
         q->base.hba_queue = disk->hba->queues[i];
+        q->resets_before = q->base.hba_queue->stats.device_resets;
         q->base.ops = disk->hba->ops;
         q->base.nexus = disk->unit->base.nexus;
         q->base.n_room = disk->base.limits.depth;
@@ -167,6 +188,7 @@ void vst_scsi_disk_make_queues(struct disk *disk, const struct vst_block_driver 
         q->base.upcalls = &vst_scsi_disk_upcalls;
         disk->queue_list[i] = &q->base.base;
     }
+    note_memory(disk);
     vst_scsi_recovery_init(&disk->recovery, disk->hba, disk->unit->base.nexus, disk->base.path);
     disk->recovery.changed = vst_scsi_disk_health_changed;
 }
@@ -224,7 +246,7 @@ enum vst_status vst_scsi_disk_attach_unit(struct vst_scsi_unit *unit,
     struct scsi_talk *talk = vst_scsi_talk_open(unit->hba);
     struct disk *disk = talk != NULL ? vst_scsi_disk_create(unit_of(unit)) : NULL;
     enum vst_status status = disk != NULL ? VST_OK : VST_ERR_NO_MEMORY;
-    struct told told;
+    struct scsi_disk_told told;
 
     if (status == VST_OK) {
         talk->nexus = unit->nexus;
@@ -232,8 +254,13 @@ enum vst_status vst_scsi_disk_attach_unit(struct vst_scsi_unit *unit,
     }
     if (status == VST_OK)
         status = fill_limits(disk, &told);
+    if (status == VST_OK)
+        status = make_shared(disk);
     if (status == VST_OK) {
-        vst_scsi_disk_make_queues(disk, &vst_scsi_disk_driver, needs_long(&told.capacity));
+        vst_scsi_disk_make_queues(disk,
+                                  needs_longest(&told.capacity) ? &vst_scsi_disk_long_driver
+                                                                : &vst_scsi_disk_driver,
+                                  needs_long(&told.capacity));
         vst_block_limits_changed(&disk->base);
         unit->block = *device = &disk->base;
         unit_of(unit)->driver = &vst_scsi_disk_unit_driver;
@@ -258,7 +285,7 @@ enum vst_status vst_scsi_disk_attach(struct vst_scsi_hba *hba, uint8_t target,
     if (status == VST_OK)
         status = vst_scsi_disk_attach_unit(&unit->base, device);
     if (status == VST_OK)
-        VST_CONTAINER_OF(*device, struct disk, base)->owns_unit = true;
+        scsi_disk_of(*device)->owns_unit = true;
     else
         vst_scsi_unit_free(unit);
     return status == VST_ERR_NOT_FOUND ? VST_ERR_GONE : status;
@@ -276,7 +303,7 @@ static void disarm(struct disk *disk)
 
 void vst_scsi_disk_detach(struct vst_block_device *device)
 {
-    struct disk *disk = VST_CONTAINER_OF(device, struct disk, base);
+    struct disk *disk = scsi_disk_of(device);
     const struct vst_platform *platform = disk->hba->platform;
     struct unit *unit = disk->unit;
 
@@ -287,6 +314,8 @@ void vst_scsi_disk_detach(struct vst_block_device *device)
     unit->driver = NULL;
     if (disk->owns_unit)
         vst_scsi_unit_free(unit);
+    if (disk->shared != NULL && !disk->hba->keeps_memory)
+        platform->free(platform->ctx, disk->shared, disk->shared_bytes, VST_MEMORY_SHARED);
     if (disk->recovery.hba == NULL ||
         vst_scsi_recovery_close(&disk->recovery, disk->hba->queues[0]))
         platform->free(platform->ctx, disk, disk->bytes, VST_MEMORY_PRIVATE);
@@ -317,7 +346,7 @@ static enum vst_status look_again(struct unit *unit, struct scsi_talk *talk, uin
 {
     struct disk *disk = disk_of(unit);
     enum vst_status status = VST_OK;
-    struct told told;
+    struct scsi_disk_told told;
 
     if ((what & (VST_SCSI_LOOK_CAPACITY | VST_SCSI_LOOK_IDENTITY | VST_SCSI_LOOK_MEDIUM)) != 0) {
         status = ask_capacity(talk, &told.capacity);
@@ -327,8 +356,8 @@ static enum vst_status look_again(struct unit *unit, struct scsi_talk *talk, uin
             take_capacity(disk, &told.capacity);
     }
     if ((what & ~(uint32_t)(VST_SCSI_LOOK_CAPACITY | VST_SCSI_LOOK_PATHS)) != 0) {
-        if (ask_mode(talk, &told.mode))
-            take_mode(disk, &told.mode);
+        if (vst_scsi_disk_ask_mode(talk, &told))
+            take_mode(disk, &told);
     }
     vst_block_limits_changed(&disk->base);
     return status;

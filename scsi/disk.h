@@ -3,6 +3,8 @@
 #ifndef VSTOR_SCSI_DISK_H
 #define VSTOR_SCSI_DISK_H
 
+#include "scsi/capacity.h"
+#include "scsi/mode.h"
 #include "scsi/policy.h"
 #include "scsi/recovery.h"
 #include "scsi/run.h"
@@ -14,12 +16,19 @@ enum disk_attention {
     DISK_FEWER = 1u << 2,    /**< fewer commands at a time than usual */
 };
 
+/** Ranges of one UNMAP, so that its list is no longer than that. */
+#define SCSI_UNMAP_DESCRIPTORS 63u
+#define SCSI_UNMAP_LIST_BYTES  1024u
+
 /** One of the disk's queues: one of its adapter's. */
 struct disk_queue {
     struct vst_scsi_block_queue base;
     struct disk *disk;
-    uint8_t block_shift; /**< a logical block is VST_SECTOR_BYTES << block_shift */
-    bool is_long;        /**< blocks beyond 32 bits: 16-byte commands */
+    uint8_t block_shift;    /**< a logical block is VST_SECTOR_BYTES << block_shift */
+    uint64_t resets_before; /**< of the adapter, when the disk was attached */
+    bool is_long;           /**< blocks beyond 32 bits: 16-byte commands */
+    bool list_in_use;       /**< an UNMAP of this queue is in flight, and with it its list */
+    uint8_t *list;          /**< its parameter list, shared memory; NULL where there is no UNMAP */
     /**
      * What makes polls look further than at the ring: enum disk_attention. Other CPUs set RECOVERY;
      * atomic.
@@ -51,9 +60,31 @@ struct disk {
     bool earlier_failed; /**< a write reported done was lost: the next flush fails; atomic */
     size_t bytes;        /**< of this structure with what follows */
     struct cd cd;
+    /**
+     * What the unit is sent that is nobody's data: a block of zeroes, then a list for each queue, then
+     * SCSI_MODE_BYTES. Made at attach, because nothing is allocated later.
+     */
+    uint8_t *shared;
+    size_t shared_bytes;
+    bool discards_by_same; /**< it has no UNMAP, but a WRITE SAME that unmaps */
+    enum scsi_mode_form mode_form;
     struct vst_block_queue **queue_list;
+    const struct vst_block_driver *driver; /**< its queues', while nobody traces them */
     struct disk_queue queues[];
 };
+
+/** What a disk has told, beside what its unit has. */
+struct scsi_disk_told {
+    struct scsi_capacity capacity;
+    struct scsi_mode mode;
+    enum scsi_mode_form mode_form;
+    bool cache_settable;
+};
+
+/** The second is for units that know no commands but those of 32 bytes. */
+extern const struct vst_block_driver vst_scsi_disk_driver, vst_scsi_disk_long_driver;
+/** Both with each request recorded, if the adapter can. */
+extern const struct vst_block_driver vst_scsi_disk_traced_driver, vst_scsi_disk_traced_long_driver;
 
 /** For struct scsi_recovery. */
 void vst_scsi_disk_health_changed(struct scsi_recovery *recovery);
@@ -76,9 +107,29 @@ enum vst_status vst_scsi_cd_refresh(struct vst_block_device *device) VST_MUST_US
 void vst_scsi_cd_held(struct vst_block_device *device, bool held);
 enum vst_status vst_scsi_cd_move(struct vst_block_device *device, bool load) VST_MUST_USE;
 
-extern const struct vst_block_driver vst_scsi_disk_driver;
-extern const struct vst_block_driver vst_scsi_cd_driver;
+extern const struct vst_block_driver vst_scsi_cd_driver, vst_scsi_cd_traced_driver;
 extern const struct vst_scsi_block_upcalls vst_scsi_disk_upcalls;
 extern const struct unit_driver vst_scsi_disk_unit_driver;
+
+static inline struct disk *scsi_disk_of(struct vst_block_device *device)
+{
+    return VST_CONTAINER_OF(device, struct disk, base);
+}
+
+/* disk_ranges.c */
+/** Discard and write zeroes, as far as the unit has told of them. */
+void vst_scsi_disk_range_limits(struct disk *disk, const struct scsi_disk_told *told);
+/** A part of a request on ranges. VST_ERR_FULL: not now. */
+enum vst_status vst_scsi_disk_submit_ranges(struct disk_queue *q, struct vst_block_request *request,
+                                            const struct vst_block_part *part) VST_MUST_USE;
+/** It has ended; what the unit refuses is not tried again. */
+void vst_scsi_disk_ranges_ended(struct disk_queue *q, enum vst_block_op op,
+                                const struct scsi_decision *decision);
+
+/* disk_commands.c */
+/** MODE SENSE, by whichever form the unit knows. False: it does not tell, and *told has none. */
+bool vst_scsi_disk_ask_mode(struct scsi_talk *talk, struct scsi_disk_told *told);
+/** As in struct vst_block_driver. */
+enum vst_status vst_scsi_disk_set_write_cache(struct vst_block_device *device, bool on);
 
 #endif

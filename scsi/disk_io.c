@@ -5,6 +5,8 @@
  */
 #include "scsi/disk.h"
 
+#include <vstor/trace.h>
+
 #include "scsi/cdb.h"
 
 #define NS_PER_MS  1000000ull
@@ -41,13 +43,17 @@ static inline struct vst_scsi_cdb transfer(const struct disk_queue *q, enum vst_
     return scsi_cdb_10((uint8_t)(SCSI_READ_10 + step), 0, (uint32_t)block, (uint16_t)n);
 }
 
-/** A durable write's parts are plain writes; its flush follows. */
+/** A durable write as the unit has it: one command, whose second byte says so. */
 static struct vst_scsi_cdb cdb_of(const struct disk_queue *q, enum vst_block_op op,
                                   uint64_t start_sector, uint64_t n_sectors)
 {
     if (op == VST_BLOCK_FLUSH)
         return q->is_long ? vst_scsi_synchronize_cache_16() : vst_scsi_synchronize_cache_10();
-    return transfer(q, op == VST_BLOCK_READ ? op : VST_BLOCK_WRITE, start_sector, n_sectors);
+    struct vst_scsi_cdb cdb =
+        transfer(q, op == VST_BLOCK_READ ? op : VST_BLOCK_WRITE, start_sector, n_sectors);
+    if (op == VST_BLOCK_WRITE_DURABLE)
+        cdb.bytes[1] |= SCSI_FUA;
+    return cdb;
 }
 
 /** A write that had been reported done was lost, says the unit: whoever flushes next must know. */
@@ -80,19 +86,76 @@ static enum vst_status disk_submit(struct vst_block_queue *queue, struct vst_blo
         &q->base, request, transfer(q, request->op, request->start_sector, request->n_sectors));
 }
 
+static bool has_room_for_part(struct disk_queue *q)
+{
+    if (q->base.n_room <= 0 || (q->parts_ns != 0 && now_ns(q) < q->parts_ns))
+        return false;
+    q->parts_ns = 0;
+    return true;
+}
+
 static enum vst_status disk_submit_part(struct vst_block_queue *queue,
                                         struct vst_block_request *request,
                                         const struct vst_block_part *part)
 {
     struct disk_queue *q = queue_of(queue);
 
-    if (q->base.n_room <= 0 || (q->parts_ns != 0 && now_ns(q) < q->parts_ns))
+    if (!has_room_for_part(q))
         return VST_ERR_FULL;
     if (part->op == VST_BLOCK_FLUSH && take_earlier_failure(q->disk))
         return VST_ERR_IO;
-    q->parts_ns = 0;
+    if (vst_block_op_has_ranges(part->op))
+        return vst_scsi_disk_submit_ranges(q, request, part);
     return q->base.ops->submit_part(&q->base, request, part,
                                     cdb_of(q, part->op, part->start_sector, part->n_sectors));
+}
+
+/* ------------------------------------------------------------------ by 32 bytes */
+
+/** Where protection information is of type 2, the reference tag is the block's number. (SBC-3, 4.22) */
+static enum vst_status long_part(struct disk_queue *q, struct vst_block_request *request,
+                                 const struct vst_block_part *part)
+{
+    uint64_t block = part->start_sector >> q->block_shift;
+    uint8_t cdb[VST_SCSI_LONG_CDB_BYTES];
+
+    vst_scsi_cdb_32(cdb, part->op == VST_BLOCK_READ ? SCSI_READ_32 : SCSI_WRITE_32, block,
+                    (uint32_t)(part->n_sectors >> q->block_shift),
+                    part->op == VST_BLOCK_WRITE_DURABLE ? SCSI_FUA : 0, (uint32_t)block);
+    return q->base.ops->submit_long(&q->base, request, part, cdb);
+}
+
+static enum vst_status long_submit(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    struct disk_queue *q = queue_of(queue);
+    const struct vst_block_part whole = {
+        .op = request->op,
+        .start_sector = request->start_sector,
+        .n_sectors = request->n_sectors,
+        .bytes = (uint32_t)(request->n_sectors << VST_SECTOR_SHIFT),
+        .n_pieces = request->n_segments,
+        .segments = request->segments,
+    };
+
+    if (q->base.n_room <= 0)
+        return VST_ERR_FULL;
+    if (request->op > VST_BLOCK_WRITE)
+        return submit_flush(q, request);
+    request->priv.split = false;
+    return long_part(q, request, &whole);
+}
+
+static enum vst_status long_submit_part(struct vst_block_queue *queue,
+                                        struct vst_block_request *request,
+                                        const struct vst_block_part *part)
+{
+    struct disk_queue *q = queue_of(queue);
+
+    if (part->op == VST_BLOCK_FLUSH || vst_block_op_has_ranges(part->op))
+        return disk_submit_part(queue, request, part);
+    if (!has_room_for_part(q))
+        return VST_ERR_FULL;
+    return long_part(q, request, part);
 }
 
 static void disk_kick(struct vst_block_queue *queue)
@@ -162,6 +225,14 @@ static void give_again_later(struct disk_queue *q, struct vst_block_request *req
     q->again_ns = now_ns(q) + delay_ms * NS_PER_MS;
 }
 
+static void note_replay(struct disk_queue *q, enum vst_block_op op, uint64_t sector)
+{
+    q->base.base.stats.replays++;
+    vst_trace_add(&q->base.base, (struct vst_trace_event){.kind = VST_TRACE_REPLAY,
+                                                          .detail = (uint8_t)op,
+                                                          .sector = sector});
+}
+
 /** What cannot be given again because the adapter does not take it ends so. */
 static __attribute__((noinline, cold)) void give_again(struct disk_queue *q)
 {
@@ -175,12 +246,12 @@ static __attribute__((noinline, cold)) void give_again(struct disk_queue *q)
     while (q->waiting.first != NULL) {
         struct vst_block_request *request = q->waiting.first;
         struct vst_block_request *next = request->priv.next;
-        enum vst_status status = broken ? end : disk_submit(&q->base.base, request);
+        enum vst_status status = broken ? end : q->disk->driver->submit(&q->base.base, request);
         if (status == VST_ERR_FULL)
             break;
         q->waiting.first = next;
         if (status == VST_OK) {
-            q->base.base.stats.replays++;
+            note_replay(q, request->op, request->start_sector);
             continue;
         }
         request->error_sector = request->start_sector;
@@ -241,7 +312,8 @@ static void end_part(struct disk_queue *q, struct vst_block_request *request, ui
 
     if (decision->action != SCSI_DONE && decision->again) {
         q->parts_ns = now_ns(q) + decision->delay_ms * NS_PER_MS;
-        q->base.base.stats.replays += vst_block_part_dropped(queue, request, sector, VST_OK);
+        if (vst_block_part_dropped(queue, request, sector, VST_OK))
+            note_replay(q, request->op, sector);
         return;
     }
     if (vst_block_part_done(queue, request, sector, decision->status))
@@ -366,6 +438,8 @@ static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *
         vst_scsi_recovery_returned(&q->disk->recovery);
     bend(q, request, outcome, &decision);
     act(q, decision.action);
+    if (vst_block_op_has_ranges(request->op))
+        vst_scsi_disk_ranges_ended(q, request->op, &decision);
     uint64_t sector = failed_sector(q, share, &sense);
     if (share->is_part) {
         end_part(q, request, sector, &decision);
@@ -449,6 +523,8 @@ poll_attentively(struct disk_queue *q, struct vst_block_request **done, size_t m
     if (q->waiting.first != NULL)
         give_again(q);
     size_t n = q->base.ops->poll(&q->base, done, max);
+    /* The adapter's, of which there is always something to be given again. */
+    q->base.base.stats.device_resets = q->base.hba_queue->stats.device_resets - q->resets_before;
     if ((attention(q) & DISK_FEWER) != 0)
         give_more(q, done, n);
     return n;
@@ -517,30 +593,97 @@ static void disk_rest(struct vst_block_queue *queue)
     q->base.ops->rest(&q->base);
 }
 
-const struct vst_block_driver vst_scsi_disk_driver = {
-    .submit = disk_submit,
-    .submit_part = disk_submit_part,
-    .kick = disk_kick,
-    .poll = disk_poll,
-    .ready = disk_ready,
-    .arm = disk_arm,
-    .disarm = disk_disarm,
-    .awaited = disk_awaited,
-    .rest = disk_rest,
-};
+/* ------------------------------------------------------------------ recorded */
+
+/*
+ * The adapter records: for the time of a call the queue has its other operations. That is the queue's
+ * own CPU's business, while tracing is turned on and off from any.
+ */
+static const struct vst_block_driver *begin(struct disk_queue *q)
+{
+    const struct vst_scsi_hba_ops *traced = q->disk->hba->ops->traced;
+
+    if (traced != NULL)
+        q->base.ops = traced;
+    return q->disk->driver;
+}
+
+static void end(struct disk_queue *q)
+{
+    q->base.ops = q->disk->hba->ops;
+}
+
+static enum vst_status traced_submit(struct vst_block_queue *queue,
+                                     struct vst_block_request *request)
+{
+    enum vst_status status = begin(queue_of(queue))->submit(queue, request);
+
+    end(queue_of(queue));
+    return status;
+}
+
+static enum vst_status traced_submit_part(struct vst_block_queue *queue,
+                                          struct vst_block_request *request,
+                                          const struct vst_block_part *part)
+{
+    enum vst_status status = begin(queue_of(queue))->submit_part(queue, request, part);
+
+    end(queue_of(queue));
+    return status;
+}
+
+static void traced_kick(struct vst_block_queue *queue)
+{
+    begin(queue_of(queue))->kick(queue);
+    end(queue_of(queue));
+}
+
+static size_t traced_poll(struct vst_block_queue *queue, struct vst_block_request **done,
+                          size_t max)
+{
+    size_t n = begin(queue_of(queue))->poll(queue, done, max);
+
+    end(queue_of(queue));
+    return n;
+}
+
+static void traced_arm(struct vst_block_queue *queue, uint32_t n)
+{
+    begin(queue_of(queue))->arm(queue, n);
+    end(queue_of(queue));
+}
+
+/* ------------------------------------------------------------------ tables */
+
+#define THE_SAME_IN_ALL                                                                            \
+    .ready = disk_ready, .disarm = disk_disarm, .awaited = disk_awaited, .rest = disk_rest
+
+#define PLAIN(submit_, part_, traced_, ...)                                                        \
+    {                                                                                              \
+        .submit = (submit_), .submit_part = (part_), .kick = disk_kick, .poll = disk_poll,         \
+        .arm = disk_arm, .traced = (traced_), THE_SAME_IN_ALL, __VA_ARGS__                         \
+    }
+
+#define TRACED(untraced_, ...)                                                                     \
+    {                                                                                              \
+        .submit = traced_submit, .submit_part = traced_submit_part, .kick = traced_kick,           \
+        .poll = traced_poll, .arm = traced_arm, .untraced = (untraced_), THE_SAME_IN_ALL,          \
+        __VA_ARGS__                                                                                \
+    }
+
+#define OF_DISKS .set_write_cache = vst_scsi_disk_set_write_cache
+#define OF_CDS                                                                                     \
+    .refresh = vst_scsi_cd_refresh, .held = vst_scsi_cd_held, .move_medium = vst_scsi_cd_move
+
+const struct vst_block_driver vst_scsi_disk_driver =
+    PLAIN(disk_submit, disk_submit_part, &vst_scsi_disk_traced_driver, OF_DISKS);
+const struct vst_block_driver vst_scsi_disk_long_driver =
+    PLAIN(long_submit, long_submit_part, &vst_scsi_disk_traced_long_driver, OF_DISKS);
+const struct vst_block_driver vst_scsi_disk_traced_driver = TRACED(&vst_scsi_disk_driver, OF_DISKS);
+const struct vst_block_driver vst_scsi_disk_traced_long_driver =
+    TRACED(&vst_scsi_disk_long_driver, OF_DISKS);
 
 /** READ (10) names all blocks that there can be: 2^32 of 2048 bytes. */
-const struct vst_block_driver vst_scsi_cd_driver = {
-    .submit = disk_submit,
-    .submit_part = disk_submit_part,
-    .kick = disk_kick,
-    .poll = disk_poll,
-    .ready = disk_ready,
-    .arm = disk_arm,
-    .disarm = disk_disarm,
-    .awaited = disk_awaited,
-    .rest = disk_rest,
-    .refresh = vst_scsi_cd_refresh,
-    .held = vst_scsi_cd_held,
-    .move_medium = vst_scsi_cd_move,
-};
+const struct vst_block_driver vst_scsi_cd_driver =
+    PLAIN(disk_submit, disk_submit_part, &vst_scsi_cd_traced_driver, OF_CDS);
+const struct vst_block_driver vst_scsi_cd_traced_driver = TRACED(&vst_scsi_cd_driver, OF_CDS);

@@ -76,47 +76,6 @@ enum vst_status vst_scsi_run(struct vst_scsi_hba_queue *queue, struct vst_scsi_c
     return status;
 }
 
-/* ------------------------------------------------------------------ a conversation */
-
-struct scsi_talk *vst_scsi_talk_open(struct vst_scsi_hba *hba)
-{
-    const struct vst_platform *platform = hba->platform;
-    uint64_t bus_addr;
-    struct scsi_talk *talk =
-        platform->alloc(platform->ctx, sizeof(*talk), 64, VST_MEMORY_PRIVATE, NULL);
-
-    if (talk == NULL)
-        return NULL;
-    talk->queue = hba->queues[0];
-    talk->shared =
-        platform->alloc(platform->ctx, SCSI_TALK_BYTES, 4096, VST_MEMORY_SHARED, &bus_addr);
-    if (talk->shared != NULL)
-        return talk;
-    platform->free(platform->ctx, talk, sizeof(*talk), VST_MEMORY_PRIVATE);
-    return NULL;
-}
-
-void vst_scsi_talk_close(struct scsi_talk *talk)
-{
-    const struct vst_scsi_hba *hba = talk->queue->hba;
-    const struct vst_platform *platform = hba->platform;
-
-    /* An adapter that failed may not have let go of it. */
-    if (!hba->broken)
-        platform->free(platform->ctx, talk->shared, SCSI_TALK_BYTES, VST_MEMORY_SHARED);
-    platform->free(platform->ctx, talk, sizeof(*talk), VST_MEMORY_PRIVATE);
-}
-
-enum vst_status vst_scsi_talk_to(struct scsi_talk *talk, uint8_t target,
-                                 const struct vst_scsi_lun *lun)
-{
-    const struct vst_scsi_hba_limits *limits = &talk->queue->hba->limits;
-
-    if (target > limits->max_target || (lun->n_levels == 1 && lun->number > limits->max_lun))
-        return VST_ERR_INVALID;
-    return vst_scsi_nexus_encode(target, lun, talk->nexus.bytes);
-}
-
 static void wait(const struct vst_platform *platform, uint32_t ms)
 {
     uint64_t start_ns = platform->time_ns(platform->ctx);
@@ -145,6 +104,69 @@ struct scsi_decision vst_scsi_decide_on(const struct vst_scsi_outcome *outcome, 
     return decision;
 }
 
+enum vst_status vst_scsi_run_patiently(struct vst_scsi_hba_queue *queue,
+                                       struct vst_scsi_command *command, uint32_t patience_ms,
+                                       uint32_t *signs)
+{
+    const struct vst_platform *platform = queue->hba->platform;
+    struct scsi_tries tries = {0};
+
+    for (uint32_t waited_ms = 0;;) {
+        enum vst_status status = vst_scsi_run(queue, command);
+        if (status != VST_OK)
+            return status;
+        const struct vst_scsi_outcome *outcome = &command->outcome;
+        struct scsi_decision decision = vst_scsi_decide_on(outcome, false, &tries);
+        *signs |= vst_scsi_look_after(decision.action);
+        if (decision.action == SCSI_DONE)
+            return command->n_out > 0 && outcome->residual_bytes > 0 ? VST_ERR_IO : VST_OK;
+        if (!decision.again || decision.delay_ms > patience_ms - waited_ms)
+            return decision.status;
+        waited_ms += decision.delay_ms;
+        wait(platform, decision.delay_ms);
+    }
+}
+
+/* ------------------------------------------------------------------ a conversation */
+
+struct scsi_talk *vst_scsi_talk_open(struct vst_scsi_hba *hba)
+{
+    const struct vst_platform *platform = hba->platform;
+    uint64_t bus_addr;
+    struct scsi_talk *talk =
+        platform->alloc(platform->ctx, sizeof(*talk), 64, VST_MEMORY_PRIVATE, NULL);
+
+    if (talk == NULL)
+        return NULL;
+    talk->queue = hba->queues[0];
+    talk->shared =
+        platform->alloc(platform->ctx, SCSI_TALK_BYTES, 4096, VST_MEMORY_SHARED, &bus_addr);
+    if (talk->shared != NULL)
+        return talk;
+    platform->free(platform->ctx, talk, sizeof(*talk), VST_MEMORY_PRIVATE);
+    return NULL;
+}
+
+void vst_scsi_talk_close(struct scsi_talk *talk)
+{
+    const struct vst_scsi_hba *hba = talk->queue->hba;
+    const struct vst_platform *platform = hba->platform;
+
+    if (!hba->keeps_memory)
+        platform->free(platform->ctx, talk->shared, SCSI_TALK_BYTES, VST_MEMORY_SHARED);
+    platform->free(platform->ctx, talk, sizeof(*talk), VST_MEMORY_PRIVATE);
+}
+
+enum vst_status vst_scsi_talk_to(struct scsi_talk *talk, uint8_t target,
+                                 const struct vst_scsi_lun *lun)
+{
+    const struct vst_scsi_hba_limits *limits = &talk->queue->hba->limits;
+
+    if (target > limits->max_target || (lun->n_levels == 1 && lun->number > limits->max_lun))
+        return VST_ERR_INVALID;
+    return vst_scsi_nexus_encode(target, lun, talk->nexus.bytes);
+}
+
 /** What came is copied out once: from then on no device changes it. */
 static struct scsi_view copy_out(struct scsi_talk *talk, const struct vst_scsi_command *command,
                                  uint32_t bytes)
@@ -157,43 +179,21 @@ static struct scsi_view copy_out(struct scsi_talk *talk, const struct vst_scsi_c
     return scsi_view_of(talk->bytes, n);
 }
 
-static enum vst_status run_once(struct scsi_talk *talk, struct vst_scsi_command *command,
-                                struct vst_scsi_cdb cdb, uint32_t bytes,
-                                const struct vst_block_segment *segment)
-{
-    *command = (struct vst_scsi_command){
-        .nexus = talk->nexus,
-        .cdb_bytes = vst_scsi_cdb_bytes(cdb.bytes[0]),
-        .n_in = bytes > 0,
-        .in = segment,
-        .timeout_ns = ASK_TIMEOUT_NS,
-    };
-    __builtin_memcpy(command->cdb, cdb.bytes, sizeof(cdb.bytes));
-    return vst_scsi_run(talk->queue, command);
-}
-
 enum vst_status vst_scsi_ask(struct scsi_talk *talk, struct vst_scsi_cdb cdb, uint32_t bytes,
                              uint32_t patience_ms, struct scsi_view *view)
 {
-    const struct vst_platform *platform = talk->queue->hba->platform;
     const struct vst_block_segment segment = {talk->shared, bytes};
-    struct vst_scsi_command command;
-    struct scsi_tries tries = {0};
+    struct vst_scsi_command command = {
+        .nexus = talk->nexus,
+        .cdb_bytes = vst_scsi_cdb_bytes(cdb.bytes[0]),
+        .n_in = bytes > 0,
+        .in = &segment,
+        .timeout_ns = ASK_TIMEOUT_NS,
+    };
 
-    *view = scsi_view_of(talk->bytes, 0);
-    for (uint32_t waited_ms = 0;;) {
-        enum vst_status status = run_once(talk, &command, cdb, bytes, &segment);
-        if (status != VST_OK)
-            return status;
-        struct scsi_decision decision = vst_scsi_decide_on(&command.outcome, false, &tries);
-        talk->signs |= vst_scsi_look_after(decision.action);
-        if (decision.action == SCSI_DONE) {
-            *view = copy_out(talk, &command, bytes);
-            return VST_OK;
-        }
-        if (!decision.again || decision.delay_ms > patience_ms - waited_ms)
-            return decision.status;
-        waited_ms += decision.delay_ms;
-        wait(platform, decision.delay_ms);
-    }
+    __builtin_memcpy(command.cdb, cdb.bytes, sizeof(cdb.bytes));
+    enum vst_status status =
+        vst_scsi_run_patiently(talk->queue, &command, patience_ms, &talk->signs);
+    *view = status == VST_OK ? copy_out(talk, &command, bytes) : scsi_view_of(talk->bytes, 0);
+    return status;
 }

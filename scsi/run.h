@@ -28,6 +28,14 @@ enum vst_status vst_scsi_talk_to(struct scsi_talk *talk, uint8_t target,
                                  const struct vst_scsi_lun *lun) VST_MUST_USE;
 
 /**
+ * Runs a command, and again as the policy has it, at most `patience_ms` long. Returns how the policy
+ * ends it; command->outcome is the last. To *signs it adds those of change, bits of enum vst_scsi_look. Errors besides: those of vst_scsi_run.
+ */
+enum vst_status vst_scsi_run_patiently(struct vst_scsi_hba_queue *queue,
+                                       struct vst_scsi_command *command, uint32_t patience_ms,
+                                       uint32_t *signs) VST_MUST_USE;
+
+/**
  * Runs a command that brings at most `bytes` bytes and stores in *view those that came. A unit that
  * wants to be asked again is, at most `patience_ms` long. Returns how the policy ends it.
  */

@@ -6,7 +6,7 @@ ICNT       := $(HOST_B)/libicnt.so
 RING_OBJS   = $(call object,$(wildcard drivers/virtq*.c drivers/virtio_device.c))
 BLK_OBJS    = $(call object,$(wildcard drivers/virtio_blk*.c)) $(RING_OBJS)
 SCSI_OBJS   = $(call object,$(wildcard drivers/virtio_scsi*.c)) $(RING_OBJS)
-SCSI_ROOTS  = scsi_submit,scsi_submit_part,scsi_kick,scsi_poll
+SCSI_ROOTS  = scsi_submit,vst_virtio_scsi_submit_part,scsi_kick,scsi_poll
 # Guests mostly wait for their console or for QEMU's I/O thread: a few more than there are processors pay.
 TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n + 1 > 6 ? 6 : n + 1)))
 

@@ -292,5 +292,6 @@ struct vst_virtio_scsi_config options_scsi(const struct options *options)
         .n_queues = options->blk.n_queues,
         .irq = options->blk.irq,
         .recovery = options->blk.recovery,
+        .n_trace_events = options->blk.n_trace_events,
     };
 }

@@ -24,7 +24,7 @@ enum vst_block_op {
     VST_BLOCK_FLUSH,         /**< all writes completed before this was submitted are durable when it
                         completes */
     VST_BLOCK_WRITE_DURABLE, /**< a write that is durable when it completes (FUA): where the device
-                                has a write cache, the write and then a flush */
+                                has a write cache and no such command, the write and then a flush */
     VST_BLOCK_DISCARD,       /**< the ranges' data are of no use any more: reading them gives
                                 anything until they are written again */
     VST_BLOCK_WRITE_ZEROES,  /**< the ranges read as zeroes; their place may be given back to the
@@ -125,6 +125,7 @@ struct vst_block_range_limits {
     uint32_t max_sectors;       /**< per range, a multiple of the logical block */
     uint16_t max_ranges;        /**< per command */
     uint32_t alignment_sectors; /**< where to cut best: ranges are split at its multiples */
+    uint32_t max_sum_sectors;   /**< per command, all its ranges; at least max_sectors, 0: any */
 };
 
 enum vst_zone_model {
@@ -291,6 +292,7 @@ struct vst_block_device {
     bool write_cache;          /**< writes are durable only after a flush */
     bool write_cache_settable; /**< vst_block_set_write_cache can switch it */
     bool flush_needed;         /**< a flush is worth a command: write cache and not read-only */
+    bool writes_durably;       /**< VST_BLOCK_WRITE_DURABLE is one command, without a flush */
     bool tells_lifetime;       /**< VST_BLOCK_LIFETIME is answered */
     bool removable;            /**< its medium can be taken out: see vst_block_medium_lost */
     bool medium_lost;          /**< it has changed, and nobody has looked at it yet; atomic */

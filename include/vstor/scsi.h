@@ -63,6 +63,7 @@ struct vst_scsi_hba_queue {
     /** Of what goes by commands; what goes by block requests stands in those queues' own. */
     struct vst_block_stats stats;
     struct vst_block_queue *armed; /**< asked for an interrupt last: whom to count one for */
+    struct vst_trace *trace;       /**< the ring's last events, all units'; NULL: none are kept */
 };
 
 /* ------------------------------------------------------------------ block requests */
@@ -81,7 +82,8 @@ struct vst_scsi_share {
 struct vst_scsi_block_upcalls {
     /**
      * A command of the request has not ended plainly well (response OK, status GOOD, nothing
-     * residual), or had been late. The layer has the request back and ends it (vst_block_finish), or, for a part,
+     * residual), or had been late, or was on ranges. The layer has the request back and ends it
+     * (vst_block_finish), or, for a part,
      * says so (vst_block_part_done, vst_block_part_dropped), or keeps it to give it again. It may
      * submit; the adapter kicks. `outcome` is valid during the call.
      */
@@ -249,10 +251,18 @@ struct vst_scsi_hba_ops {
      */
     enum vst_status (*submit_block)(struct vst_scsi_block_queue *queue,
                                     struct vst_block_request *request, struct vst_scsi_cdb cdb);
-    /** The same for one part of a split request. */
+    /**
+     * The same for one part of a split request. With operations on ranges the part's segments are
+     * what is sent to the unit: the layer's own, until `ended`.
+     */
     enum vst_status (*submit_part)(struct vst_scsi_block_queue *queue,
                                    struct vst_block_request *request,
                                    const struct vst_block_part *part, struct vst_scsi_cdb cdb);
+    /** The same by a command of 32 bytes; the part may be all of a request, priv.split being false. */
+    enum vst_status (*submit_long)(struct vst_scsi_block_queue *queue,
+                                   struct vst_block_request *request,
+                                   const struct vst_block_part *part,
+                                   const uint8_t cdb[VST_SCSI_LONG_CDB_BYTES]);
     /** As those of struct vst_block_driver, for the adapter's queue behind. */
     void (*kick)(struct vst_scsi_block_queue *queue);
     size_t (*poll)(struct vst_scsi_block_queue *queue, struct vst_block_request **done, size_t max);
@@ -299,6 +309,12 @@ struct vst_scsi_hba_ops {
      * interrupted. (VIRTIO 1.2, 4.1.4.5)
      */
     bool (*interrupted)(struct vst_scsi_hba *hba);
+    /**
+     * submit_block, submit_part, submit_long, kick, poll and arm with each request recorded in the
+     * queue's trace; the others are NULL. NULL where the adapter can't. The unit's queue is one that
+     * records them if its block driver has an `untraced`.
+     */
+    const struct vst_scsi_hba_ops *traced;
 };
 
 /** What an adapter takes and reaches. Checked by the driver: never zero or absurd. */
@@ -338,14 +354,16 @@ struct vst_scsi_hba {
     uint16_t change_message; /**< MSI-X: which message tells of functions and events */
     const struct vst_platform *platform;
     const struct vst_scsi_hba_ops *ops;
+    size_t memory_bytes, queue_memory_bytes; /**< taken from the platform; of that for each queue */
     struct vst_scsi_hba_limits limits;
     uint64_t timeout_ns; /**< after that a command is late that says no other */
     uint16_t n_queues;
     struct vst_scsi_hba_queue **queues;
     bool broken;            /**< out of service; every submit answers VST_ERR_BROKEN */
     const char *broken_why; /**< fixed text, NULL if not broken */
-    bool gone;              /**< broken for good: it was unplugged; atomic */
-    bool attention;         /**< set by interrupt handlers: `look` is wanted; atomic */
+    bool keeps_memory; /**< its reset was not confirmed: memory it was shown is never used again */
+    bool gone;         /**< broken for good: it was unplugged; atomic */
+    bool attention;    /**< set by interrupt handlers: `look` is wanted; atomic */
     struct vst_scsi_hba_watch watch;
 };
 

@@ -189,7 +189,7 @@ enum vst_status vst_scsi_target_luns(struct vst_scsi_hba *hba, uint8_t target,
 /**
  * Makes a block device of a unit that is a disk, or a CD or DVD drive; it becomes unit->block.
  * Memory, all through platform->alloc: 2 KiB, and 1 KiB for each of the adapter's queues, private;
- * for a drive 16 KiB more, and 16 KiB shared. On the CPU of the adapter's first queue, blocks while
+ * for a disk one logical block, and 1 KiB for each queue, shared, and 32 KiB until it returns; for a drive 16 KiB more, and 16 KiB shared. On the CPU of the adapter's first queue, blocks while
  * the unit answers some commands. The name is the registry's to give ("sd", "sr0").
  *
  * A drive is read-only, has blocks of 2048 bytes, and is attached without a medium, too, or with one
@@ -219,6 +219,29 @@ struct vst_scsi_medium {
 
 /** NULL if the device is no CD drive. It changes with media_id. */
 const struct vst_scsi_medium *vst_scsi_cd_medium(const struct vst_block_device *device);
+
+/**
+ * Has a disk read its blocks without transferring them: VERIFY (SBC-3, 5.38). Start and length in
+ * 512-byte sectors, multiples of the logical block. On the queue's CPU; blocks until the disk has
+ * done it. Errors: those that a read ends with; *error_sector, if not NULL, is then the sector that
+ * failed, or where the command began that did.
+ */
+enum vst_status vst_scsi_disk_verify(struct vst_block_queue *queue, uint64_t start_sector,
+                                     uint64_t n_sectors, uint64_t *error_sector) VST_MUST_USE;
+
+/**
+ * Writes blocks if they hold what is expected, with nobody's command in between: COMPARE AND WRITE
+ * (SBC-3, 5.3). Start and length as above; `expected` and `wanted` have n_sectors * 512 bytes each, in
+ * memory as of a request's segments. On the queue's CPU; blocks until it is done.
+ *
+ * VST_ERR_MISCOMPARE     they hold something else; nothing was written
+ * VST_ERR_UNSUPPORTED    the unit can't do that     VST_ERR_TOO_LARGE  not so many blocks at once
+ * VST_ERR_READ_ONLY, and those of a write
+ */
+enum vst_status vst_scsi_disk_compare_and_write(struct vst_block_queue *queue,
+                                                uint64_t start_sector, uint32_t n_sectors,
+                                                const void *expected,
+                                                const void *wanted) VST_MUST_USE;
 
 /** Gives its memory back. Nothing of it may be in flight. */
 void vst_scsi_disk_detach(struct vst_block_device *device);

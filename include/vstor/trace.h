@@ -53,7 +53,13 @@ static inline size_t vst_trace_bytes(uint32_t n_slots)
     return sizeof(struct vst_trace) + n_slots * sizeof(struct vst_trace_event);
 }
 
+/** For drivers: n_slots of private memory, cleared; NULL: there is none. */
+struct vst_trace *vst_trace_create(const struct vst_platform *platform, uint16_t n_slots);
+void vst_trace_destroy(const struct vst_platform *platform, struct vst_trace *trace);
+
 /** For drivers, on the queue's CPU: records an event; time_ns is filled in. None without a trace. */
+void vst_trace_put(const struct vst_platform *platform, struct vst_trace *trace,
+                   struct vst_trace_event event);
 void vst_trace_add(struct vst_block_queue *queue, struct vst_trace_event event);
 
 /**

@@ -224,13 +224,14 @@ struct vst_virtio_scsi_config {
     enum vst_recovery recovery; /**< VST_RECOVERY_QUEUE is taken for VST_RECOVERY_DEVICE */
     uint16_t max_sense_bytes;   /**< room for sense data, at most 252; 0 = 96 */
     bool protection;            /**< T10_PI, if offered */
+    uint16_t n_trace_events;    /**< see vst_virtio_blk_config */
 };
 
 /**
  * Brings a host adapter to DRIVER_OK and fills *hba; nothing is asked of its units. The function
  * must have been enabled (vst_pci_enable). Memory, all through platform->alloc: per queue shared
  * queue_size * (26 + 80 + max_sense_bytes + 16 * (max_segments + 2)) bytes, private queue_size * 80
- * bytes, and 512; 8 KiB per adapter. Blocks while the device resets, 2 seconds at most. On an error
+ * bytes, n_trace_events * 24, and 512; 8 KiB per adapter. Blocks while the device resets, 2 seconds at most. On an error
  * nothing is left allocated. (VIRTIO 1.2, 3.1.1, 5.6.5)
  *
  * VST_ERR_MALFORMED: its configuration makes no sense.

@@ -127,6 +127,83 @@ def test_errors_of_the_host_have_names(prompt, tmp_path, errno, error):
     assert machine.command("read sda 512512 512 json=1").one("read")["hex"] == path.read_bytes()[512512:513024].hex()
 
 
+# ---------------------------------------------------------------- beyond reading and writing
+
+MIDDLE = (3 * MiB, 5 * MiB)  # offset and length of what is discarded or zeroed
+
+
+def random_disk(tmp_path, ring="split", **properties):
+    """A private copy of 16 MiB of random bytes that gives discarded space back to the host."""
+    path = images.copy_of(images.image("random-16m.raw"), tmp_path)
+    return Disk(path, writable=True, device=UNIT, drive={"discard": "unmap"}, before=adapter(packed="on"),
+                properties=properties)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("options", ["vstor.ring=split", "vstor.ring=packed",
+                                     "vstor.ring=packed vstor.features=-INDIRECT_DESC", "vstor.dma=bounce"])
+def test_discard(run, tmp_path, options):
+    """UNMAP gives the range's space back on the host; zeroes by WRITE SAME cut blocks where they must; all else stays."""
+    disk = random_disk(tmp_path)
+    before = disk.path.stat().st_blocks * 512
+    result = run(f"{options} discard sda {MIDDLE[0]} {MIDDLE[1]}; zero sda 9000001 2000003 json=1; stats json=1; exit",
+                 disks=[disk]).expect_status(0)
+    data = bytearray(images.image("random-16m.raw").read_bytes())
+    for offset, length in (MIDDLE, (9000001, 2000003)):
+        data[offset:offset + length] = bytes(length)
+    assert disk.path.read_bytes() == data
+    assert disk.path.stat().st_blocks * 512 <= before - MIDDLE[1] + 64 * 1024
+    stats = result.one("stats")
+    assert (stats["discards"], stats["zeroes"], stats["errors"]) == (1, 1, 0) and result.one("zero")["by"] == "write_zeroes"
+
+
+def test_limits_of_discard(run, tmp_path):
+    """A unit that unmaps 64 KiB at once gets 5 MiB in so many commands, cut at its granules."""
+    disk = random_disk(tmp_path, max_unmap_size=64 * 1024, discard_granularity=4096)
+    result = run(f"lsblk json=1; discard sda {MIDDLE[0]} {MIDDLE[1]}; stats json=1; exit", disks=[disk])
+    assert result.one("lsblk")["discard"] == {"max_bytes": 64 * 1024, "ranges": 63, "alignment": 4096}
+    assert result.one("stats")["discards"] == MIDDLE[1] // (64 * 1024)
+    data = disk.path.read_bytes()
+    assert data[MIDDLE[0]:sum(MIDDLE)] == bytes(MIDDLE[1])
+    assert data[:MIDDLE[0]] + data[sum(MIDDLE):] == (lambda old: old[:MIDDLE[0]] + old[sum(MIDDLE):])(
+        images.image("random-16m.raw").read_bytes())
+
+
+def test_units_that_can_not(run, tmp_path):
+    """No discard where QEMU has none; none of all that on a read-only disk."""
+    disk = random_disk(tmp_path, discard_granularity=0)
+    assert run("discard sda 0 1M json=1", disks=[disk]).records[-1]["error"] == "unsupported"
+    read_only = Disk(images.image("random-16m.raw"), readonly=True, device=UNIT, before=adapter())
+    for command in ("discard sda 0 1M", "zero sda 0 1M", "fill sda 0 1M", "write sda 1 00"):
+        record = run(f"{command} json=1", disks=[read_only]).records[-1]
+        assert record["error"] == "read_only", record
+    assert disk.path.read_bytes() == images.image("random-16m.raw").read_bytes()
+
+
+@pytest.mark.parametrize("cache", ["on", "off"])
+def test_the_cache_is_switched(prompt, tmp_path, cache):
+    """MODE SELECT, as QEMU's own flag for the drive shows."""
+    disk = random_disk(tmp_path)
+    disk.properties["write-cache"] = cache
+    machine = prompt(disks=[disk])
+    for word in ("writethrough", "writeback", "writeback", "writethrough"):
+        record = machine.command(f"cache sda {word} json=1").one("cache")
+        assert (record["cache"], record["cache_settable"]) == (word, True)
+        block = next(one for one in machine.qmp("query-block") if one["qdev"] == "disk0")
+        assert block["inserted"]["cache"]["writeback"] == (word == "writeback")
+        assert not machine.command("fill sda 0 1M seed=3 json=1").errors
+
+
+@pytest.mark.parametrize("fua", ["on", "off"])
+def test_durable_writes(prompt, tmp_path, fua):
+    """By FUA where the unit has it: no flush then; else by a flush behind."""
+    disk = random_disk(tmp_path, dpofua=fua)
+    machine = prompt(disks=[disk])
+    assert machine.command("bench sda rw=randwrite verify=1 sync=1 number_ios=50 size=1M json=1").one("bench")["ios"] == 50
+    flushes = machine.command("stats sda json=1").one("stats")["flushes"]
+    assert flushes == (0 if fua == "on" else 50)
+
+
 IOS = 10000
 
 

@@ -6,13 +6,23 @@ import images
 from harness import Disk
 
 
+@pytest.fixture(params=["vda", "sda"])
+def disk(request, small_disk):
+    """A disk of either kind, and its name."""
+    if request.param == "vda":
+        small_disk.properties["packed"] = "on"
+    else:
+        small_disk.device, small_disk.before = "scsi-hd", ["-device", "virtio-scsi-pci,disable-legacy=on,packed=on"]
+    return small_disk, request.param
+
+
 @pytest.mark.smoke
 @pytest.mark.parametrize("ring", ["split", "packed"])
-def test_trace_shows_each_step_of_a_read(run, small_disk, ring):
+def test_trace_shows_each_step_of_a_read(run, disk, ring):
     """One read is one submit, one kick, one completion, in this order; before `on` and after `off` nothing is recorded."""
-    small_disk.properties["packed"] = "on"
-    result = run(f"vstor.ring={ring} read vda 0 512; trace on; read vda 4k 1k; trace off; read vda 8k 512; "
-                 "trace dump vda json=1; stats vda json=1; exit", disks=[small_disk]).expect_status(0)
+    small_disk, name = disk
+    result = run(f"vstor.ring={ring} read {name} 0 512; trace on; read {name} 4k 1k; trace off; read {name} 8k 512; "
+                 f"trace dump {name} json=1; stats {name} json=1; exit", disks=[small_disk]).expect_status(0)
     events = result.of("trace")
     assert [event["event"] for event in events] == ["submit", "kick", "complete"], result.text
     submit, kick, complete = events
@@ -24,9 +34,10 @@ def test_trace_shows_each_step_of_a_read(run, small_disk, ring):
     assert (stats["reads"], stats["read_bytes"], stats["errors"]) == (3, 2048, 0)
 
 
-def test_trace_of_a_batch(run, small_disk):
+def test_trace_of_a_batch(run, disk):
     """At depth 8 the trace holds as many completions as requests, each of an id submitted, and fewer kicks."""
-    result = run("trace on; bench vda rw=randread bs=4k iodepth=8 number_ios=64; trace off; "
+    small_disk, name = disk
+    result = run(f"trace on; bench {name} rw=randread bs=4k iodepth=8 number_ios=64; trace off; "
                  "trace dump n=4096 json=1; exit", disks=[small_disk]).expect_status(0)
     kinds = [event["event"] for event in result.of("trace")]
     submitted = [event["id"] for event in result.of("trace") if event["event"] == "submit"]

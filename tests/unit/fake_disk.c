@@ -40,6 +40,8 @@ static void check_range_limits(struct fake_disk *disk, const struct vst_block_pa
 
     rule(disk, part->n_pieces >= 1 && part->n_pieces <= limits->max_ranges, "max_ranges");
     rule(disk, part->n_sectors > 0 && part->bytes == 0, "ranges carry sectors, no data");
+    rule(disk, limits->max_sum_sectors == 0 || part->n_sectors <= limits->max_sum_sectors,
+         "max_sum_sectors");
 }
 
 static enum vst_status queue_command(struct fake_disk *disk, struct vst_block_request *request,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/fake_virtio_scsi.h"
+#include "tests/unit/fake_scsi_disk.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -116,7 +117,6 @@ static void give(struct command *command, const void *data, size_t bytes, size_t
 
 static void inquiry(struct command *command, const struct fake_unit *unit)
 {
-    static const uint8_t pages[] = {0, 0, 0, 2, 0x00, 0x80};
     uint8_t data[96] = {0};
     size_t asked = be(command->cdb + 3, 2);
 
@@ -131,7 +131,9 @@ static void inquiry(struct command *command, const struct fake_unit *unit)
             data[20] = (uint8_t)('a' + unit->n_commands % 26);
         give(command, data, sizeof(data), asked);
     } else if (command->cdb[2] == 0) {
-        give(command, pages, sizeof(pages), asked);
+        static const uint8_t pages[] = {0, 0, 0, 2, 0x00, 0x80};
+        memcpy(data, pages, sizeof(pages));
+        give(command, data, unit == NULL ? sizeof(pages) : fake_disk_pages(unit, data), asked);
     } else if (command->cdb[2] == 0x80 && unit != NULL) {
         data[1] = 0x80;
         data[3] = 8;
@@ -140,6 +142,8 @@ static void inquiry(struct command *command, const struct fake_unit *unit)
         data[10] = '-';
         data[11] = (uint8_t)('0' + unit->lun % 10);
         give(command, data, 12, asked);
+    } else if (unit != NULL && fake_disk_page(unit, command->cdb[2], data)) {
+        give(command, data, 64, asked);
     } else {
         check(command, 5, 0x24, 0);
     }
@@ -186,29 +190,60 @@ static void capacity(struct command *command, const struct fake_unit *unit)
     } else {
         put_be(data, unit->n_blocks - 1, 8);
         put_be(data + 8, unit->block_bytes, 4);
+        fake_disk_capacity(unit, data);
         give(command, data, 32, be(command->cdb + 10, 4));
     }
 }
 
 static void mode_sense(struct command *command, const struct fake_unit *unit)
 {
-    uint8_t data[28] = {0, 26, 0, unit->write_protected ? 0x80 : 0, [8] = 0x08, 0x12, 0x04};
+    uint8_t data[28] = {0};
+    size_t n = fake_disk_mode(unit, command->cdb, data);
 
-    if (command->cdb[0] != 0x5a)
+    if (n == 0)
         check(command, 5, 0x20, 0);
     else
-        give(command, data, sizeof(data), be(command->cdb + 7, 2));
+        give(command, data, n, command->cdb[0] == 0x5a ? be(command->cdb + 7, 2) : command->cdb[4]);
+}
+
+/** What fake_scsi_disk.c knows, with the data that it is sent. */
+static void serve_disk(struct fake_virtio_scsi *scsi, struct command *command,
+                       struct fake_unit *unit)
+{
+    static uint8_t data[2 * 65536];
+    struct fake_disk_sense sense = {0};
+
+    if (command->n_in > 0) { /* none of them has data to give */
+        check(command, 5, 0x20, 0);
+        return;
+    }
+    size_t n = copy(command->out, command->n_out, data, sizeof(data), true);
+    fake_disk_serve(unit, command->cdb, data, n, &sense);
+    if (sense.misuse != NULL)
+        misuse(scsi, sense.misuse);
+    set(command, 0, 0, 0);
+    if (sense.key != 0)
+        check(command, sense.key, sense.asc, 0);
+    if (sense.has_block) {
+        command->reply[12] |= 0x80;
+        put_be(command->reply + 15, sense.block, 4);
+    }
 }
 
 static void transfer(struct fake_virtio_scsi *scsi, struct command *command, struct fake_unit *unit)
 {
     const uint8_t *cdb = command->cdb;
-    bool is_long = cdb[0] >= 0x80, write = (cdb[0] & 2) != 0;
-    uint64_t block = is_long ? be(cdb + 2, 8) : be(cdb + 2, 4);
-    uint64_t n = is_long ? be(cdb + 10, 4) : be(cdb + 7, 2);
+    bool by_32 = cdb[0] == 0x7f, is_long = cdb[0] >= 0x80;
+    bool write = ((by_32 ? cdb[9] : cdb[0]) & 2) != 0;
+    uint64_t block = by_32 ? be(cdb + 12, 8) : is_long ? be(cdb + 2, 8) : be(cdb + 2, 4);
+    uint64_t n = by_32 ? be(cdb + 28, 4) : is_long ? be(cdb + 10, 4) : be(cdb + 7, 2);
     const struct fake_piece *pieces = write ? command->out : command->in;
     unsigned n_pieces = write ? command->n_out : command->n_in;
 
+    if (!fake_disk_takes(unit, cdb)) {
+        check(command, 5, 0x20, 0);
+        return;
+    }
     if (block + n > unit->n_blocks) {
         check(command, 5, 0x21, 0);
         return;
@@ -281,6 +316,7 @@ static void serve_unit(struct fake_virtio_scsi *scsi, struct command *command,
     case 0x2a:
     case 0x88:
     case 0x8a:
+    case 0x7f:
         transfer(scsi, command, unit);
         break;
     case 0x35:
@@ -293,7 +329,7 @@ static void serve_unit(struct fake_virtio_scsi *scsi, struct command *command,
         mode_sense(command, unit);
         break;
     default:
-        check(command, 5, 0x20, 0);
+        serve_disk(scsi, command, unit);
     }
 }
 

@@ -13,6 +13,22 @@
 
 #define FAKE_SCSI_MAX_UNITS 600u
 
+/** What a disk can do beyond reading and writing; by itself nothing. (fake_scsi_disk.c) */
+struct fake_disk {
+    bool has_limits, has_provisioning; /* the pages B0h, B2h */
+    uint32_t max_unmap, max_unmap_descriptors, granularity, alignment;
+    uint64_t max_same;
+    uint8_t provisioning; /* of B2h: LBPU 80h, LBPWS 40h, LBPRZ 04h */
+    bool thin, reads_zeroes;
+    uint8_t protection_type; /* 2: commands of 32 bytes only */
+    uint8_t max_compare;
+    bool knows_fua, mode_6_only, cache_fixed, cache_off;
+    bool refuses_ranges, refuses_select;
+
+    unsigned n_unmaps, n_descriptors, n_sames, n_durable, n_verified, n_selects;
+    uint8_t last_same_flags;
+};
+
 /** An answer to commands of one operation: data, or CHECK CONDITION where there is a key. */
 struct fake_script {
     uint8_t operation;
@@ -48,10 +64,11 @@ struct fake_unit {
     bool answers_checks;       /* TEST UNIT READY, all the same */
     bool answers_before_abort; /* what is to be aborted has just ended by itself */
     unsigned n_commands, n_flushes, n_starts, n_kept;
-    unsigned functions[8]; /* how often, by code */
+    unsigned functions[8];         /* how often, by code */
     struct fake_script script[12]; /* ended by all zero; what it does not say goes by the book */
     unsigned n_seen[256];          /* commands by operation */
     uint8_t last_seen[256][16];    /* and the last CDB of each */
+    struct fake_disk disk;
 };
 #define FAKE_ADAPTER_RESET 8u
 #define FAKE_UNIT_SECTORS  512u

@@ -18,8 +18,8 @@ static int set_up(void **state)
     (void)state;
     fake_disk_init(&disk, SECTORS);
     memset(disk.data, 0xa5, SECTORS * 512);
-    disk.device.limits.discard = (struct vst_block_range_limits){100, 4, 8};
-    disk.device.limits.zeroes = (struct vst_block_range_limits){64, 1, 0};
+    disk.device.limits.discard = (struct vst_block_range_limits){100, 4, 8, 0};
+    disk.device.limits.zeroes = (struct vst_block_range_limits){64, 1, 0, 0};
     return 0;
 }
 
@@ -167,8 +167,12 @@ static void test_random_ranges(void **state)
     srand(1);
     for (int round = 0; round < 2000; round++) {
         uint32_t n = 1 + (uint32_t)rand() % 9;
+        uint32_t most = 1 + (uint32_t)rand() % 200;
         disk.device.limits.discard = (struct vst_block_range_limits){
-            1 + (uint32_t)rand() % 200, (uint16_t)(1 + rand() % 5), (uint32_t)rand() % 64};
+            .max_sectors = most,
+            .max_ranges = (uint16_t)(1 + rand() % 5),
+            .alignment_sectors = (uint32_t)rand() % 64,
+            .max_sum_sectors = round % 2 ? most + (uint32_t)rand() % 200 : 0};
         memset(disk.data, 0xa5, SECTORS * 512);
         for (uint32_t i = 0; i < n; i++) {
             ranges[i].start_sector = (uint64_t)rand() % SECTORS;
@@ -203,7 +207,7 @@ static void test_limits_that_vanish(void **state)
     (void)state;
     disk.device.limits.zeroes.max_sectors = 8; /* more parts than the disk takes at once */
     assert_int_equal(vst_block_submit(&disk.queue, &request), VST_OK);
-    disk.device.limits.zeroes = (struct vst_block_range_limits){8, 0, 0};
+    disk.device.limits.zeroes = (struct vst_block_range_limits){8, 0, 0, 0};
     for (int i = 0; i < 10; i++)
         if (vst_block_poll(&disk.queue, &done, 1) == 1)
             break;
