@@ -307,10 +307,10 @@ class Machine:
             else:
                 return answer["return"]
 
-    def negotiated_features(self, number=0, backend="/virtio-backend"):
+    def negotiated_features(self, number=0, backend="/virtio-backend", name="disk"):
         """Names of the features that QEMU holds for negotiated with a disk, e.g. VIRTIO_RING_F_EVENT_IDX. A device on
-        virtio-mmio is its own backend."""
-        status = self.qmp("x-query-virtio-status", path=f"/machine/peripheral/disk{number}{backend}")
+        virtio-mmio is its own backend. `name`: of the device that has them, without the number."""
+        status = self.qmp("x-query-virtio-status", path=f"/machine/peripheral/{name}{number}{backend}")
         features = status["guest-features"]
         return {text.split(":")[0] for group in ("transports", "dev-features") for text in features.get(group, [])}
 

@@ -22,28 +22,29 @@ N_CUTS = 1000
 DISK_BYTES = 4 * MiB
 RECORDS = DISK_BYTES - 64 * KiB  # the n-th record is sector n from here on
 
+# Words of a command: DISK stands for the name of the disk.
 Step = collections.namedtuple("Step", "command offset n_bytes content", defaults=(None, 0, None))
 
 
 def fill(offset, n_bytes, seed):
-    return Step(f"fill vda {offset} {n_bytes} seed={seed}", offset, n_bytes, pattern.pattern(offset, n_bytes, seed))
+    return Step(f"fill DISK {offset} {n_bytes} seed={seed}", offset, n_bytes, pattern.pattern(offset, n_bytes, seed))
 
 
 def zero(offset, n_bytes):
-    return Step(f"zero vda {offset} {n_bytes}", offset, n_bytes, bytes(n_bytes))
+    return Step(f"zero DISK {offset} {n_bytes}", offset, n_bytes, bytes(n_bytes))
 
 
 def discard(offset, n_bytes):
     """What is there afterwards is nobody's business."""
-    return Step(f"discard vda {offset} {n_bytes}; flush vda", offset, n_bytes)
+    return Step(f"discard DISK {offset} {n_bytes}; flush DISK", offset, n_bytes)
 
 
 class Bench:
     """`bench verify=1` over an area, and what its blocks say."""
 
-    def __init__(self, offset, n_bytes, n_ios, options, bs=4096, jobs=1, run=1, then="; flush vda"):
+    def __init__(self, offset, n_bytes, n_ios, options, bs=4096, jobs=1, run=1, then="; flush DISK"):
         self.offset, self.n_bytes, self.n_ios, self.bs, self.run = offset, n_bytes, n_ios, bs, run
-        self.command = (f"bench vda verify=1 offset={offset} size={n_bytes} bs={bs} numjobs={jobs} seed={run} "
+        self.command = (f"bench DISK verify=1 offset={offset} size={n_bytes} bs={bs} numjobs={jobs} seed={run} "
                         f"number_ios={n_ios} {options} json=1{then}")
         self.first = offset // SECTOR_BYTES
         self.n_sectors = n_bytes // SECTOR_BYTES
@@ -140,9 +141,10 @@ class Promises:
 
 def run_steps(run, disk, steps, options="", **machine):
     """Each step and its record, on one command line. Returns all that the guest said."""
-    line = "; ".join(f"{step.command}; fill vda {RECORDS + n * SECTOR_BYTES} 512 seed={n}"
+    line = "; ".join(f"{step.command}; fill DISK {RECORDS + n * SECTOR_BYTES} 512 seed={n}"
                      for n, step in enumerate(steps))
-    return run(f"{options} {line}; stats json=1; exit", disks=[disk], **machine).expect_status(0)
+    line = f"{options} {line}; stats json=1; exit".replace("DISK", "sda" if disk.device == "scsi-hd" else "vda")
+    return run(line, disks=[disk], **machine).expect_status(0)
 
 
 def check_cuts(entries, steps, n_cuts, seed=1):
@@ -181,11 +183,23 @@ MIXED = [lambda: fill(0, 512 * KiB, 11), lambda: zero(64 * KiB, 96 * KiB), lambd
          lambda: zero(0, 100 * KiB)]
 
 
+def blk(**properties):
+    """harness.Disk's arguments for a virtio-blk disk."""
+    return {"properties": {"num-queues": 2, "packed": "on", **properties}}
+
+
+def scsi(**properties):
+    """The same for a SCSI disk behind an adapter with two queues."""
+    adapter = ["-device", "virtio-scsi-pci,disable-legacy=on,num_queues=2,packed=on"]
+    return {"device": "scsi-hd", "before": adapter, "properties": properties}
+
+
+@pytest.mark.parametrize("kind", [blk(), scsi(), scsi(dpofua="on")], ids=["blk", "scsi", "scsi-fua"])
 @pytest.mark.parametrize("ring", ["split", "packed"])
-def test_a_thousand_power_cuts(run, tmp_path, ring):
+def test_a_thousand_power_cuts(run, tmp_path, ring, kind):
     """Mixed writes on two queues, several deep, with flushes among them: at each of 1,000 cuts all is there that a
     flush, or a durable write, had been answered for. The same area is written over by later commands."""
-    disk = logged_disk(tmp_path, DISK_BYTES, **{"num-queues": 2, "packed": "on"})
+    disk = logged_disk(tmp_path, DISK_BYTES, **kind)
     steps = [make() for make in MIXED]
     result = run_steps(run, disk, steps, f"vstor.queues=2 vstor.ring={ring}", smp="2")
     assert [b["errors"] for b in result.of("bench")] == [0] * 3
@@ -194,17 +208,19 @@ def test_a_thousand_power_cuts(run, tmp_path, ring):
     check_cuts(entries, steps, N_CUTS)
 
 
-# name: properties of the disk, options of the kernel, commands before
-CACHE_OFF = {"by-host": ({"write-cache": "off"}, "", ""),
-             "by-guest": ({}, "", "cache vda writethrough; "),
-             "no-flush-feature": ({}, "vstor.features=-FLUSH,-CONFIG_WCE", "")}
+# name: the disk, options of the kernel, commands before
+CACHE_OFF = {"by-host": (blk(**{"write-cache": "off"}), "", ""),
+             "by-guest": (blk(), "", "cache DISK writethrough; "),
+             "no-flush-feature": (blk(), "vstor.features=-FLUSH,-CONFIG_WCE", ""),
+             "scsi-by-host": (scsi(**{"write-cache": "off"}), "", ""),
+             "scsi-by-guest": (scsi(), "", "cache DISK writethrough; ")}
 
 
 @pytest.mark.parametrize("how", CACHE_OFF)
 def test_with_the_cache_off_what_has_ended_is_durable(run, tmp_path, how):
     """Nobody flushes: QEMU does after each write. At each cut all is there that had ended for the guest."""
-    properties, options, before = CACHE_OFF[how]
-    disk = logged_disk(tmp_path, DISK_BYTES, **properties)
+    kind, options, before = CACHE_OFF[how]
+    disk = logged_disk(tmp_path, DISK_BYTES, **kind)
     steps = [fill(0, 256 * KiB, 21), fill(100 * KiB, 64 * KiB, 22),
              Bench(MiB, 512 * KiB, 400, "rw=randwrite iodepth=8", run=5, then="")]
     result = run_steps(run, disk, steps, f"{options} {before}")
@@ -215,13 +231,14 @@ def test_with_the_cache_off_what_has_ended_is_durable(run, tmp_path, how):
     check_cuts(entries, steps, N_CUTS // 4)
 
 
-def test_seen_from_outside(prompt, tmp_path):
+@pytest.mark.parametrize("name,kind", [("vda", blk()), ("sda", scsi())])
+def test_seen_from_outside(prompt, tmp_path, name, kind):
     """The moment a command has ended the host looks: what it did stands before a flush in the log."""
-    disk = logged_disk(tmp_path, DISK_BYTES)
+    disk = logged_disk(tmp_path, DISK_BYTES, **kind)
     machine = prompt(disks=[disk])
-    for line, offset, content in (("fill vda 4k 100k seed=3", 4 * KiB, pattern.pattern(4 * KiB, 100 * KiB, 3)),
-                                  ("zero vda 8k 64k", 8 * KiB, bytes(64 * KiB)),
-                                  ("write vda 513 0102; flush vda", 513, b"\x01\x02")):
+    for line, offset, content in ((f"fill {name} 4k 100k seed=3", 4 * KiB, pattern.pattern(4 * KiB, 100 * KiB, 3)),
+                                  (f"zero {name} 8k 64k", 8 * KiB, bytes(64 * KiB)),
+                                  (f"write {name} 513 0102; flush {name}", 513, b"\x01\x02")):
         assert not machine.command(line).text
         entries = read_log(tmp_path / "log.raw")
         for _, replay in disks_after_cuts(entries, DISK_BYTES, [len(entries)], None):

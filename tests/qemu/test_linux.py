@@ -22,13 +22,29 @@ F_RING_PACKED = 34
 # Name, block sizes, image format, write cache.
 KINDS = [("plain", 512, 512, "raw", "on"), ("4kn", 4096, 4096, "raw", "on"), ("512e", 512, 4096, "raw", "off"),
          ("qcow2", 512, 512, "qcow2", "on")]
+# Letters before the disks' names: virtio-blk's, and those of disks on one virtio-scsi adapter.
+PREFIXES = {"blk": "vd", "scsi": "sd"}
 
 REPORT = """
 set -e
 report() {
-    cd /sys/block/$1
+    cd /sys/block/$2
+    adapter=device
+    serial=serial
+    if [ ! -e serial ]; then  # SCSI: the page 80h behind its header, and the features are the adapter's
+        adapter=$(cd -P device/../../..; pwd)
+        serial=device/vpd_pg80
+    fi
     echo "disk=$1 size=$(cat size) log=$(cat queue/logical_block_size) phy=$(cat queue/physical_block_size)" \\
-        "ro=$(cat ro) serial=$(cat serial) features=$(cat device/features) cache=$(tr ' ' - <queue/write_cache)"
+        "ro=$(cat ro) serial=$(tr -d '\\000-\\037\\200' <$serial) features=$(cat $adapter/features)" \\
+        "cache=$(tr ' ' - <queue/write_cache)"
+}
+block_name() {  # Linux names SCSI disks in the order in which they answer
+    case $1 in vd*) echo $1; return;; esac
+    for second in 1 2 3 4 5 6 7 8 9 10; do
+        ls /sys/bus/scsi/devices/*:0:$2:0/block 2>/dev/null && return
+        sleep 1
+    done
 }
 part() {
     dd if=/dev/$1 bs=64k iflag=skip_bytes,count_bytes skip=$(($2 << 20)) count=$(($3 << 20)) 2>/dev/null
@@ -44,7 +60,7 @@ def zeroes(piece):
     return sha256(bytes(piece[1] * MiB))
 
 
-def disks_of(folder, ring):
+def disks_of(folder, driver, ring):
     """A private disk of each kind, full of chance bytes."""
     disks = []
     for name, logical, physical, kind, cache in KINDS:
@@ -53,37 +69,46 @@ def disks_of(folder, ring):
         if kind != "raw":
             images.run_tool("qemu-img", "convert", "-O", kind, raw, path)
             raw.unlink()
-        properties = {"logical_block_size": logical, "physical_block_size": physical, "write-cache": cache, "packed": ring}
+        properties = {"logical_block_size": logical, "physical_block_size": physical, "write-cache": cache}
+        where = {}
+        if driver == "blk":
+            properties["packed"] = ring
+        else:
+            before = ["-device", f"virtio-scsi-pci,disable-legacy=on,packed={ring}"] if not disks else []
+            where = {"device": "scsi-hd", "before": before}
+            properties |= {"scsi-id": len(disks), "lun": 0}
         disks.append(Disk(path, format=kind, serial=f"LINUX-{name}", writable=True, properties=properties,
-                          drive={"discard": "unmap"}))
+                          drive={"discard": "unmap"}, **where))
     return disks
 
 
-def by_vstor(run, disks, commands):
+def names_of(disks, driver):
+    return [f"{PREFIXES[driver]}{chr(ord('a') + i)}" for i in range(len(disks))]
+
+
+def by_vstor(run, disks, names, commands):
     """Does the commands for each disk, then the sum of all of it; at last tells of all disks."""
-    names = [f"vd{chr(ord('a') + i)}" for i in range(len(disks))]
     line = "; ".join(f"{command.format(name)} json=1" for name in names for command in (*commands, "sum {}"))
     result = run(f"{line}; lsblk json=1; exit", disks=disks, deadline_s=linux_guest.DEADLINE_S).expect_status(0)
     assert not result.errors
     return result
 
 
-def by_linux(disks, folder):
+def by_linux(disks, names, folder):
     """Looks at each disk, changes it, and looks again. What it says: a dict of words by disk."""
     folder.mkdir()
     job = REPORT
-    for i in range(len(disks)):
-        name = f"vd{chr(ord('a') + i)}"
-        job += f"report {name}\necho sums"
+    for i, name in enumerate(names):
+        job += f"disk=$(block_name {name} {i})\nreport {name} $disk\necho sums"
         for place in (FILLED, DISCARDED, ZEROED):
-            job += f" $(part {name} {place[0]} {place[1]} | sha256sum | cut -c 1-64)"
+            job += f" $(part $disk {place[0]} {place[1]} | sha256sum | cut -c 1-64)"
         job += f"""
-echo before=$(sha256sum </dev/{name} | cut -c 1-64)
-dd if=/data of=/dev/{name} bs=64k oflag=seek_bytes seek=$(({LINUX_WROTE[0]} << 20)) conv=notrunc 2>/dev/null
-blkdiscard -o $(({LINUX_DISCARDED[0]} << 20)) -l $(({LINUX_DISCARDED[1]} << 20)) /dev/{name}
+echo before=$(sha256sum </dev/$disk | cut -c 1-64)
+dd if=/data of=/dev/$disk bs=64k oflag=seek_bytes seek=$(({LINUX_WROTE[0]} << 20)) conv=notrunc 2>/dev/null
+blkdiscard -o $(({LINUX_DISCARDED[0]} << 20)) -l $(({LINUX_DISCARDED[1]} << 20)) /dev/$disk
 sync
 echo 3 >/proc/sys/vm/drop_caches
-echo after=$(sha256sum </dev/{name} | cut -c 1-64)
+echo after=$(sha256sum </dev/$disk | cut -c 1-64)
 """
     said = linux_guest.run(job, disks, folder, {"data": linux_data()})
     found = re.findall(r"^(disk=.*)\nsums (.*)\n(before=.*)\n(after=.*)\n", said, re.M)
@@ -105,22 +130,24 @@ def check_same_description(listed, linux):
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("driver", PREFIXES)
 @pytest.mark.parametrize("ring", ["off", "on"])
-def test_each_reads_what_the_other_wrote(run, tmp_path, ring):
+def test_each_reads_what_the_other_wrote(run, tmp_path, ring, driver):
     """Checksums of the host's, Linux's and vstor's are the same at each step."""
-    disks = disks_of(tmp_path, ring)
-    first = by_vstor(run, disks, [f"fill {{}} {FILLED[0]}M {FILLED[1]}M seed={SEED}",
+    disks = disks_of(tmp_path, driver, ring)
+    names = names_of(disks, driver)
+    first = by_vstor(run, disks, names, [f"fill {{}} {FILLED[0]}M {FILLED[1]}M seed={SEED}",
                                   f"discard {{}} {DISCARDED[0]}M {DISCARDED[1]}M",
                                   f"zero {{}} {ZEROED[0]}M {ZEROED[1]}M", "flush {}"])
     filled = sha256(pattern.pattern(FILLED[0] * MiB, FILLED[1] * MiB, SEED))
-    seen = by_linux(disks, tmp_path / "linux")
+    seen = by_linux(disks, names, tmp_path / "linux")
     for record, listed, linux in zip(first.of("sum"), first.of("lsblk"), seen):
         assert record["dev"] == listed["dev"] == linux["disk"]
         assert linux["before"] == record["sha256"]
         assert linux["sums"] == [filled, zeroes(DISCARDED), zeroes(ZEROED)]
         check_same_description(listed, linux)
     pieces = [f"sum {{}} {at}M {n}M" for at, n in (LINUX_WROTE, LINUX_DISCARDED, FILLED)]
-    second = by_vstor(run, disks, pieces)
+    second = by_vstor(run, disks, names, pieces)
     expected = [sha256(linux_data()), zeroes(LINUX_DISCARDED), filled]
     for disk, linux in zip(disks, seen):
         sums = [record["sha256"] for record in second.of("sum", linux["disk"])]

@@ -133,7 +133,7 @@ def altered(result, command, number, **members):
 @pytest.mark.timeout(2 * matrix.GUEST_DEADLINE_S)
 def test_a_row_that_lies_does_not_pass(tmp_path):
     """A guest's true answers pass; each that is falsified, and each byte that is wrong on the host, does not."""
-    row = matrix.Row("q35", "modern", "packed", "on", "off", "msix", "4")
+    row = matrix.Row("blk", "q35", "modern", "packed", "on", "off", "msix", "4")
     case = matrix.Case(row, 0, tmp_path)
     result = matrix.run_cases([case], tmp_path)
     case.check(result)

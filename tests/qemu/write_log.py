@@ -30,19 +30,19 @@ class Entry:
     data: object
 
 
-def logged_disk(folder, n_bytes, **properties):
-    """An empty disk in folder/disk.raw whose log is folder/log.raw. The files' own flushes are left out: it is not
-    the host whose power is cut."""
-    disk, log = images.sparse(folder / "disk.raw", n_bytes), images.sparse(folder / "log.raw", 0)
+def logged_disk(folder, n_bytes, **disk):
+    """An empty disk in folder/disk.raw whose log is folder/log.raw; the rest is harness.Disk's. The files' own flushes
+    are left out: it is not the host whose power is cut."""
+    path, log = images.sparse(folder / "disk.raw", n_bytes), images.sparse(folder / "log.raw", 0)
     no_flush = {"no-flush": True}
-    nodes = [{"driver": "file", "node-name": "file0", "filename": str(disk), "discard": "unmap", "cache": no_flush},
+    nodes = [{"driver": "file", "node-name": "file0", "filename": str(path), "discard": "unmap", "cache": no_flush},
              {"driver": "raw", "node-name": "raw0", "file": "file0", "discard": "unmap"},
              {"driver": "file", "node-name": "log0", "filename": str(log), "cache": no_flush},
              {"driver": "blklogwrites", "node-name": "logged0", "file": "raw0", "log": "log0", "discard": "unmap"},
              # Where a write is to be durable at once QEMU flushes behind it, from the topmost node: a flush of the node
              # that the write has not left yet would be left out.
              {"driver": "raw", "node-name": "top0", "file": "logged0", "discard": "unmap"}]
-    return Disk(disk, blockdev=nodes, properties=properties)
+    return Disk(path, blockdev=nodes, **disk)
 
 
 def read_log(path):
