@@ -52,9 +52,11 @@ COMMON   := -std=gnu11 -g $(WARNINGS) $(INCLUDES) -MMD -MP
 # No red zone: the code lives under interrupts. No vector registers in the library: firmware need not save them.
 BARE     := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-stack-protector -fcf-protection=none \
             -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -fno-common -Iarch/$(ARCH)/include
+# clang's -Os is less about size than gcc's.
+SMALL    := $(if $(findstring clang,$(CC)),-Oz,-Os)
 LIB_CFLAGS    := $(COMMON) $(BARE) -Wconversion -Wno-sign-conversion -mgeneral-regs-only -fvisibility=hidden
 # The kernel's headers are newlib's, BearSSL's and the compiler's own, never those of the machine that builds.
-KERNEL_CFLAGS := $(COMMON) $(BARE) -Os -nostdinc -isystem $(B)/newlib/include -isystem $(B)/bearssl \
+KERNEL_CFLAGS := $(COMMON) $(BARE) $(SMALL) -nostdinc -isystem $(B)/newlib/include -isystem $(B)/bearssl \
                  -isystem $(shell $(CC) -print-file-name=include)
 # Only the shell calculates with floating point; below it a trap must find the program's vector registers untouched.
 NO_VECTORS    := -mgeneral-regs-only
@@ -67,7 +69,7 @@ HOT_SHELL_SRCS := boot/shell/bench.c
 UNALIGNED     := $(if $(findstring clang,$(CC)),,-fno-align-functions -fno-align-loops -fno-align-jumps)
 cflags_for = $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS) $(if $(filter $(HOT_SHELL_SRCS),$(1)),-O2 $(UNALIGNED)), \
              $(if $(filter boot/% arch/$(ARCH)/%,$(1)),$(KERNEL_CFLAGS) $(NO_VECTORS), \
-             $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),-Os)))
+             $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL))))
 
 .PHONY: all
 all: $(LIB) $(KERNEL) $(KERNEL_PVH) $(B)/compile_commands.json ## build every artefact of ARCH
