@@ -12,7 +12,7 @@ import pattern
 from faults import HARDLY_ANY, UNLIMITED, failing_nodes, throttle, throttled, wait_for_stop
 from harness import Disk
 from images import MiB
-from test_scsi import ADAPTER, UNIT, adapter
+from test_scsi import UNIT, adapter
 
 SECTOR = 512
 BAD = (100, 1234, 2047)  # QEMU itself reads the first, to guess a geometry
@@ -29,7 +29,7 @@ OUTCOMES = {
     123: ("no_medium", False),  # NOT READY, medium not present
 }
 TASK_SET_FULL = 33
-COMMANDS = {"read": "read {dev} {offset} {n} json=1", "write": "write {dev} {offset} {hex} json=1"}
+COMMANDS = {"read": "read {dev} {offset} {n} json=1", "write": "fill {dev} {offset} {n} seed={seed} json=1"}
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ class Disks:
 
     def attempt(self, number, sector, n=1):
         """Reads or writes, and what is said of it: None, or the name of an error, which is at the right place."""
-        data = bytes([number + 1]) * (n * SECTOR)
-        offset = sector * SECTOR
+        offset, seed = sector * SECTOR, number + 1
+        data = pattern.pattern(offset, n * SECTOR, seed)
         result = self.machine.command(COMMANDS[self.iotype].format(dev=name_of(number), offset=offset, n=n * SECTOR,
-                                                                   hex=data.hex()))
+                                                                   seed=seed))
         if result.errors:
-            error = result.error(self.iotype)
+            error = result.errors[0]
             assert (error["dev"], error["offset"]) == (name_of(number), offset), error
             return error["error"]
         held = self.disks[number].path.read_bytes()[offset:offset + n * SECTOR]
@@ -121,7 +121,8 @@ def test_stopped_by_the_host(prompt, failing, iotype):
     if iotype == "write":
         assert disk.path.read_bytes() == pattern.pattern(0, MiB, 5)
     stats = machine.command("stats json=1").one("stats")
-    assert (stats["errors"], stats["timeouts"]) == (0, 0), stats
+    # Of what QEMU (7.2) has tried again itself it says that nothing was transferred: it is given again.
+    assert stats["errors"] <= 1 and stats["timeouts"] == 0, stats
 
 
 # ---------------------------------------------------------------- commands that are hardly ever answered
