@@ -11,6 +11,8 @@ extern const struct shell_command command_lspci;
 extern const struct shell_command command_lsscsi;
 extern const struct shell_command command_luns;
 extern const struct shell_command command_inq;
+/* commands_tmf.c */
+extern const struct shell_command command_tmf;
 /* commands_block.c */
 extern const struct shell_command command_lsblk;
 extern const struct shell_command command_read;

@@ -125,6 +125,24 @@ def test_stopped_by_the_host(prompt, failing, iotype):
     assert stats["errors"] <= 1 and stats["timeouts"] == 0, stats
 
 
+# ---------------------------------------------------------------- functions
+
+def test_functions_by_hand(prompt, tmp_path):
+    """Each task management function, as QEMU answers it, and that the disk goes on after it."""
+    path = images.copy_of(images.image("1m.raw"), tmp_path)
+    machine = prompt(disks=[Disk(path, device=UNIT, before=adapter()), Disk(images.image("1m.raw"))])
+    for function in ("abort", "abort_set", "clear_set", "nexus_reset", "lun_reset"):
+        record = machine.command(f"tmf sda {function} json=1").one("tmf")
+        assert (record["dev"], record["function"], record["response"]) == ("sda", function, "complete")
+        assert machine.command("sum sda json=1").one("sum")["sha256"] == images.sha256(path), function
+    for function in ("query", "query_set"):
+        assert machine.command(f"tmf sda {function} tag=77 json=1").one("tmf")["present"] is False
+        assert "there is no such task" in machine.command(f"tmf sda {function}").text
+    assert machine.command("tmf sda clear_aca json=1").error("tmf")["error"] == "unsupported"
+    assert "there is no function" in machine.command("tmf sda reset").text
+    assert machine.command("tmf vda lun_reset json=1").error("tmf")["error"] == "unsupported"
+
+
 # ---------------------------------------------------------------- commands that are hardly ever answered
 
 TIMEOUT_MS = 1500

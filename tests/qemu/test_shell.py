@@ -154,6 +154,7 @@ COMMANDS_WITH_JSON = {
 }
 # Of a SCSI disk.
 SCSI_WITH_JSON = {"lsscsi": ("lsscsi", "sda"), "luns": ("luns 0:0", "0:0"), "inq": ("inq sda", "sda"),
+                  "tmf": ("tmf sda query_set", "sda"),
                   "inq-page": ("inq sda 83", "sda")}
 # What a disk without zones and without SCSI can't do.
 REFUSED_WITH_JSON = {"zone": "zone vda report", "sg": "sg vda 00 00 00 00 00 00"}

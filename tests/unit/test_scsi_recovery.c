@@ -516,6 +516,41 @@ static void test_scan_beside_a_silent_unit(void **state)
     tear_down_pair(&p);
 }
 
+static void test_functions_that_are_waited_for(void **state)
+{
+    struct vst_scsi_function function = {.kind = VST_SCSI_LOGICAL_UNIT_RESET,
+                                         .nexus = nexus_of(0, 0)};
+    struct pair p;
+
+    (void)state;
+    set_up_pair(&p);
+    assert_int_equal(vst_scsi_manage(p.f->hba, &function), VST_OK);
+    assert_int_equal(function.response, VST_SCSI_FUNCTION_COMPLETE);
+    assert_int_equal(p.units[0]->functions[LUN_RESET], 1);
+    p.units[0]->rejects = ALL_FUNCTIONS;
+    assert_int_equal(vst_scsi_manage(p.f->hba, &function), VST_OK);
+    assert_int_equal(function.response, VST_SCSI_FUNCTION_REJECTED);
+    p.f->fake.ns_per_look = 1000000;
+    p.units[0]->ignores = ALL_FUNCTIONS;
+    for (unsigned i = 0; i < SCSI_CONTROL_SLOTS; i++) { /* each of which the adapter keeps */
+        assert_int_equal(vst_scsi_manage(p.f->hba, &function), VST_OK);
+        assert_int_equal(function.response, VST_SCSI_FUNCTION_TIMEOUT);
+    }
+    enum vst_status status;
+    for (unsigned i = 0; (status = vst_scsi_manage(p.f->hba, &function)) == VST_OK; i++)
+        assert_true(i < 64);
+    assert_int_equal(status, VST_ERR_TIMEOUT);
+    function.kind = VST_SCSI_N_FUNCTIONS;
+    assert_int_equal(vst_scsi_manage(p.f->hba, &function), VST_ERR_INVALID);
+    for (unsigned i = 0; i < VST_SCSI_N_FUNCTIONS; i++)
+        assert_string_not_equal(vst_scsi_function_name(i), "unknown");
+    for (unsigned i = 0; i < VST_SCSI_N_FUNCTION_RESPONSES; i++)
+        assert_string_not_equal(vst_scsi_function_response_name(i), "unknown");
+    assert_string_equal(vst_scsi_function_name(VST_SCSI_N_FUNCTIONS), "unknown");
+    assert_string_equal(vst_scsi_function_response_name(VST_SCSI_N_FUNCTION_RESPONSES), "unknown");
+    tear_down_pair(&p);
+}
+
 /* ------------------------------------------------------------------ what outcomes ask for */
 
 static void read_with(struct pair *p, uint8_t status, const char *sense)
@@ -695,6 +730,7 @@ int main(void)
         cmocka_unit_test(test_two_queues),
         cmocka_unit_test(test_run_brings_its_command_back),
         cmocka_unit_test(test_scan_beside_a_silent_unit),
+        cmocka_unit_test(test_functions_that_are_waited_for),
         cmocka_unit_test(test_errands),
         cmocka_unit_test(test_an_errand_that_is_late),
         cmocka_unit_test(test_deferred_errors_fail_the_next_flush),
