@@ -31,15 +31,17 @@ qtest: $(QTEST_PROGRAMS) | deps ## the library under sanitizers against QEMU's d
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qtest $(ARGS)
 
 # The driver in several threads: no lock in the path of a request, so ThreadSanitizer is the judge.
-THREADS_SRCS = $(LIB_SRCS) tests/threads/recovery.c $(addprefix tests/unit/fake_,virtio_blk.c msix.c platform.c machine.c)
-$(HOST_B)/threads: $(THREADS_SRCS) $(HOST_B)/how-built | deps
+THREADS_SRCS = $(LIB_SRCS) $(addprefix tests/unit/fake_,virtio_blk.c virtio_scsi.c scsi_disk.c msix.c platform.c machine.c)
+THREADS      = $(addprefix $(HOST_B)/threads/,recovery scsi)
+$(HOST_B)/threads/%: tests/threads/%.c $(THREADS_SRCS) $(HOST_B)/how-built | deps
 	$(SAY) HOSTLD $@
+	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) -MF $@.d -O1 -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan) -Iarch/host/include \
-	  -o $@ $(THREADS_SRCS) -lpthread
+	  -o $@ $< $(THREADS_SRCS) -lpthread
 
 .PHONY: threads
-threads: $(HOST_B)/threads ## recovery with four CPUs on four queues, under ThreadSanitizer
-	$(Q)$<
+threads: $(THREADS) ## recovery with four CPUs on four queues, of disks and of a SCSI adapter, under ThreadSanitizer
+	$(Q)for t in $(THREADS); do $$t || exit 1; done
 
 # Another guest to check ours against. Fetched, not installed.
 LINUX_GUEST := build/linux/vmlinuz
