@@ -210,7 +210,7 @@ struct vst_scsi_cdb vst_scsi_reserve_in(enum scsi_reserve_in what, uint16_t byte
     return with(with(cdb_of(SCSI_PERSISTENT_RESERVE_IN), 1, what, 1), 7, bytes, 2);
 }
 
-struct vst_scsi_cdb vst_scsi_reserve_out(enum scsi_reserve_out what, uint8_t type)
+struct vst_scsi_cdb vst_scsi_reserve_out(enum vst_scsi_reserve_action what, uint8_t type)
 {
     struct vst_scsi_cdb cdb = with(cdb_of(SCSI_PERSISTENT_RESERVE_OUT), 1, what, 1);
 

@@ -9,7 +9,7 @@
 #ifndef VSTOR_SCSI_CDB_H
 #define VSTOR_SCSI_CDB_H
 
-#include <vstor/scsi_types.h>
+#include <vstor/scsi_reserve.h>
 
 enum scsi_operation {
     SCSI_TEST_UNIT_READY = 0x00,
@@ -203,18 +203,8 @@ enum scsi_reserve_in {
 };
 struct vst_scsi_cdb vst_scsi_reserve_in(enum scsi_reserve_in what, uint16_t bytes);
 
-/** (SPC-4, 6.16) */
-enum scsi_reserve_out {
-    SCSI_REGISTER = 0,
-    SCSI_RESERVE = 1,
-    SCSI_RELEASE = 2,
-    SCSI_CLEAR = 3,
-    SCSI_PREEMPT = 4,
-    SCSI_PREEMPT_AND_ABORT = 5,
-    SCSI_REGISTER_AND_IGNORE = 6,
-};
-/** `type`: enum scsi_reservation_type (reservations.h); scope is always the logical unit. */
-struct vst_scsi_cdb vst_scsi_reserve_out(enum scsi_reserve_out what, uint8_t type);
+/** `type`: enum vst_scsi_reservation_type (vstor/scsi_reserve.h); scope is always the logical unit. */
+struct vst_scsi_cdb vst_scsi_reserve_out(enum vst_scsi_reserve_action what, uint8_t type);
 
 #define SCSI_RESERVE_LIST_BYTES 24u
 /** The fourth last byte of its parameter list. */
@@ -222,10 +212,5 @@ struct vst_scsi_cdb vst_scsi_reserve_out(enum scsi_reserve_out what, uint8_t typ
 #define SCSI_RESERVE_ALL_PORTS 0x04u
 void vst_scsi_reserve_list(uint8_t list[SCSI_RESERVE_LIST_BYTES], uint64_t key,
                            uint64_t service_key, uint8_t flags);
-
-/* ------------------------------------------------------------------ raw CDBs */
-
-/** How many bytes a CDB has that begins so (SPC-4, 4.2.5.1); 0: variable, or the vendor's. */
-uint8_t vst_scsi_cdb_bytes(uint8_t operation);
 
 #endif

@@ -6,17 +6,17 @@
 const char *vst_scsi_reservation_name(uint8_t type)
 {
     switch (type) {
-    case SCSI_WRITE_EXCLUSIVE:
+    case VST_SCSI_WRITE_EXCLUSIVE:
         return "write exclusive";
-    case SCSI_EXCLUSIVE_ACCESS:
+    case VST_SCSI_EXCLUSIVE_ACCESS:
         return "exclusive access";
-    case SCSI_WRITE_EXCLUSIVE_REGISTRANTS:
+    case VST_SCSI_WRITE_EXCLUSIVE_REGISTRANTS:
         return "write exclusive, registrants only";
-    case SCSI_EXCLUSIVE_ACCESS_REGISTRANTS:
+    case VST_SCSI_EXCLUSIVE_ACCESS_REGISTRANTS:
         return "exclusive access, registrants only";
-    case SCSI_WRITE_EXCLUSIVE_ALL:
+    case VST_SCSI_WRITE_EXCLUSIVE_ALL:
         return "write exclusive, all registrants";
-    case SCSI_EXCLUSIVE_ACCESS_ALL:
+    case VST_SCSI_EXCLUSIVE_ACCESS_ALL:
         return "exclusive access, all registrants";
     default:
         return "unknown";
@@ -62,14 +62,14 @@ uint64_t vst_scsi_key(const struct scsi_keys *keys, uint32_t index)
 #define RESERVATION_BYTES 16u
 
 enum vst_status vst_scsi_reservation_parse(struct scsi_view bytes,
-                                           struct scsi_reservation *reservation)
+                                           struct vst_scsi_reservation *reservation)
 {
     uint32_t generation, whole_bytes;
     enum vst_status status = open_list(&bytes, &generation, &whole_bytes);
 
     if (status != VST_OK)
         return status;
-    *reservation = (struct scsi_reservation){.generation = generation};
+    *reservation = (struct vst_scsi_reservation){.generation = generation};
     if (whole_bytes == HEADER_BYTES)
         return VST_OK;
     if (!scsi_has(bytes, 0, RESERVATION_BYTES))
@@ -88,28 +88,28 @@ static uint16_t types_of(uint8_t first, uint8_t second)
     uint16_t types = 0;
 
     if ((first & 0x02) != 0)
-        types |= 1u << SCSI_WRITE_EXCLUSIVE;
+        types |= 1u << VST_SCSI_WRITE_EXCLUSIVE;
     if ((first & 0x08) != 0)
-        types |= 1u << SCSI_EXCLUSIVE_ACCESS;
+        types |= 1u << VST_SCSI_EXCLUSIVE_ACCESS;
     if ((first & 0x20) != 0)
-        types |= 1u << SCSI_WRITE_EXCLUSIVE_REGISTRANTS;
+        types |= 1u << VST_SCSI_WRITE_EXCLUSIVE_REGISTRANTS;
     if ((first & 0x40) != 0)
-        types |= 1u << SCSI_EXCLUSIVE_ACCESS_REGISTRANTS;
+        types |= 1u << VST_SCSI_EXCLUSIVE_ACCESS_REGISTRANTS;
     if ((first & 0x80) != 0)
-        types |= 1u << SCSI_WRITE_EXCLUSIVE_ALL;
+        types |= 1u << VST_SCSI_WRITE_EXCLUSIVE_ALL;
     if ((second & 0x01) != 0)
-        types |= 1u << SCSI_EXCLUSIVE_ACCESS_ALL;
+        types |= 1u << VST_SCSI_EXCLUSIVE_ACCESS_ALL;
     return types;
 }
 
 enum vst_status
 vst_scsi_reservation_capabilities_parse(struct scsi_view bytes,
-                                        struct scsi_reservation_capabilities *capabilities)
+                                        struct vst_scsi_reservation_capabilities *capabilities)
 {
     if (!scsi_has(bytes, 0, 4) || scsi_be16(bytes, 0) < 4)
         return VST_ERR_MALFORMED;
     bytes = scsi_cut(bytes, scsi_be16(bytes, 0));
-    *capabilities = (struct scsi_reservation_capabilities){
+    *capabilities = (struct vst_scsi_reservation_capabilities){
         .all_ports = scsi_u8(bytes, 2) & 0x04,
         .keeps = scsi_u8(bytes, 2) & 0x01,
         .keeps_now = scsi_u8(bytes, 3) & 0x01,
@@ -154,4 +154,34 @@ bool vst_scsi_next_registration(const struct scsi_full_status *full, size_t *at,
     };
     *at += DESCRIPTOR_BYTES + id_bytes;
     return true;
+}
+
+/* 7.6.4: the lower half of the first byte. */
+enum protocol { FIBRE_CHANNEL = 0, SRP = 4, ISCSI = 5, SAS = 6 };
+
+void vst_scsi_transport_text(struct scsi_view transport_id, char *text, size_t bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct scsi_view number = transport_id;
+    size_t n = 0;
+
+    switch (scsi_u8(transport_id, 0) & 0x0f) {
+    case ISCSI:
+        vst_scsi_text(scsi_part(transport_id, 4, scsi_be16(transport_id, 2)), text, bytes);
+        return;
+    case SAS:
+        number = scsi_part(transport_id, 4, 8);
+        break;
+    case FIBRE_CHANNEL:
+        number = scsi_part(transport_id, 8, 8);
+        break;
+    case SRP:
+        number = scsi_part(transport_id, 8, 16);
+        break;
+    }
+    for (size_t i = 0; i < number.bytes && n + 2 < bytes; i++) {
+        text[n++] = digits[number.at[i] >> 4];
+        text[n++] = digits[number.at[i] & 15];
+    }
+    text[n] = '\0';
 }

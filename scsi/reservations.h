@@ -3,22 +3,9 @@
 #ifndef VSTOR_SCSI_RESERVATIONS_H
 #define VSTOR_SCSI_RESERVATIONS_H
 
-#include <vstor/scsi_types.h>
+#include <vstor/scsi_reserve.h>
 
 #include "scsi/bytes.h"
-
-/** TYPE (6.15.3.3) */
-enum scsi_reservation_type {
-    SCSI_WRITE_EXCLUSIVE = 1,
-    SCSI_EXCLUSIVE_ACCESS = 3,
-    SCSI_WRITE_EXCLUSIVE_REGISTRANTS = 5, /**< only: one holder, all who are registered may write */
-    SCSI_EXCLUSIVE_ACCESS_REGISTRANTS = 6,
-    SCSI_WRITE_EXCLUSIVE_ALL = 7, /**< all who are registered hold it */
-    SCSI_EXCLUSIVE_ACCESS_ALL = 8,
-};
-
-/** "write exclusive", ...; "unknown" for others. */
-const char *vst_scsi_reservation_name(uint8_t type);
 
 struct scsi_keys {
     uint32_t generation; /**< changes with the list */
@@ -31,24 +18,11 @@ enum vst_status vst_scsi_keys_parse(struct scsi_view bytes, struct scsi_keys *ke
 /** Key `index` below n_keys; 0 beyond. */
 uint64_t vst_scsi_key(const struct scsi_keys *keys, uint32_t index);
 
-struct scsi_reservation {
-    uint32_t generation;
-    bool is_held;
-    uint64_t key; /**< of who holds it; 0 where all who are registered do */
-    uint8_t type; /**< enum scsi_reservation_type */
-};
 enum vst_status vst_scsi_reservation_parse(struct scsi_view bytes,
-                                           struct scsi_reservation *reservation) VST_MUST_USE;
+                                           struct vst_scsi_reservation *reservation) VST_MUST_USE;
 
-struct scsi_reservation_capabilities {
-    bool all_ports;   /**< a registration can be for all ports at once */
-    bool keeps;       /**< PTPL_C: registrations can survive the loss of power */
-    bool keeps_now;   /**< PTPL_A: they do */
-    bool tells_types; /**< `types` means something */
-    uint16_t types;   /**< bit 1 << enum scsi_reservation_type */
-};
 enum vst_status vst_scsi_reservation_capabilities_parse(
-    struct scsi_view bytes, struct scsi_reservation_capabilities *capabilities) VST_MUST_USE;
+    struct scsi_view bytes, struct vst_scsi_reservation_capabilities *capabilities) VST_MUST_USE;
 
 struct scsi_full_status {
     uint32_t generation;
@@ -69,5 +43,8 @@ enum vst_status vst_scsi_full_status_parse(struct scsi_view bytes,
 /** Takes the one at *at, which starts at 0, and goes on behind it. False: no more, or it is cut. */
 bool vst_scsi_next_registration(const struct scsi_full_status *full, size_t *at,
                                 struct scsi_registration *registration);
+
+/** Who a TransportID is, as a text, cut at `bytes`: in hex where it is neither a name nor an address. */
+void vst_scsi_transport_text(struct scsi_view transport_id, char *text, size_t bytes);
 
 #endif

@@ -11,6 +11,8 @@
 #include <vstor/block.h>
 #include <vstor/scsi.h>
 #include <vstor/scsi_units.h>
+#include <vstor/scsi_raw.h>
+#include <vstor/scsi_reserve.h>
 #include <vstor/zoned.h>
 #include <vstor/trace.h>
 #include <vstor/virtio.h>

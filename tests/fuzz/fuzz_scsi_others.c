@@ -33,8 +33,8 @@ static void check_media(struct scsi_view received)
 static void check_reservations(struct scsi_view received)
 {
     struct scsi_keys keys;
-    struct scsi_reservation reservation;
-    struct scsi_reservation_capabilities capabilities;
+    struct vst_scsi_reservation reservation;
+    struct vst_scsi_reservation_capabilities capabilities;
 
     if (vst_scsi_keys_parse(received, &keys) == VST_OK) {
         fuzz_check_inside(keys.keys, received);

@@ -128,8 +128,9 @@ static void test_reservations(void **state)
     (void)state;
     IS(vst_scsi_reserve_in(SCSI_READ_FULL_STATUS, 0x1234), 0x5e, 3, 0, 0, 0, 0, 0, 0x12, 0x34);
     IS(vst_scsi_reserve_in(SCSI_READ_KEYS, 8), 0x5e, 0, 0, 0, 0, 0, 0, 0, 8);
-    IS(vst_scsi_reserve_out(SCSI_RESERVE, SCSI_WRITE_EXCLUSIVE_ALL), 0x5f, 1, 7, 0, 0, 0, 0, 0, 24);
-    IS(vst_scsi_reserve_out(SCSI_REGISTER_AND_IGNORE, 0xf0), 0x5f, 6, 0, 0, 0, 0, 0, 0, 24);
+    IS(vst_scsi_reserve_out(VST_SCSI_RESERVE, VST_SCSI_WRITE_EXCLUSIVE_ALL), 0x5f, 1, 7, 0, 0, 0, 0,
+       0, 24);
+    IS(vst_scsi_reserve_out(VST_SCSI_REGISTER_AND_IGNORE, 0xf0), 0x5f, 6, 0, 0, 0, 0, 0, 0, 24);
     memset(list, 0xee, sizeof(list));
     vst_scsi_reserve_list(list, BLOCK_64, 0x1112131415161718, SCSI_RESERVE_APTPL);
     assert_memory_equal(list, wanted, sizeof(list));

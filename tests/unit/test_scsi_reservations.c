@@ -48,7 +48,7 @@ static const uint8_t held[] = {0, 0, 0, 7, 0, 0, 0, 16, 1, 2,    3, 4,
 
 static void look_at_reservation(struct scsi_view received)
 {
-    struct scsi_reservation r;
+    struct vst_scsi_reservation r;
 
     if (received.bytes < sizeof(held)) {
         assert_int_equal(vst_scsi_reservation_parse(received, &r), VST_ERR_MALFORMED);
@@ -58,13 +58,13 @@ static void look_at_reservation(struct scsi_view received)
     assert_true(r.is_held);
     assert_int_equal(r.generation, 7);
     assert_int_equal(r.key, 0x0102030405060708);
-    assert_int_equal(r.type, SCSI_WRITE_EXCLUSIVE_REGISTRANTS);
+    assert_int_equal(r.type, VST_SCSI_WRITE_EXCLUSIVE_REGISTRANTS);
 }
 
 static void test_reservation(void **state)
 {
     static const uint8_t none[8] = {0, 0, 0, 8};
-    struct scsi_reservation r;
+    struct vst_scsi_reservation r;
 
     (void)state;
     AT_EVERY_LENGTH(held, look_at_reservation);
@@ -77,7 +77,7 @@ static const uint8_t all_types[8] = {0, 8, 0x05, 0x81, 0xea, 0x01};
 
 static void look_at_capabilities(struct scsi_view received)
 {
-    struct scsi_reservation_capabilities c;
+    struct vst_scsi_reservation_capabilities c;
     size_t n = received.bytes;
 
     if (n < 4) {
@@ -93,7 +93,7 @@ static void look_at_capabilities(struct scsi_view received)
 static void test_capabilities(void **state)
 {
     uint8_t bytes[8] = {0, 8, 0, 0x80};
-    struct scsi_reservation_capabilities c;
+    struct vst_scsi_reservation_capabilities c;
 
     (void)state;
     AT_EVERY_LENGTH(all_types, look_at_capabilities);
@@ -117,14 +117,14 @@ static void test_capabilities(void **state)
 static void test_each_bit_of_capabilities(void **state)
 {
     static const uint8_t type_of_bit[16] = {
-        [8 + 1] = SCSI_WRITE_EXCLUSIVE,
-        [8 + 3] = SCSI_EXCLUSIVE_ACCESS,
-        [8 + 5] = SCSI_WRITE_EXCLUSIVE_REGISTRANTS,
-        [8 + 6] = SCSI_EXCLUSIVE_ACCESS_REGISTRANTS,
-        [8 + 7] = SCSI_WRITE_EXCLUSIVE_ALL,
-        [0] = SCSI_EXCLUSIVE_ACCESS_ALL,
+        [8 + 1] = VST_SCSI_WRITE_EXCLUSIVE,
+        [8 + 3] = VST_SCSI_EXCLUSIVE_ACCESS,
+        [8 + 5] = VST_SCSI_WRITE_EXCLUSIVE_REGISTRANTS,
+        [8 + 6] = VST_SCSI_EXCLUSIVE_ACCESS_REGISTRANTS,
+        [8 + 7] = VST_SCSI_WRITE_EXCLUSIVE_ALL,
+        [0] = VST_SCSI_EXCLUSIVE_ACCESS_ALL,
     };
-    struct scsi_reservation_capabilities c;
+    struct vst_scsi_reservation_capabilities c;
 
     (void)state;
     for (unsigned i = 0; i < 16; i++) {
@@ -163,7 +163,7 @@ static void look_at_full_status(struct scsi_view received)
     for (; vst_scsi_next_registration(&f, &at, &r); n_found++) {
         assert_int_equal(r.key, n_found == 0 ? 1 : 9);
         assert_int_equal(r.holds, n_found == 0);
-        assert_int_equal(r.type, n_found == 0 ? SCSI_WRITE_EXCLUSIVE_REGISTRANTS : 0);
+        assert_int_equal(r.type, n_found == 0 ? VST_SCSI_WRITE_EXCLUSIVE_REGISTRANTS : 0);
         assert_int_equal(r.port, n_found == 0 ? 2 : 0);
         assert_int_equal(r.all_ports, n_found == 1);
         assert_int_equal(r.transport_id.bytes, n_found == 0 ? 4 : 0);
@@ -211,15 +211,15 @@ static void test_each_bit_of_a_registration(void **state)
 static void test_names_of_types(void **state)
 {
     (void)state;
-    assert_string_equal(vst_scsi_reservation_name(SCSI_WRITE_EXCLUSIVE), "write exclusive");
-    assert_string_equal(vst_scsi_reservation_name(SCSI_EXCLUSIVE_ACCESS), "exclusive access");
-    assert_string_equal(vst_scsi_reservation_name(SCSI_WRITE_EXCLUSIVE_REGISTRANTS),
+    assert_string_equal(vst_scsi_reservation_name(VST_SCSI_WRITE_EXCLUSIVE), "write exclusive");
+    assert_string_equal(vst_scsi_reservation_name(VST_SCSI_EXCLUSIVE_ACCESS), "exclusive access");
+    assert_string_equal(vst_scsi_reservation_name(VST_SCSI_WRITE_EXCLUSIVE_REGISTRANTS),
                         "write exclusive, registrants only");
-    assert_string_equal(vst_scsi_reservation_name(SCSI_EXCLUSIVE_ACCESS_REGISTRANTS),
+    assert_string_equal(vst_scsi_reservation_name(VST_SCSI_EXCLUSIVE_ACCESS_REGISTRANTS),
                         "exclusive access, registrants only");
-    assert_string_equal(vst_scsi_reservation_name(SCSI_WRITE_EXCLUSIVE_ALL),
+    assert_string_equal(vst_scsi_reservation_name(VST_SCSI_WRITE_EXCLUSIVE_ALL),
                         "write exclusive, all registrants");
-    assert_string_equal(vst_scsi_reservation_name(SCSI_EXCLUSIVE_ACCESS_ALL),
+    assert_string_equal(vst_scsi_reservation_name(VST_SCSI_EXCLUSIVE_ACCESS_ALL),
                         "exclusive access, all registrants");
     assert_string_equal(vst_scsi_reservation_name(2), "unknown");
 }
