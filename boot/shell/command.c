@@ -43,6 +43,36 @@ static void print_typed(const struct shell_context *context)
         printf("%s%s", i ? " " : "", context->typed[i]);
 }
 
+void shell_json_sense(struct json *json, const struct vst_scsi_sense *sense)
+{
+    if (!sense->valid)
+        return;
+    json_object_open(json, "sense");
+    json_u64(json, "key", sense->key);
+    json_u64(json, "asc", sense->asc);
+    json_u64(json, "ascq", sense->ascq);
+    if (sense->has_information)
+        json_u64(json, "information", sense->information);
+    json_object_close(json);
+}
+
+bool shell_fail_verdict(const struct shell_context *context, const struct vst_scsi_verdict *verdict)
+{
+    struct json json;
+
+    if (!context->json) {
+        print_typed(context);
+        printf(": %s\n", verdict->text);
+        return false;
+    }
+    shell_json_open(context, &json);
+    json_text(&json, "error", vst_status_name(verdict->status));
+    shell_json_sense(&json, &verdict->sense);
+    json_text(&json, "text", verdict->text);
+    json_close(&json);
+    return false;
+}
+
 static bool report(const struct shell_context *context, const char *error, const uint64_t *offset,
                    const char *text)
 {
@@ -76,6 +106,31 @@ bool shell_fail(const struct shell_context *context, enum vst_status status, con
     return report(context, vst_status_name(status), NULL, text);
 }
 
+void shell_conflict_text(struct vst_scsi_unit *unit, char *text, size_t bytes)
+{
+    struct vst_scsi_reservation found;
+    struct vst_scsi_verdict verdict;
+
+    if (vst_scsi_reserve_holder(unit, &found, &verdict) != VST_OK)
+        snprintf(text, bytes, "RESERVATION CONFLICT");
+    else if (found.is_held)
+        snprintf(text, bytes, "RESERVATION CONFLICT: held by 0x%" PRIx64 " (%s)", found.key,
+                 vst_scsi_reservation_name(found.type));
+    else
+        snprintf(text, bytes, "RESERVATION CONFLICT: nobody holds it; is that key registered?");
+}
+
+/* The SCSI unit that the device is made of; NULL if it is none. */
+static struct vst_scsi_unit *unit_of_device(const struct shell_context *context)
+{
+    const struct vst_scsi_units *units = context->host->units;
+    struct vst_scsi_unit *unit = units != NULL ? units->first : NULL;
+
+    while (unit != NULL && (context->device == NULL || unit->block != context->device))
+        unit = unit->next;
+    return unit;
+}
+
 bool shell_fail_at(const struct shell_context *context, enum vst_status status,
                    uint64_t offset_bytes)
 {
@@ -85,6 +140,8 @@ bool shell_fail_at(const struct shell_context *context, enum vst_status status,
     snprintf(text, sizeof(text), "%s", vst_status_text(status));
     if (status == VST_ERR_BROKEN && why != NULL)
         snprintf(text, sizeof(text), "%s (%s)", vst_status_text(status), why);
+    if (status == VST_ERR_RESERVED && unit_of_device(context) != NULL)
+        shell_conflict_text(unit_of_device(context), text, sizeof(text));
     return report(context, vst_status_name(status), &offset_bytes, text);
 }
 

@@ -69,6 +69,11 @@ bool shell_fail_at(const struct shell_context *context, enum vst_status status,
 /** What to do if a word or option is not what it should be. */
 bool shell_fail_usage(const struct shell_context *context, const char *format, ...)
     VST_PRINTF(2, 3);
+/** "sg sr0 00 00 00 00 00 00: NOT READY, medium not present (02/3a/00)". */
+bool shell_fail_verdict(const struct shell_context *context,
+                        const struct vst_scsi_verdict *verdict);
+/** "RESERVATION CONFLICT: held by 0x1234 (exclusive access)": asks the unit who that is. */
+void shell_conflict_text(struct vst_scsi_unit *unit, char *text, size_t bytes);
 bool shell_fail_interrupted(const struct shell_context *context);
 
 /*
@@ -96,6 +101,9 @@ uint64_t shell_device_bytes(const struct vst_block_device *device);
 
 /** The members that stand for the counters of one queue. */
 void shell_json_stats(struct json *json, const struct vst_block_stats *stats);
+
+/** The member "sense"; left out where there is none. */
+void shell_json_sense(struct json *json, const struct vst_scsi_sense *sense);
 
 /** "writeback" or "writethrough". */
 const char *shell_cache_name(bool write_cache);

@@ -24,7 +24,10 @@ extern const struct shell_command command_zero;
 extern const struct shell_command command_erase;
 /* commands_zones.c */
 extern const struct shell_command command_zone;
+/* commands_raw.c */
 extern const struct shell_command command_sg;
+/* commands_reserve.c */
+extern const struct shell_command command_reserve;
 /* copy.c */
 extern const struct shell_command command_copy;
 /* commands_watch.c */

@@ -224,28 +224,3 @@ const struct shell_command command_zone = {
     .device = DEVICE_REQUIRED,
     .run = run_zone,
 };
-
-/* ---------------------------------------------------------------- SCSI commands */
-
-static bool run_sg(struct shell_context *context)
-{
-    return shell_fail(context, VST_ERR_UNSUPPORTED,
-                      "%s takes no SCSI commands (virtio-blk's old way of passing them through, "
-                      "VIRTIO_BLK_F_SCSI, is never negotiated)",
-                      context->device->driver_name);
-}
-
-static const char *const sg_options[] = {"in=", "out=", NULL};
-
-const struct shell_command command_sg = {
-    .name = "sg",
-    .usage = "DEV CDB... [in=LEN] [out=HEX]",
-    .summary = "Sends a SCSI command: refused by devices that take none",
-    .help = "CDB is the command, in bytes of two hex digits. A virtio-blk device takes none:\n"
-            "what legacy ones offer as VIRTIO_BLK_F_SCSI is not used.\n",
-    .min_words = 2,
-    .max_words = 33,
-    .options = sg_options,
-    .device = DEVICE_REQUIRED,
-    .run = run_sg,
-};

@@ -69,7 +69,9 @@ static bool find_unit(struct shell_context *context)
     if (context->unit != NULL)
         return true;
     if (vst_block_find(context->host->registry, context->words[0]) != NULL)
-        return shell_fail(context, VST_ERR_UNSUPPORTED, "not a SCSI device");
+        return shell_fail(context, VST_ERR_UNSUPPORTED,
+                          "it takes no SCSI commands (virtio-blk's old way of passing them "
+                          "through, VIRTIO_BLK_F_SCSI, is never negotiated)");
     return shell_fail(context, VST_ERR_NOT_FOUND, "no such device (lsscsi lists them)");
 }
 
