@@ -136,40 +136,6 @@ static enum vst_status ask_medium(struct disk *disk, uint32_t patience_ms, uint6
     return VST_OK;
 }
 
-/** While somebody uses it the medium stays in; drives that can't are left alone. */
-static void lock_in(struct disk *disk, bool lock)
-{
-    struct scsi_view view;
-
-    (void)!ask(disk, vst_scsi_prevent_removal(lock), 0, 0, &view);
-}
-
-static enum vst_status look(struct disk *disk, uint32_t patience_ms, bool is_new)
-{
-    struct vst_block_device *device = &disk->base;
-    uint64_t n_sectors;
-    enum vst_status status = ask_medium(disk, patience_ms, &n_sectors, &is_new);
-
-    if (status == VST_ERR_BROKEN)
-        return status;
-    /* It changes faster than it can be looked at: then next time. */
-    if (status == VST_ERR_MEDIUM_CHANGED) {
-        vst_scsi_unit_look_again(&disk->unit->base, VST_SCSI_LOOK_MEDIUM);
-        vst_block_medium_lost(device);
-        return status;
-    }
-    if (status != VST_OK && status != VST_ERR_NO_MEDIUM && status != device->medium)
-        vst_log(device->platform, VST_LOG_WARNING, "%s: its medium: %s", device->path,
-                vst_status_text(status));
-    vst_block_medium_found(device, status, n_sectors, is_new);
-    /* What was met by others since then is of a later medium. */
-    if (has_signs(disk))
-        vst_block_medium_lost(device);
-    if (device->n_holders > 0)
-        lock_in(disk, true); /* a drive that was reset has forgotten that */
-    return status;
-}
-
 /* ------------------------------------------------------------------ events */
 
 static void note_eject_wanted(struct disk *disk)
@@ -200,7 +166,48 @@ static bool has_other(struct disk *disk, bool *perhaps)
            media.event == SCSI_MEDIA_CHANGED;
 }
 
-/** The same of a drive that tells no events. Its answer may be the only one that says so. */
+/* ------------------------------------------------------------------ looking */
+
+/** While somebody uses it the medium stays in; drives that can't are left alone. */
+static void lock_in(struct disk *disk, bool lock)
+{
+    struct scsi_view view;
+
+    (void)!ask(disk, vst_scsi_prevent_removal(lock), 0, 0, &view);
+}
+
+static enum vst_status look(struct disk *disk, uint32_t patience_ms, bool is_new)
+{
+    struct vst_block_device *device = &disk->base;
+    uint64_t n_sectors;
+    bool ignored;
+
+    /* What the drive has not yet told is of the medium that is looked at now, not of a later one. */
+    if (!disk->cd.knows_no_events)
+        (void)has_other(disk, &ignored);
+    enum vst_status status = ask_medium(disk, patience_ms, &n_sectors, &is_new);
+
+    if (status == VST_ERR_BROKEN)
+        return status;
+    /* It changes faster than it can be looked at: then next time. */
+    if (status == VST_ERR_MEDIUM_CHANGED) {
+        vst_scsi_unit_look_again(&disk->unit->base, VST_SCSI_LOOK_MEDIUM);
+        vst_block_medium_lost(device);
+        return status;
+    }
+    if (status != VST_OK && status != VST_ERR_NO_MEDIUM && status != device->medium)
+        vst_log(device->platform, VST_LOG_WARNING, "%s: its medium: %s", device->path,
+                vst_status_text(status));
+    vst_block_medium_found(device, status, n_sectors, is_new);
+    /* What was met by others since then is of a later medium. */
+    if (has_signs(disk))
+        vst_block_medium_lost(device);
+    if (device->n_holders > 0)
+        lock_in(disk, true); /* a drive that was reset has forgotten that */
+    return status;
+}
+
+/** As has_other, of a drive that tells no events. Its answer may be the only one that says so. */
 static bool seems_other(struct disk *disk, bool *perhaps)
 {
     enum vst_status known = disk->base.medium;

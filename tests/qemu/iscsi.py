@@ -112,11 +112,8 @@ class Target:
 
     # ------------------------------------------------------------ as QEMU sees them
 
-    def url(self, lun):
-        return f"iscsi://127.0.0.1:{self.port}/{IQN}/{lun}"
-
-    def unit(self, lun, device, initiator="iqn.2007-10.org.example:guest", before=tuple(ADAPTER), **properties):
+    def unit(self, number, device, initiator="iqn.2007-10.org.example:guest", before=tuple(ADAPTER), **properties):
         """A unit of the target behind QEMU's scsi-block, for disks and CDs, or scsi-generic, for any."""
-        node = {"driver": "iscsi", "node-name": f"iscsi{lun}", "transport": "tcp", "target": IQN, "lun": lun,
+        node = {"driver": "iscsi", "node-name": f"iscsi{number}", "transport": "tcp", "target": IQN, "lun": number,
                 "portal": f"127.0.0.1:{self.port}", "initiator-name": initiator}
         return Disk(device=device, blockdev=[node], before=list(before), properties=properties)

@@ -182,3 +182,20 @@ def test_a_dvd(prompt):
     offset, n_bytes = images.LARGE_ISLANDS[-1]
     digest = hashlib.sha256(images.read_range(images.image("3t.raw"), offset, n_bytes)).hexdigest()
     assert machine.command(f"sum sr0 {offset} {n_bytes} json=1").one("sum")["sha256"] == digest
+
+
+def test_raw_commands(prompt):
+    """What comes is told, and how much of it; errors are named, with their sense; a changed medium is one of them."""
+    machine = prompt(disks=[drive(images.image("1m.raw"))])
+    short = machine.command("sg sr0 12 00 00 00 24 00 in=100 json=1").one("sg")
+    assert (short["status"], short["bytes"], short["residual"]) == ("good", 36, 64)
+    assert bytes.fromhex(short["hex"])[8:16] == b"QEMU    "
+    assert "|QEMU CD-ROM     |" in machine.command("sg sr0 120000002400 in=36").text
+    machine.qmp("eject", id="disk0")
+    errors = [machine.command("sg sr0 00 00 00 00 00 00 json=1").error("sg") for _ in range(2)]
+    assert [e["error"] for e in errors] == ["no_medium", "no_medium"]
+    assert errors[1]["sense"] == {"key": 2, "asc": 0x3a, "ascq": 0}
+    assert errors[1]["text"] == "NOT READY, medium not present (02/3a/00)"
+    for words in ("00", "00 00 00 00 00", "12 00 00 00 24", "0g 00 00 00 00 00", "00 00 00 00 00 00 in=x",
+                  "00 00 00 00 00 00 out=1", "28 00 00 00 00 00"):
+        assert machine.command(f"sg sr0 {words} json=1").error("sg")["error"] == "invalid"
