@@ -68,10 +68,13 @@ static bool find_unit(struct shell_context *context)
         context->unit = vst_scsi_unit_find(context->host->units, context->words[0]);
     if (context->unit != NULL)
         return true;
-    if (vst_block_find(context->host->registry, context->words[0]) != NULL)
+    const struct vst_block_device *device =
+        vst_block_find(context->host->registry, context->words[0]);
+    if (device != NULL)
         return shell_fail(context, VST_ERR_UNSUPPORTED,
-                          "it takes no SCSI commands (virtio-blk's old way of passing them "
-                          "through, VIRTIO_BLK_F_SCSI, is never negotiated)");
+                          "%s takes no SCSI commands (virtio-blk's old way of passing them "
+                          "through, VIRTIO_BLK_F_SCSI, is never negotiated)",
+                          device->driver_name);
     return shell_fail(context, VST_ERR_NOT_FOUND, "no such device (lsscsi lists them)");
 }
 

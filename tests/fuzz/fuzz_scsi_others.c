@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Media events, tables of contents, features, reservations, port groups: the same bytes to the parser of each. */
+#include <string.h>
+
 #include "scsi/media.h"
 #include "scsi/port_groups.h"
 #include "scsi/reservations.h"
@@ -11,7 +13,10 @@ static void check_media(struct scsi_view received)
     struct scsi_configuration configuration;
     struct scsi_feature feature;
     struct scsi_toc toc;
+    uint64_t n_blocks;
 
+    if (vst_scsi_cd_capacity_parse(received, &n_blocks) == VST_OK)
+        FUZZ_CHECK(n_blocks > 0 && n_blocks <= UINT32_MAX);
     if (vst_scsi_media_status_parse(received, &media) == VST_OK)
         FUZZ_CHECK(media.event < SCSI_MEDIA_N_EVENTS);
     if (vst_scsi_toc_parse(received, &toc) == VST_OK) {
@@ -58,7 +63,11 @@ static void check_full_status(struct scsi_view received)
         return;
     fuzz_check_inside(full.descriptors, received);
     while (vst_scsi_next_registration(&full, &at, &registration)) {
+        char who[40];
         fuzz_check_inside(registration.transport_id, full.descriptors);
+        memset(who, 1, sizeof(who));
+        vst_scsi_transport_text(registration.transport_id, who, sizeof(who));
+        FUZZ_CHECK(memchr(who, 0, sizeof(who)) != NULL);
         FUZZ_CHECK(++n <= full.descriptors.bytes / 24 && at <= full.descriptors.bytes);
     }
 }
