@@ -3,234 +3,233 @@
 #include <vstor/log.h>
 #include <vstor/scsi_types.h>
 
-#define ANY 0x100u
+/* Any ascq. */
+#define ANY "\xff"
 
-/* In order, so that a code is found by halving. */
-static const struct {
-    uint8_t asc;
-    uint16_t ascq;
-    const char *text;
-} asc_texts[] = {
-    {0x00, 0x00, "no additional sense information"},
-    {0x00, 0x01, "filemark detected"},
-    {0x00, 0x02, "end of partition or medium detected"},
-    {0x00, 0x04, "beginning of partition or medium detected"},
-    {0x00, 0x05, "end of data detected"},
-    {0x00, 0x06, "I/O process terminated"},
-    {0x00, 0x16, "operation in progress"},
-    {0x00, 0x17, "cleaning requested"},
-    {0x00, 0x1d, "pass-through information available"},
-    {0x01, 0x00, "no index or sector signal"},
-    {0x02, 0x00, "no seek complete"},
-    {0x03, 0x00, "peripheral device write fault"},
-    {0x04, 0x00, "unit not ready, cause not reportable"},
-    {0x04, 0x01, "unit is becoming ready"},
-    {0x04, 0x02, "unit not ready, initializing command required"},
-    {0x04, 0x03, "unit not ready, manual intervention required"},
-    {0x04, 0x04, "unit not ready, format in progress"},
-    {0x04, 0x05, "unit not ready, rebuild in progress"},
-    {0x04, 0x06, "unit not ready, recalculation in progress"},
-    {0x04, 0x07, "unit not ready, operation in progress"},
-    {0x04, 0x08, "unit not ready, long write in progress"},
-    {0x04, 0x09, "unit not ready, self-test in progress"},
-    {0x04, 0x0a, "unit not accessible, asymmetric access state transition"},
-    {0x04, 0x0b, "unit not accessible, target port in standby state"},
-    {0x04, 0x0c, "unit not accessible, target port in unavailable state"},
-    {0x04, 0x10, "unit not ready, auxiliary memory not accessible"},
-    {0x04, 0x11, "unit not ready, notify (enable spinup) required"},
-    {0x04, 0x12, "unit not ready, offline"},
-    {0x04, 0x14, "unit not ready, space allocation in progress"},
-    {0x04, 0x1b, "unit not ready, sanitize in progress"},
-    {0x04, 0x1c, "unit not ready, additional power use not yet granted"},
-    {0x05, 0x00, "unit does not respond to selection"},
-    {0x08, 0x00, "unit communication failure"},
-    {0x08, 0x01, "unit communication time-out"},
-    {0x08, 0x02, "unit communication parity error"},
-    {0x08, 0x03, "unit communication CRC error"},
-    {0x09, 0x00, "track following error"},
-    {0x0b, 0x00, "warning"},
-    {0x0b, 0x01, "warning, specified temperature exceeded"},
-    {0x0c, 0x00, "write error"},
-    {0x0c, 0x02, "write error, reassignment failed"},
-    {0x0c, 0x03, "write error, reassignment recommended"},
-    {0x0c, 0x07, "write error, recovery needed"},
-    {0x0c, 0x09, "write error, loss of streaming"},
-    {0x0c, 0x0d, "write error, not enough unsolicited data"},
-    {0x0e, 0x00, "invalid information unit"},
-    {0x10, 0x00, "ID CRC or ECC error"},
-    {0x10, 0x01, "logical block guard check failed"},
-    {0x10, 0x02, "logical block application tag check failed"},
-    {0x10, 0x03, "logical block reference tag check failed"},
-    {0x11, 0x00, "unrecovered read error"},
-    {0x11, 0x01, "read retries exhausted"},
-    {0x11, 0x02, "error too long to correct"},
-    {0x11, 0x03, "multiple read errors"},
-    {0x11, 0x04, "unrecovered read error, automatic reallocation failed"},
-    {0x11, 0x05, "L-EC uncorrectable error"},
-    {0x11, 0x06, "CIRC unrecovered error"},
-    {0x11, 0x0b, "unrecovered read error, reassignment recommended"},
-    {0x11, 0x0c, "unrecovered read error, rewriting recommended"},
-    {0x11, 0x0f, "error reading UPC/EAN number"},
-    {0x11, 0x14, "read error, block marked bad by application client"},
-    {0x13, 0x00, "address mark not found for data field"},
-    {0x14, 0x00, "recorded entity not found"},
-    {0x14, 0x01, "record not found"},
-    {0x15, 0x00, "random positioning error"},
-    {0x15, 0x01, "mechanical positioning error"},
-    {0x16, 0x00, "data synchronization mark error"},
-    {0x17, 0x00, "recovered data without error correction"},
-    {0x17, 0x01, "recovered data with retries"},
-    {0x18, 0x00, "recovered data with error correction"},
-    {0x19, 0x00, "defect list error"},
-    {0x1a, 0x00, "parameter list length error"},
-    {0x1b, 0x00, "synchronous data transfer error"},
-    {0x1c, 0x00, "defect list not found"},
-    {0x1d, 0x00, "miscompare during verify operation"},
-    {0x20, 0x00, "invalid command operation code"},
-    {0x20, 0x02, "access denied, no access rights"},
-    {0x21, 0x00, "logical block address out of range"},
-    {0x21, 0x01, "invalid element address"},
-    {0x21, 0x02, "invalid address for write"},
-    {0x21, 0x04, "unaligned write command"},
-    {0x21, 0x05, "write boundary violation"},
-    {0x24, 0x00, "invalid field in CDB"},
-    {0x25, 0x00, "logical unit not supported"},
-    {0x26, 0x00, "invalid field in parameter list"},
-    {0x26, 0x01, "parameter not supported"},
-    {0x26, 0x02, "parameter value invalid"},
-    {0x26, 0x04, "invalid release of persistent reservation"},
-    {0x27, 0x00, "write protected"},
-    {0x27, 0x01, "hardware write protected"},
-    {0x27, 0x02, "unit software write protected"},
-    {0x27, 0x03, "associated write protect"},
-    {0x27, 0x04, "persistent write protect"},
-    {0x27, 0x05, "permanent write protect"},
-    {0x27, 0x07, "space allocation failed write protect"},
-    {0x28, 0x00, "medium may have changed"},
-    {0x28, 0x01, "import or export element accessed"},
-    {0x28, 0x02, "format layer may have changed"},
-    {0x29, 0x00, "power on, reset or bus device reset occurred"},
-    {0x29, 0x01, "power on occurred"},
-    {0x29, 0x02, "bus reset occurred"},
-    {0x29, 0x03, "target reset occurred"},
-    {0x29, 0x04, "internal reset of the device"},
-    {0x29, 0x05, "transceiver mode changed to single-ended"},
-    {0x29, 0x06, "transceiver mode changed to LVD"},
-    {0x29, 0x07, "I_T nexus loss occurred"},
-    {0x2a, 0x00, "parameters changed"},
-    {0x2a, 0x01, "mode parameters changed"},
-    {0x2a, 0x02, "log parameters changed"},
-    {0x2a, 0x03, "reservations preempted"},
-    {0x2a, 0x04, "reservations released"},
-    {0x2a, 0x05, "registrations preempted"},
-    {0x2a, 0x06, "asymmetric access state changed"},
-    {0x2a, 0x07, "implicit asymmetric access state transition failed"},
-    {0x2a, 0x08, "priority changed"},
-    {0x2a, 0x09, "capacity data has changed"},
-    {0x2a, 0x0a, "error history nexus cleared"},
-    {0x2a, 0x10, "timestamp changed"},
-    {0x2b, 0x00, "copy cannot execute, host cannot disconnect"},
-    {0x2c, 0x00, "command sequence error"},
-    {0x2c, 0x09, "previous reservation conflict status"},
-    {0x2e, 0x00, "insufficient time for operation"},
-    {0x2f, 0x00, "commands cleared by another initiator"},
-    {0x2f, 0x01, "commands cleared by power loss notification"},
-    {0x2f, 0x02, "commands cleared by device server"},
-    {0x30, 0x00, "incompatible medium installed"},
-    {0x30, 0x01, "cannot read medium, unknown format"},
-    {0x30, 0x02, "cannot read medium, incompatible format"},
-    {0x30, 0x03, "cleaning cartridge installed"},
-    {0x30, 0x05, "cannot write medium, incompatible format"},
-    {0x30, 0x06, "cannot format medium, incompatible medium"},
-    {0x30, 0x10, "medium not formatted"},
-    {0x31, 0x00, "medium format corrupted"},
-    {0x31, 0x01, "format command failed"},
-    {0x32, 0x00, "no defect spare location available"},
-    {0x35, 0x00, "enclosure services failure"},
-    {0x37, 0x00, "rounded parameter"},
-    {0x38, 0x07, "thin provisioning soft threshold reached"},
-    {0x39, 0x00, "saving parameters not supported"},
-    {0x3a, 0x00, "medium not present"},
-    {0x3a, 0x01, "medium not present, tray closed"},
-    {0x3a, 0x02, "medium not present, tray open"},
-    {0x3a, 0x03, "medium not present, loadable"},
-    {0x3b, 0x00, "sequential positioning error"},
-    {0x3b, 0x0e, "medium source element empty"},
-    {0x3b, 0x16, "mechanical positioning error"},
-    {0x3d, 0x00, "invalid bits in identify message"},
-    {0x3e, 0x00, "unit has not self-configured yet"},
-    {0x3e, 0x01, "unit failure"},
-    {0x3e, 0x02, "time-out of unit"},
-    {0x3e, 0x03, "unit failed self-test"},
-    {0x3f, 0x00, "target operating conditions have changed"},
-    {0x3f, 0x01, "microcode has been changed"},
-    {0x3f, 0x02, "changed operating definition"},
-    {0x3f, 0x03, "INQUIRY data has changed"},
-    {0x3f, 0x04, "component device attached"},
-    {0x3f, 0x05, "device identifier changed"},
-    {0x3f, 0x06, "redundancy group created or modified"},
-    {0x3f, 0x0e, "reported LUNs data has changed"},
-    {0x3f, 0x10, "medium loadable"},
-    {0x3f, 0x11, "medium auxiliary memory accessible"},
-    {0x40, ANY, "diagnostic failure on component"},
-    {0x41, 0x00, "data path failure"},
-    {0x43, 0x00, "message error"},
-    {0x44, 0x00, "internal target failure"},
-    {0x45, 0x00, "select or reselect failure"},
-    {0x46, 0x00, "unsuccessful soft reset"},
-    {0x47, 0x00, "SCSI parity error"},
-    {0x47, 0x01, "data phase CRC error detected"},
-    {0x47, 0x03, "information unit CRC error detected"},
-    {0x48, 0x00, "initiator detected error message received"},
-    {0x49, 0x00, "invalid message error"},
-    {0x4a, 0x00, "command phase error"},
-    {0x4b, 0x00, "data phase error"},
-    {0x4c, 0x00, "unit failed self-configuration"},
-    {0x4d, ANY, "tagged overlapped commands"},
-    {0x4e, 0x00, "overlapped commands attempted"},
-    {0x50, 0x00, "write append error"},
-    {0x51, 0x00, "erase failure"},
-    {0x52, 0x00, "cartridge fault"},
-    {0x53, 0x00, "medium load or eject failed"},
-    {0x53, 0x02, "medium removal prevented"},
-    {0x53, 0x03, "medium removal prevented by data transfer element"},
-    {0x55, 0x00, "system resource failure"},
-    {0x55, 0x01, "system buffer full"},
-    {0x55, 0x02, "insufficient reservation resources"},
-    {0x55, 0x03, "insufficient resources"},
-    {0x55, 0x04, "insufficient registration resources"},
-    {0x57, 0x00, "unable to recover table of contents"},
-    {0x5a, 0x00, "operator request or state change"},
-    {0x5a, 0x01, "operator requests removal of the medium"},
-    {0x5a, 0x02, "operator selected write protect"},
-    {0x5a, 0x03, "operator selected write permit"},
-    {0x5b, 0x00, "log exception"},
-    {0x5c, 0x00, "RPL status change"},
-    {0x5d, 0x00, "failure prediction threshold exceeded"},
-    {0x5e, 0x00, "low power condition on"},
-    {0x63, 0x00, "end of user area encountered on this track"},
-    {0x64, 0x00, "illegal mode for this track"},
-    {0x65, 0x00, "voltage fault"},
-    {0x67, 0x00, "configuration failure"},
-    {0x6f, 0x00, "copy protection key exchange failure"},
-    {0x72, 0x00, "session fixation error"},
-    {0x73, 0x00, "CD control error"},
-    {0x74, 0x00, "security error"},
-};
+/* Code and text one behind the other, without an address for each: two bytes, and text ended by NUL. */
+#define ROW(asc, ascq, text) asc ascq text "\0"
+
+/* clang-format off */
+static const char asc_texts[] =
+    ROW("\x00", "\x00", "no additional sense information")
+    ROW("\x00", "\x01", "filemark detected")
+    ROW("\x00", "\x02", "end of partition or medium detected")
+    ROW("\x00", "\x04", "beginning of partition or medium detected")
+    ROW("\x00", "\x05", "end of data detected")
+    ROW("\x00", "\x06", "I/O process terminated")
+    ROW("\x00", "\x16", "operation in progress")
+    ROW("\x00", "\x17", "cleaning requested")
+    ROW("\x00", "\x1d", "pass-through information available")
+    ROW("\x01", "\x00", "no index or sector signal")
+    ROW("\x02", "\x00", "no seek complete")
+    ROW("\x03", "\x00", "peripheral device write fault")
+    ROW("\x04", "\x00", "unit not ready, cause not reportable")
+    ROW("\x04", "\x01", "unit is becoming ready")
+    ROW("\x04", "\x02", "unit not ready, initializing command required")
+    ROW("\x04", "\x03", "unit not ready, manual intervention required")
+    ROW("\x04", "\x04", "unit not ready, format in progress")
+    ROW("\x04", "\x05", "unit not ready, rebuild in progress")
+    ROW("\x04", "\x06", "unit not ready, recalculation in progress")
+    ROW("\x04", "\x07", "unit not ready, operation in progress")
+    ROW("\x04", "\x08", "unit not ready, long write in progress")
+    ROW("\x04", "\x09", "unit not ready, self-test in progress")
+    ROW("\x04", "\x0a", "unit not accessible, asymmetric access state transition")
+    ROW("\x04", "\x0b", "unit not accessible, target port in standby state")
+    ROW("\x04", "\x0c", "unit not accessible, target port in unavailable state")
+    ROW("\x04", "\x10", "unit not ready, auxiliary memory not accessible")
+    ROW("\x04", "\x11", "unit not ready, notify (enable spinup) required")
+    ROW("\x04", "\x12", "unit not ready, offline")
+    ROW("\x04", "\x14", "unit not ready, space allocation in progress")
+    ROW("\x04", "\x1b", "unit not ready, sanitize in progress")
+    ROW("\x04", "\x1c", "unit not ready, additional power use not yet granted")
+    ROW("\x05", "\x00", "unit does not respond to selection")
+    ROW("\x08", "\x00", "unit communication failure")
+    ROW("\x08", "\x01", "unit communication time-out")
+    ROW("\x08", "\x02", "unit communication parity error")
+    ROW("\x08", "\x03", "unit communication CRC error")
+    ROW("\x09", "\x00", "track following error")
+    ROW("\x0b", "\x00", "warning")
+    ROW("\x0b", "\x01", "warning, specified temperature exceeded")
+    ROW("\x0c", "\x00", "write error")
+    ROW("\x0c", "\x02", "write error, reassignment failed")
+    ROW("\x0c", "\x03", "write error, reassignment recommended")
+    ROW("\x0c", "\x07", "write error, recovery needed")
+    ROW("\x0c", "\x09", "write error, loss of streaming")
+    ROW("\x0c", "\x0d", "write error, not enough unsolicited data")
+    ROW("\x0e", "\x00", "invalid information unit")
+    ROW("\x10", "\x00", "ID CRC or ECC error")
+    ROW("\x10", "\x01", "logical block guard check failed")
+    ROW("\x10", "\x02", "logical block application tag check failed")
+    ROW("\x10", "\x03", "logical block reference tag check failed")
+    ROW("\x11", "\x00", "unrecovered read error")
+    ROW("\x11", "\x01", "read retries exhausted")
+    ROW("\x11", "\x02", "error too long to correct")
+    ROW("\x11", "\x03", "multiple read errors")
+    ROW("\x11", "\x04", "unrecovered read error, automatic reallocation failed")
+    ROW("\x11", "\x05", "L-EC uncorrectable error")
+    ROW("\x11", "\x06", "CIRC unrecovered error")
+    ROW("\x11", "\x0b", "unrecovered read error, reassignment recommended")
+    ROW("\x11", "\x0c", "unrecovered read error, rewriting recommended")
+    ROW("\x11", "\x0f", "error reading UPC/EAN number")
+    ROW("\x11", "\x14", "read error, block marked bad by application client")
+    ROW("\x13", "\x00", "address mark not found for data field")
+    ROW("\x14", "\x00", "recorded entity not found")
+    ROW("\x14", "\x01", "record not found")
+    ROW("\x15", "\x00", "random positioning error")
+    ROW("\x15", "\x01", "mechanical positioning error")
+    ROW("\x16", "\x00", "data synchronization mark error")
+    ROW("\x17", "\x00", "recovered data without error correction")
+    ROW("\x17", "\x01", "recovered data with retries")
+    ROW("\x18", "\x00", "recovered data with error correction")
+    ROW("\x19", "\x00", "defect list error")
+    ROW("\x1a", "\x00", "parameter list length error")
+    ROW("\x1b", "\x00", "synchronous data transfer error")
+    ROW("\x1c", "\x00", "defect list not found")
+    ROW("\x1d", "\x00", "miscompare during verify operation")
+    ROW("\x20", "\x00", "invalid command operation code")
+    ROW("\x20", "\x02", "access denied, no access rights")
+    ROW("\x21", "\x00", "logical block address out of range")
+    ROW("\x21", "\x01", "invalid element address")
+    ROW("\x21", "\x02", "invalid address for write")
+    ROW("\x21", "\x04", "unaligned write command")
+    ROW("\x21", "\x05", "write boundary violation")
+    ROW("\x24", "\x00", "invalid field in CDB")
+    ROW("\x25", "\x00", "logical unit not supported")
+    ROW("\x26", "\x00", "invalid field in parameter list")
+    ROW("\x26", "\x01", "parameter not supported")
+    ROW("\x26", "\x02", "parameter value invalid")
+    ROW("\x26", "\x04", "invalid release of persistent reservation")
+    ROW("\x27", "\x00", "write protected")
+    ROW("\x27", "\x01", "hardware write protected")
+    ROW("\x27", "\x02", "unit software write protected")
+    ROW("\x27", "\x03", "associated write protect")
+    ROW("\x27", "\x04", "persistent write protect")
+    ROW("\x27", "\x05", "permanent write protect")
+    ROW("\x27", "\x07", "space allocation failed write protect")
+    ROW("\x28", "\x00", "medium may have changed")
+    ROW("\x28", "\x01", "import or export element accessed")
+    ROW("\x28", "\x02", "format layer may have changed")
+    ROW("\x29", "\x00", "power on, reset or bus device reset occurred")
+    ROW("\x29", "\x01", "power on occurred")
+    ROW("\x29", "\x02", "bus reset occurred")
+    ROW("\x29", "\x03", "target reset occurred")
+    ROW("\x29", "\x04", "internal reset of the device")
+    ROW("\x29", "\x05", "transceiver mode changed to single-ended")
+    ROW("\x29", "\x06", "transceiver mode changed to LVD")
+    ROW("\x29", "\x07", "I_T nexus loss occurred")
+    ROW("\x2a", "\x00", "parameters changed")
+    ROW("\x2a", "\x01", "mode parameters changed")
+    ROW("\x2a", "\x02", "log parameters changed")
+    ROW("\x2a", "\x03", "reservations preempted")
+    ROW("\x2a", "\x04", "reservations released")
+    ROW("\x2a", "\x05", "registrations preempted")
+    ROW("\x2a", "\x06", "asymmetric access state changed")
+    ROW("\x2a", "\x07", "implicit asymmetric access state transition failed")
+    ROW("\x2a", "\x08", "priority changed")
+    ROW("\x2a", "\x09", "capacity data has changed")
+    ROW("\x2a", "\x0a", "error history nexus cleared")
+    ROW("\x2a", "\x10", "timestamp changed")
+    ROW("\x2b", "\x00", "copy cannot execute, host cannot disconnect")
+    ROW("\x2c", "\x00", "command sequence error")
+    ROW("\x2c", "\x09", "previous reservation conflict status")
+    ROW("\x2e", "\x00", "insufficient time for operation")
+    ROW("\x2f", "\x00", "commands cleared by another initiator")
+    ROW("\x2f", "\x01", "commands cleared by power loss notification")
+    ROW("\x2f", "\x02", "commands cleared by device server")
+    ROW("\x30", "\x00", "incompatible medium installed")
+    ROW("\x30", "\x01", "cannot read medium, unknown format")
+    ROW("\x30", "\x02", "cannot read medium, incompatible format")
+    ROW("\x30", "\x03", "cleaning cartridge installed")
+    ROW("\x30", "\x05", "cannot write medium, incompatible format")
+    ROW("\x30", "\x06", "cannot format medium, incompatible medium")
+    ROW("\x30", "\x10", "medium not formatted")
+    ROW("\x31", "\x00", "medium format corrupted")
+    ROW("\x31", "\x01", "format command failed")
+    ROW("\x32", "\x00", "no defect spare location available")
+    ROW("\x35", "\x00", "enclosure services failure")
+    ROW("\x37", "\x00", "rounded parameter")
+    ROW("\x38", "\x07", "thin provisioning soft threshold reached")
+    ROW("\x39", "\x00", "saving parameters not supported")
+    ROW("\x3a", "\x00", "medium not present")
+    ROW("\x3a", "\x01", "medium not present, tray closed")
+    ROW("\x3a", "\x02", "medium not present, tray open")
+    ROW("\x3a", "\x03", "medium not present, loadable")
+    ROW("\x3b", "\x00", "sequential positioning error")
+    ROW("\x3b", "\x0e", "medium source element empty")
+    ROW("\x3b", "\x16", "mechanical positioning error")
+    ROW("\x3d", "\x00", "invalid bits in identify message")
+    ROW("\x3e", "\x00", "unit has not self-configured yet")
+    ROW("\x3e", "\x01", "unit failure")
+    ROW("\x3e", "\x02", "time-out of unit")
+    ROW("\x3e", "\x03", "unit failed self-test")
+    ROW("\x3f", "\x00", "target operating conditions have changed")
+    ROW("\x3f", "\x01", "microcode has been changed")
+    ROW("\x3f", "\x02", "changed operating definition")
+    ROW("\x3f", "\x03", "INQUIRY data has changed")
+    ROW("\x3f", "\x04", "component device attached")
+    ROW("\x3f", "\x05", "device identifier changed")
+    ROW("\x3f", "\x06", "redundancy group created or modified")
+    ROW("\x3f", "\x0e", "reported LUNs data has changed")
+    ROW("\x3f", "\x10", "medium loadable")
+    ROW("\x3f", "\x11", "medium auxiliary memory accessible")
+    ROW("\x40", ANY, "diagnostic failure on component")
+    ROW("\x41", "\x00", "data path failure")
+    ROW("\x43", "\x00", "message error")
+    ROW("\x44", "\x00", "internal target failure")
+    ROW("\x45", "\x00", "select or reselect failure")
+    ROW("\x46", "\x00", "unsuccessful soft reset")
+    ROW("\x47", "\x00", "SCSI parity error")
+    ROW("\x47", "\x01", "data phase CRC error detected")
+    ROW("\x47", "\x03", "information unit CRC error detected")
+    ROW("\x48", "\x00", "initiator detected error message received")
+    ROW("\x49", "\x00", "invalid message error")
+    ROW("\x4a", "\x00", "command phase error")
+    ROW("\x4b", "\x00", "data phase error")
+    ROW("\x4c", "\x00", "unit failed self-configuration")
+    ROW("\x4d", ANY, "tagged overlapped commands")
+    ROW("\x4e", "\x00", "overlapped commands attempted")
+    ROW("\x50", "\x00", "write append error")
+    ROW("\x51", "\x00", "erase failure")
+    ROW("\x52", "\x00", "cartridge fault")
+    ROW("\x53", "\x00", "medium load or eject failed")
+    ROW("\x53", "\x02", "medium removal prevented")
+    ROW("\x53", "\x03", "medium removal prevented by data transfer element")
+    ROW("\x55", "\x00", "system resource failure")
+    ROW("\x55", "\x01", "system buffer full")
+    ROW("\x55", "\x02", "insufficient reservation resources")
+    ROW("\x55", "\x03", "insufficient resources")
+    ROW("\x55", "\x04", "insufficient registration resources")
+    ROW("\x57", "\x00", "unable to recover table of contents")
+    ROW("\x5a", "\x00", "operator request or state change")
+    ROW("\x5a", "\x01", "operator requests removal of the medium")
+    ROW("\x5a", "\x02", "operator selected write protect")
+    ROW("\x5a", "\x03", "operator selected write permit")
+    ROW("\x5b", "\x00", "log exception")
+    ROW("\x5c", "\x00", "RPL status change")
+    ROW("\x5d", "\x00", "failure prediction threshold exceeded")
+    ROW("\x5e", "\x00", "low power condition on")
+    ROW("\x63", "\x00", "end of user area encountered on this track")
+    ROW("\x64", "\x00", "illegal mode for this track")
+    ROW("\x65", "\x00", "voltage fault")
+    ROW("\x67", "\x00", "configuration failure")
+    ROW("\x6f", "\x00", "copy protection key exchange failure")
+    ROW("\x72", "\x00", "session fixation error")
+    ROW("\x73", "\x00", "CD control error")
+    ROW("\x74", "\x00", "security error");
+/* clang-format on */
 
 const char *vst_scsi_asc_text(uint8_t asc, uint8_t ascq)
 {
-    size_t low = 0, high = VST_ARRAY_LENGTH(asc_texts);
+    const uint8_t any = (uint8_t)ANY[0];
+    const char *row = asc_texts;
 
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        uint16_t its_ascq = asc_texts[middle].ascq;
-        if (asc_texts[middle].asc == asc && (its_ascq == ascq || its_ascq == ANY))
-            return asc_texts[middle].text;
-        if (asc_texts[middle].asc < asc || (asc_texts[middle].asc == asc && its_ascq < ascq))
-            low = middle + 1;
-        else
-            high = middle;
+    while (row < asc_texts + sizeof(asc_texts) - 1) {
+        uint8_t its_ascq = (uint8_t)row[1];
+        if ((uint8_t)row[0] == asc && (its_ascq == ascq || its_ascq == any))
+            return row + 2;
+        for (row += 2; *row != '\0'; row++)
+            ;
+        row++;
     }
     return NULL;
 }
