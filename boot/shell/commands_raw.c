@@ -190,8 +190,8 @@ const struct shell_command command_sg = {
     .usage = "DEV CDB... [in=LEN] [out=HEX]",
     .summary = "Sends a SCSI command to a unit of any type",
     .help = "CDB is the command, in bytes of two hex digits; in= how many bytes it brings at\n"
-            "most, out= the bytes that it takes. It is sent once, as it is: what it DESTROYS is\n"
-            "gone. virtio-blk disks take none.\n"
+            "most, out= the bytes that it takes. It is sent once, as it is: what it DESTROYS\n"
+            "is gone. virtio-blk disks take none.\n"
             "    sg sr0 12 00 00 00 24 00 in=36\n"
             "    sg sda 00 00 00 00 00 00\n",
     .min_words = 2,

@@ -283,8 +283,9 @@ const struct shell_command command_reserve = {
     .help = "register key=K [old=K] [-keep] [-all-ports]; key=0 ends a registration, and\n"
             "register-ignore takes the place of whatever was registered. reserve, release,\n"
             "preempt and preempt-abort take type=: we or ea, write exclusive or exclusive\n"
-            "access, by one; wero, earo, all who are registered share it; wear, eaar, they all\n"
-            "hold it. preempt takes victim=, the key of who is to lose; clear ends everything.\n"
+            "access, by one; wero, earo, all who are registered share it; wear, eaar, they\n"
+            "all hold it. preempt takes victim=, the key of who is to lose; clear ends\n"
+            "everything.\n"
             "    reserve sda register key=0x1234\n"
             "    reserve sda reserve key=0x1234 type=wero\n"
             "    reserve sda full\n",
