@@ -92,10 +92,10 @@ static const char *const options_tmf[] = {"tag=", NULL};
 
 const struct shell_command command_tmf = {
     .name = "tmf",
-    .usage = "DEV abort|abort_set|clear_aca|clear_set|nexus_reset|lun_reset|query|query_set "
-             "[tag=N]",
+    .usage = "DEV abort|lun_reset|... [tag=N]",
     .summary = "Has a SCSI device do a task management function",
-    .help = "abort and query name one command by its tag, 0 where none is given; abort_set and\n"
+    .help = "abort, abort_set, clear_aca, clear_set, nexus_reset, lun_reset, query, query_set:\n"
+            "abort and query name one command by its tag, 0 where none is given; abort_set and\n"
             "query_set mean all that came from here, clear_set those of others as well.\n"
             "lun_reset resets the device, nexus_reset all devices of its target. Commands that\n"
             "are lost to it are given again.\n"

@@ -157,7 +157,8 @@ SCSI_WITH_JSON = {"lsscsi": ("lsscsi", "sda"), "luns": ("luns 0:0", "0:0"), "inq
                   "tmf": ("tmf sda query_set", "sda"),
                   "inq-page": ("inq sda 83", "sda")}
 # What a disk without zones and without SCSI can't do.
-REFUSED_WITH_JSON = {"zone": "zone vda report", "sg": "sg vda 00 00 00 00 00 00"}
+REFUSED_WITH_JSON = {"zone": "zone vda report", "sg": "sg vda 00 00 00 00 00 00",
+                     "reserve": "reserve vda", "eject": "eject vda", "load": "load vda"}
 BEFORE = {"events": "cache vda writethrough"}  # so that there is something to tell
 
 
