@@ -94,7 +94,8 @@ const struct shell_command command_tmf = {
     .name = "tmf",
     .usage = "DEV abort|lun_reset|... [tag=N]",
     .summary = "Has a SCSI device do a task management function",
-    .help = "abort, abort_set, clear_aca, clear_set, nexus_reset, lun_reset, query, query_set:\n"
+    .help = "abort, abort_set, clear_aca, clear_set, nexus_reset, lun_reset, query,\n"
+            "query_set:\n"
             "abort and query name one command by its tag, 0 where none is given; abort_set and\n"
             "query_set mean all that came from here, clear_set those of others as well.\n"
             "lun_reset resets the device, nexus_reset all devices of its target. Commands that\n"
