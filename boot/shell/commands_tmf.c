@@ -94,12 +94,11 @@ const struct shell_command command_tmf = {
     .name = "tmf",
     .usage = "DEV abort|lun_reset|... [tag=N]",
     .summary = "Has a SCSI device do a task management function",
-    .help = "abort, abort_set, clear_aca, clear_set, nexus_reset, lun_reset, query,\n"
-            "query_set:\n"
-            "abort and query name one command by its tag, 0 where none is given; abort_set and\n"
-            "query_set mean all that came from here, clear_set those of others as well.\n"
-            "lun_reset resets the device, nexus_reset all devices of its target. Commands that\n"
-            "are lost to it are given again.\n"
+    .help = "The functions: abort, abort_set, clear_aca, clear_set, nexus_reset, lun_reset,\n"
+            "query, query_set. abort and query name one command by its tag, 0 where none is\n"
+            "given; abort_set and query_set mean all that came from here, clear_set those of\n"
+            "others as well. lun_reset resets the device, nexus_reset all devices of its\n"
+            "target. Commands that are lost to it are given again.\n"
             "    tmf sda lun_reset; tmf sda query_set\n",
     .min_words = 2,
     .max_words = 2,
