@@ -314,6 +314,21 @@ static void test_who_begins_sees_what_is_in(void **state)
     tear_down_cd(f, device);
 }
 
+/** An event that tells of the change which a command has met is no other change. */
+static void test_a_change_is_told_once(void **state)
+{
+    static const uint8_t is_new[] = {0, 6, 4, 0x10, 2, 2, 0, 0};
+    WITH(f);
+    struct fake_unit *unit = add_drive(f);
+    struct vst_block_device *device = set_up_cd(f);
+    SCRIPT(unit, ONCE_FAILS(0x28, NEW_MEDIUM), ONCE(0x4a, is_new));
+    assert_int_equal(read_at(device, 0, 4), VST_ERR_MEDIUM_CHANGED);
+    assert_int_equal(vst_block_refresh(device), VST_OK);
+    refresh_later(f, device);
+    assert_int_equal(device->media_id, 2);
+    tear_down_cd(f, device);
+}
+
 static struct vst_block_event event_of(struct vst_block_registry *registry,
                                        enum vst_block_event_kind what)
 {
@@ -469,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_it_changes_while_it_is_looked_at),
         cmocka_unit_test(test_a_holder_reads_one_medium),
         cmocka_unit_test(test_who_begins_sees_what_is_in),
+        cmocka_unit_test(test_a_change_is_told_once),
         cmocka_unit_test(test_the_drive_tells),
         cmocka_unit_test(test_events_that_make_no_sense),
         cmocka_unit_test(test_a_drive_without_events),
