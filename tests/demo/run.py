@@ -27,15 +27,19 @@ HELP = "[Ctrl-A X leaves, Ctrl-A Ctrl-A sends a Ctrl-A, `help` lists the command
 
 
 def demonstration_disks():
-    """A GPT + FAT disk with files, one full of the pattern, and a qcow2 image."""
-    return [Disk(images.image("gpt-fat.raw"), serial="GPT-FAT"),
-            Disk(images.image("64m.raw"), serial="PATTERN"),
-            Disk(images.image("gpt-fat.qcow2"), format="qcow2", serial="QCOW2")]
+    """By the names they will have: two virtio-blk disks, and a disk and a CD behind virtio-scsi."""
+    adapter = ["-device", "virtio-scsi-pci,id=scsi0,disable-legacy=on"]
+    return {"vda": Disk(images.image("gpt-fat.raw"), serial="GPT-FAT"),
+            "vdb": Disk(images.image("64m.raw"), serial="PATTERN"),
+            "sda": Disk(images.image("gpt-fat.qcow2"), format="qcow2", serial="QCOW2", device="scsi-hd", before=adapter),
+            "sr0": Disk(images.image("random-16m.raw"), serial="CD", device="scsi-cd", readonly=True)}
 
 
-DEMONSTRATION = ["lsblk", "sum vda", "sum vdb", "sum vdc", f"verify vdb 0 64M seed={images.PATTERN_SEED}",
+DEMONSTRATION = ["lsblk", "lsscsi", "sum vda", "sum vdb", "sum sda", "sum sr0",
+                 f"verify vdb 0 64M seed={images.PATTERN_SEED}",
                  f"echo vdb holds the pattern of seed {images.PATTERN_SEED} to the last byte",
-                 "bench vdb rw=randread bs=4k iodepth=32 number_ios=20000"]
+                 "bench vdb rw=randread bs=4k iodepth=32 number_ios=20000",
+                 "bench sda rw=randread bs=4k iodepth=32 number_ios=20000"]
 
 
 def host_sum(disk):
@@ -51,8 +55,7 @@ def host_sum(disk):
 def compare_sums(disks, text):
     """Prints one line per disk; True if the guest read of each what the host reads."""
     agreed = True
-    for number, disk in enumerate(disks):
-        name = f"vd{chr(ord('a') + number)}"
+    for name, disk in disks.items():
         guest = re.search(rf"^([0-9a-f]{{64}})  {name}\s*$", text, re.M)
         host = host_sum(disk)
         good = bool(guest) and guest[1] == host
@@ -148,9 +151,9 @@ def own_disk(options):
 
 
 def prepare(options):
-    """The disks, and what the guest shall do with them."""
+    """The disks by name, and what the guest shall do with them."""
     if options.disk:
-        return [own_disk(options)], ["lsblk"]
+        return {"vda": own_disk(options)}, ["lsblk"]
     print("Making demonstration disks in build/images (once) ...")
     return demonstration_disks(), DEMONSTRATION
 
@@ -165,7 +168,7 @@ def main():
     disks, commands = prepare(options)
     # Nobody watches progress bars in a file.
     line = "; ".join(commands if terminal else [*commands, "exit vstor.interactive=0"])
-    machine = Machine(line, disks=disks, memory_mib=256)
+    machine = Machine(line, disks=list(disks.values()), memory_mib=256)
     print(f"Booting: {machine.shell_command()}\n", flush=True)
     screen = Screen()
     machine.on_output = screen.show

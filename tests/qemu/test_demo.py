@@ -19,13 +19,14 @@ RUN = [sys.executable, "-B", str(ROOT / "tests/demo/run.py")]
 
 @pytest.mark.timeout(200)
 def test_demonstration_without_terminal_ends_with_status_0():
-    """Table of the disks, three checksums that agree, a benchmark, status 0."""
+    """Tables of the disks, four checksums that agree, a benchmark, status 0."""
     done = subprocess.run(RUN, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=190, check=False)
     assert done.returncode == 0, done.stdout
-    for expected in (r"^NAME +SIZE", r"^vda .*GPT-FAT", r"^vdb .*PATTERN", r"^vdc .*QCOW2", r"IOPS \d+"):
+    for expected in (r"^NAME +SIZE", r"^vda .*GPT-FAT", r"^vdb .*PATTERN", r"^sda .*QCOW2", r"^sr0 ", r"IOPS \d+",
+                     r"^0:0:1:0 +cd"):
         assert re.search(expected, done.stdout, re.M), f"/{expected}/ is missing in\n{done.stdout}"
-    assert len(re.findall(r"^OK ", done.stdout, re.M)) == 3, done.stdout
+    assert len(re.findall(r"^OK ", done.stdout, re.M)) == 4, done.stdout
     assert "vstor> " not in done.stdout
 
 
