@@ -99,7 +99,7 @@ static uint64_t number_of(const char *name, const char *prefix)
 #define NUMBERS_AT_ONCE 1024u
 
 /** The least number of which there is no device: each of them is looked at once for many numbers. */
-static unsigned free_number(const struct vst_block_registry *registry, const char *prefix)
+static unsigned search_number(const struct vst_block_registry *registry, const char *prefix)
 {
     for (unsigned first = 0;; first += NUMBERS_AT_ONCE) {
         bool taken[NUMBERS_AT_ONCE] = {false};
@@ -111,6 +111,47 @@ static unsigned free_number(const struct vst_block_registry *registry, const cha
         for (unsigned i = 0; i < NUMBERS_AT_ONCE; i++)
             if (!taken[i])
                 return first + i;
+    }
+}
+
+/** NULL: there are too many prefixes, or it is too long. */
+static struct vst_block_names *names_of(struct vst_block_registry *registry, const char *prefix)
+{
+    size_t bytes = text_length(prefix) + 1;
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(registry->names); i++) {
+        struct vst_block_names *names = &registry->names[i];
+        if (bytes > sizeof(names->prefix))
+            break;
+        if (names->prefix[0] == '\0')
+            __builtin_memcpy(names->prefix, prefix, bytes);
+        if (text_equal(names->prefix, prefix))
+            return names;
+    }
+    return NULL;
+}
+
+/** Mostly all lower numbers are given: then nobody is looked at, however many there are. */
+static unsigned free_number(struct vst_block_registry *registry, const char *prefix)
+{
+    struct vst_block_names *names = names_of(registry, prefix);
+
+    if (names == NULL)
+        return search_number(registry, prefix);
+    unsigned number = names->has_gaps ? search_number(registry, prefix) : names->n;
+    names->has_gaps = names->has_gaps && number < names->n;
+    names->n++;
+    return number;
+}
+
+static void note_gap(struct vst_block_registry *registry, const struct vst_block_device *device)
+{
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(registry->names); i++) {
+        struct vst_block_names *names = &registry->names[i];
+        if (names->prefix[0] == '\0' || number_of(device->name, names->prefix) == UINT64_MAX)
+            continue;
+        names->has_gaps = true;
+        names->n--;
     }
 }
 
@@ -139,6 +180,7 @@ void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_
             previous->next = d->next;
         if (registry->last == d)
             registry->last = previous;
+        note_gap(registry, device);
         return;
     }
 }

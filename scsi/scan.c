@@ -115,6 +115,38 @@ static bool begin_target(struct scsi_crowd *crowd, struct scsi_call *call)
     return false;
 }
 
+static uint64_t place(uint8_t target, const struct vst_scsi_lun *lun)
+{
+    return (uint64_t)target << 40 | (uint64_t)(lun->n_levels - 1) << 39 |
+           (uint64_t)(lun->bus & 63) << 33 | (uint64_t)(lun->target & 63) << 26 | lun->number;
+}
+
+static uint64_t place_of(const struct listed *listed)
+{
+    return place(listed->target, &listed->lun);
+}
+
+static void turn_round(struct listed *first, struct listed *last)
+{
+    for (; first < last; first++, last--) {
+        struct listed one = *first;
+        *first = *last;
+        *last = one;
+    }
+}
+
+/** QEMU lists LUN 0, then who came last first: what goes down is turned round. */
+static void turn_what_goes_down(struct listed *first, const struct listed *end)
+{
+    while (first < end) {
+        struct listed *last = first;
+        while (last + 1 < end && place_of(last + 1) < place_of(last))
+            last++;
+        turn_round(first, last);
+        first = last + 1;
+    }
+}
+
 static enum target_state take_list(struct scan *scan, uint8_t target, struct scsi_view view,
                                    uint32_t room)
 {
@@ -125,9 +157,11 @@ static enum target_state take_list(struct scan *scan, uint8_t target, struct scs
         return TARGET_CANT;
     if (luns.whole_bytes > view.bytes && room == ANSWER_BYTES)
         return TARGET_LONG;
+    uint32_t first = scan->n_listed;
     for (uint32_t i = 0; i < luns.n_entries; i++)
         if (vst_scsi_luns_entry(&luns, i, &lun) == VST_OK)
             list(scan, target, &lun);
+    turn_what_goes_down(&scan->listed[first], &scan->listed[scan->n_listed]);
     return TARGET_TOLD;
 }
 
@@ -312,17 +346,6 @@ static enum vst_status look_where_nobody_says(struct scan *scan)
 }
 
 /* ------------------------------------------------------------------ 3 order */
-
-static uint64_t place(uint8_t target, const struct vst_scsi_lun *lun)
-{
-    return (uint64_t)target << 40 | (uint64_t)(lun->n_levels - 1) << 39 |
-           (uint64_t)(lun->bus & 63) << 33 | (uint64_t)(lun->target & 63) << 26 | lun->number;
-}
-
-static uint64_t place_of(const struct listed *listed)
-{
-    return place(listed->target, &listed->lun);
-}
 
 static uint64_t place_of_unit(const struct unit *unit)
 {

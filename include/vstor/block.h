@@ -571,6 +571,12 @@ struct vst_block_registry {
         uint64_t n_sectors, time_ns;
     } plugs[VST_BLOCK_N_PLUGS]; /**< the last ones, by n_plugs mod their number */
     uint32_t n_plugs, n_plugs_told;
+    /** Of the first prefixes used: how many names are given, and whether lower numbers are free. */
+    struct vst_block_names {
+        char prefix[8];
+        unsigned n;
+        bool has_gaps;
+    } names[4];
 };
 
 /**

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 import images
+import scan
 from harness import Disk
 
 ADAPTER = ["-device", "virtio-scsi-pci,disable-legacy=on,id=s0"]
@@ -122,3 +123,20 @@ def test_all_are_found(prompt, tmp_path, places):
     disks = crowd(tmp_path, places)
     machine = prompt(disks=disks, memory_mib=256)
     check_all(machine, disks, places)
+
+
+def test_cost_of_a_scan_is_a_straight_line():
+    """Instructions from _start to the first read, against 8, 40 and 72 units: so many targets, or LUNs of one. Of two
+    starts the better one: waiting costs what it likes."""
+    for many_luns in (False, True):
+        few, more, most = (min(scan.instructions(n, many_luns) for _ in range(2)) for n in (8, 40, 72))
+        assert abs((most - more) / (more - few) - 1) < 0.02, (few, more, most)
+        assert (more - few) / 32 < 50_000, (few, more)
+
+
+def test_commands_of_a_scan():
+    """256 REPORT LUNS, and for each disk INQUIRY and five of its pages, capacity (twice: the first contact brings a unit
+    attention), mode sense."""
+    for n in (1, 17):
+        sent = scan.ours(scan.units(n))
+        assert sent == {"a0": 256, "12": 6 * n, "9e": 2 * n, "5a": n}, sent
