@@ -185,6 +185,24 @@ void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_
     }
 }
 
+void vst_block_replace(struct vst_block_registry *registry, struct vst_block_device *old,
+                       struct vst_block_device *device)
+{
+    struct vst_block_device **link = &registry->first;
+
+    while (*link != NULL && *link != old)
+        link = &(*link)->next;
+    if (*link == NULL)
+        return;
+    *link = device;
+    device->next = old->next;
+    if (registry->last == old)
+        registry->last = device;
+    __builtin_memcpy(device->name, old->name, sizeof(device->name));
+    old->next = NULL;
+    old->name[0] = '\0';
+}
+
 /** Whether `name` is `key` with that value, which is not "". */
 static bool names(const char *name, const char *key, const char *value)
 {

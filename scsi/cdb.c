@@ -182,6 +182,11 @@ struct vst_scsi_cdb vst_scsi_report_target_port_groups(uint32_t bytes)
     return with(with(cdb_of(SCSI_MAINTENANCE_IN), 1, SCSI_SA_TARGET_PORT_GROUPS, 1), 6, bytes, 4);
 }
 
+struct vst_scsi_cdb vst_scsi_set_target_port_groups(uint32_t bytes)
+{
+    return with(with(cdb_of(SCSI_MAINTENANCE_OUT), 1, SCSI_SA_TARGET_PORT_GROUPS, 1), 6, bytes, 4);
+}
+
 /* ------------------------------------------------------------------ CD and DVD */
 
 struct vst_scsi_cdb vst_scsi_read_toc(uint8_t track, uint16_t bytes)

@@ -42,6 +42,7 @@ enum scsi_operation {
     SCSI_SERVICE_ACTION_IN_16 = 0x9e,
     SCSI_REPORT_LUNS = 0xa0,
     SCSI_MAINTENANCE_IN = 0xa3,
+    SCSI_MAINTENANCE_OUT = 0xa4,
 };
 
 #define SCSI_SA_READ_CAPACITY_16   0x10u
@@ -181,6 +182,8 @@ struct vst_scsi_cdb vst_scsi_prevent_removal(bool prevent);
 
 /** The states of the ways to a unit, with the short header. (SPC-4, 6.37) */
 struct vst_scsi_cdb vst_scsi_report_target_port_groups(uint32_t bytes);
+/** Changes them: a header of 4 bytes, and 4 for each group. (SPC-4, 6.45) */
+struct vst_scsi_cdb vst_scsi_set_target_port_groups(uint32_t bytes);
 
 /* ------------------------------------------------------------------ CD and DVD */
 

@@ -58,7 +58,10 @@ struct disk {
     bool owns_unit; /**< nobody else knows of it */
     struct scsi_recovery recovery;
     bool earlier_failed; /**< a write reported done was lost: the next flush fails; atomic */
-    size_t bytes;        /**< of this structure with what follows */
+    /** It is a path: whether a command is to go by another is decided there. NULL: it is none. */
+    void (*judge)(struct disk *disk, struct vst_block_request *request,
+                  const struct scsi_rule *rule, struct scsi_decision *decision);
+    size_t bytes; /**< of this structure with what follows */
     struct cd cd;
     /**
      * What the unit is sent that is nobody's data: a block of zeroes, then a list for each queue, then

@@ -436,6 +436,8 @@ static void ended(struct vst_scsi_block_queue *queue, struct vst_block_request *
 
     if (share->was_late)
         vst_scsi_recovery_returned(&q->disk->recovery);
+    if (q->disk->judge != NULL)
+        q->disk->judge(q->disk, request, tries.last, &decision);
     bend(q, request, outcome, &decision);
     act(q, decision.action);
     if (vst_block_op_has_ranges(request->op))

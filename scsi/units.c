@@ -3,6 +3,7 @@
 #include "scsi/units.h"
 
 #include <vstor/log.h>
+#include <vstor/scsi_paths.h>
 
 #define NS_PER_S 1000000000ull
 /* Whatever events say, units are counted that often. */
@@ -55,10 +56,30 @@ static const char *behind(const char *name, const char *key)
     return *name != '\0' ? name : NULL;
 }
 
+const char *vst_scsi_unit_name(const struct vst_scsi_unit *unit)
+{
+    struct vst_scsi_path_info info;
+
+    if (vst_scsi_path_info(unit, &info))
+        return info.device->name;
+    return unit->block != NULL ? unit->block->name : unit->name;
+}
+
 static bool has_name(const struct vst_scsi_unit *unit, const char *name)
 {
-    return (unit->name[0] != '\0' && same_text(name, unit->name)) ||
-           (unit->block != NULL && same_text(name, unit->block->name));
+    return name[0] != '\0' &&
+           (same_text(name, unit->name) || same_text(name, vst_scsi_unit_name(unit)));
+}
+
+/** The better of two paths to one disk; NULL if they are not that. */
+static struct vst_scsi_unit *better(struct vst_scsi_unit *a, struct vst_scsi_unit *b)
+{
+    struct vst_scsi_path_info of_a, of_b;
+
+    if (!vst_scsi_path_info(a, &of_a) || !vst_scsi_path_info(b, &of_b) ||
+        of_a.device != of_b.device)
+        return NULL;
+    return of_b.state < of_a.state ? b : a;
 }
 
 struct vst_scsi_unit *vst_scsi_unit_find(const struct vst_scsi_units *units, const char *name)
@@ -67,8 +88,12 @@ struct vst_scsi_unit *vst_scsi_unit_find(const struct vst_scsi_units *units, con
     struct vst_scsi_unit *found = NULL;
 
     for (struct vst_scsi_unit *unit = units->first; unit != NULL; unit = unit->next) {
-        if (has_name(unit, name))
-            return unit;
+        if (has_name(unit, name)) {
+            if (unit->way == NULL)
+                return unit;
+            found = found == NULL ? unit : better(found, unit);
+            continue;
+        }
         if (unit->gone) /* another may stand in its place, or be the same elsewhere */
             continue;
         if (same_text(name, unit->path))
@@ -76,9 +101,9 @@ struct vst_scsi_unit *vst_scsi_unit_find(const struct vst_scsi_units *units, con
         if ((serial == NULL || !same_text(serial, unit->serial)) &&
             (wwn == NULL || !same_text(wwn, unit->wwn)))
             continue;
-        if (found != NULL) /* a unit chooses its own: two of a name are nobody */
+        found = found == NULL ? unit : better(found, unit);
+        if (found == NULL) /* a unit chooses its own: two of a name are nobody */
             return NULL;
-        found = unit;
     }
     return found;
 }

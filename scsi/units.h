@@ -42,6 +42,7 @@ struct unit {
     /** What could not be found out: tried again when all is checked. */
     uint32_t look_later;
     bool was_seen; /**< by the scan that is under way */
+    bool awaits_path; /**< it is to become a path once another unit's disk is not in use */
 };
 
 static inline struct unit *unit_of(struct vst_scsi_unit *unit)

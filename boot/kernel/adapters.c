@@ -19,6 +19,7 @@ struct adapter {
 
 static struct vst_block_registry *registry;
 static struct vst_scsi_units units;
+static struct vst_scsi_paths paths;
 static struct adapter *adapters;
 static bool running;
 static unsigned n_added, n_removed;
@@ -32,6 +33,13 @@ static void name_disk(struct vst_block_device *device, const char *prefix)
         vst_block_note_plug(registry, device, true);
         n_added++;
     }
+}
+
+static void unname_disk(struct vst_block_device *device)
+{
+    vst_block_note_plug(registry, device, false);
+    vst_block_unregister(registry, device);
+    n_removed++;
 }
 
 #define MOST_RAW 4096u
@@ -62,14 +70,13 @@ static void found(void *ctx, struct vst_scsi_unit *unit)
     (void)ctx;
     log_printf(VST_LOG_DEBUG, "%s: %s %s %s", unit->path, vst_scsi_type_name(unit->type),
                unit->vendor, unit->product);
-    bool is_cd = unit->type == VST_SCSI_TYPE_CD;
-    if (unit->type != VST_SCSI_TYPE_DISK && !is_cd) {
+    if (unit->type != VST_SCSI_TYPE_DISK && unit->type != VST_SCSI_TYPE_CD) {
         name_raw(unit);
         return;
     }
     enum vst_status status = vst_scsi_disk_attach_unit(unit, &device);
     if (status == VST_OK) {
-        name_disk(device, is_cd ? "sr0" : "sd");
+        vst_scsi_paths_take(&paths, &units, unit);
         return;
     }
     printf("%s: %s\n", unit->path, vst_status_text(status));
@@ -83,14 +90,33 @@ static void lost(void *ctx, struct vst_scsi_unit *unit)
     (void)ctx;
     if (device == NULL)
         return;
-    vst_block_note_plug(registry, device, false);
-    vst_block_unregister(registry, device);
-    n_removed++;
+    if (device->name[0] != '\0') /* a path's has none */
+        unname_disk(device);
     vst_scsi_disk_detach(device);
     log_printf(VST_LOG_INFO,
                "memory: a disk has left; %llu KiB for devices, malloc has taken %llu KiB",
                (unsigned long long)memory_free_bytes() >> 10,
                (unsigned long long)memory_heap_used_bytes() >> 10);
+}
+
+/* ---------------------------------------------------------------- disks of several paths */
+
+static void is_alone(void *ctx, struct vst_scsi_unit *unit)
+{
+    (void)ctx;
+    name_disk(unit->block, unit->type == VST_SCSI_TYPE_CD ? "sr0" : "sd");
+}
+
+static void path_found(void *ctx, struct vst_block_device *old, struct vst_block_device *device)
+{
+    (void)ctx;
+    vst_block_replace(registry, old, device);
+}
+
+static void paths_lost(void *ctx, struct vst_block_device *device)
+{
+    (void)ctx;
+    unname_disk(device);
 }
 
 /* ---------------------------------------------------------------- adapters */
@@ -100,6 +126,9 @@ void adapters_start(struct vst_block_registry *disks)
     registry = disks;
     units.found = found;
     units.lost = lost;
+    paths.alone = is_alone;
+    paths.made = path_found;
+    paths.left = paths_lost;
 }
 
 void adapters_run(void)
@@ -157,6 +186,7 @@ bool adapters_look_after(void)
     for (struct vst_scsi_hba *hba = units.hbas; hba != NULL; hba = hba->next)
         if (!hba->gone)
             vst_scsi_units_look_after(&units, hba);
+    vst_scsi_paths_look_after(&paths, &units);
     for (struct adapter *adapter = adapters; adapter != NULL; adapter = adapter->next)
         moved |= adapter->hba->gone && !adapter->looked_for;
     return moved;

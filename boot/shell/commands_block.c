@@ -39,7 +39,10 @@ static void lsblk_row(struct table *table, const struct vst_block_device *device
     table_cell(table, "%s", text_or(device->ring_name, "-"));
     table_cell(table, "%u", device->n_queues);
     table_cell(table, "%s", text_or(device->serial, "-"));
-    table_cell(table, "%s%s", device->path,
+    char paths[32] = "";
+    if (device->multipath)
+        snprintf(paths, sizeof(paths), " (%u of %u paths)", device->n_paths, device->n_known_paths);
+    table_cell(table, "%s%s%s", device->path, paths,
                device->broken                        ? " (broken)"
                : device->medium == VST_OK            ? ""
                : device->medium == VST_ERR_NO_MEDIUM ? " (no medium)"
@@ -216,6 +219,10 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_geometry(&json, &limits->geometry);
     json_lifetime(&json, device);
     json_bool(&json, "broken", device->broken);
+    if (device->multipath) {
+        json_u64(&json, "paths", device->n_paths);
+        json_u64(&json, "known_paths", device->n_known_paths);
+    }
     json_text(&json, "irq", text_or(device->irq_mode, "poll"));
     json_u64(&json, "memory", device->memory_bytes);
     json_u64(&json, "queue_memory", device->queue_memory_bytes);
@@ -339,6 +346,8 @@ static void lsblk_details(const struct vst_block_device *device)
     if (device->broken)
         printf("  %-16s %s\n", "out of service", text_or(device->broken_why, "reason unknown"));
     printf("  %-16s %s\n", "path", device->path);
+    if (device->multipath)
+        printf("  %-16s %u serve, of %u\n", "paths", device->n_paths, device->n_known_paths);
     printf("  %-16s %s\n", "serial", text_or(printable(serial), "none"));
     print_identity(device->identity);
     printf("  %-16s %s by %s, %s ring, %u queue%s of %u commands, %s\n", "driver",

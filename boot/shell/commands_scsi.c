@@ -18,22 +18,45 @@ static const char *text_or(const char *text, const char *otherwise)
     return *text != '\0' ? text : otherwise;
 }
 
-static const char *name_of(const struct vst_scsi_unit *unit)
-{
-    return unit->block != NULL ? unit->block->name : unit->name;
-}
-
 /* ---------------------------------------------------------------- lsscsi */
+
+/* " (standby)" */
+static const char *remark_on(const struct vst_scsi_unit *unit, char *text, size_t bytes)
+{
+    struct vst_scsi_path_info info;
+
+    *text = '\0';
+    if (unit->gone)
+        snprintf(text, bytes, " (gone)");
+    else if (vst_scsi_path_info(unit, &info))
+        snprintf(text, bytes, " (%s)", vst_scsi_path_state_name(info.state));
+    return text;
+}
 
 static void lsscsi_row(struct table *table, const struct vst_scsi_unit *unit)
 {
+    char remark[32];
+
     table_cell(table, "%s", unit->hctl);
     table_cell(table, "%s", vst_scsi_type_name(unit->type));
     table_cell(table, "%s", text_or(unit->vendor, "-"));
     table_cell(table, "%s", text_or(unit->product, "-"));
     table_cell(table, "%s", text_or(unit->revision, "-"));
     table_cell(table, "%s", text_or(unit->wwn, "-"));
-    table_cell(table, "%s%s", text_or(name_of(unit), "-"), unit->gone ? " (gone)" : "");
+    table_cell(table, "%s%s", text_or(vst_scsi_unit_name(unit), "-"),
+               remark_on(unit, remark, sizeof(remark)));
+}
+
+static void json_path(struct json *json, const struct vst_scsi_unit *unit)
+{
+    struct vst_scsi_path_info info;
+
+    if (!vst_scsi_path_info(unit, &info))
+        return;
+    json_text(json, "state", vst_scsi_path_state_name(info.state));
+    json_bool(json, "preferred", info.preferred);
+    json_u64(json, "requests", info.n_requests);
+    json_u64(json, "failures", info.n_failures);
 }
 
 static void lsscsi_json(const struct shell_context *context, const struct vst_scsi_unit *unit)
@@ -42,7 +65,7 @@ static void lsscsi_json(const struct shell_context *context, const struct vst_sc
 
     json_open(&json);
     json_text(&json, "cmd", context->typed[0]);
-    json_text(&json, "dev", name_of(unit));
+    json_text(&json, "dev", vst_scsi_unit_name(unit));
     json_text(&json, "hctl", unit->hctl);
     json_text(&json, "type", vst_scsi_type_name(unit->type));
     json_text(&json, "vendor", unit->vendor);
@@ -53,6 +76,7 @@ static void lsscsi_json(const struct shell_context *context, const struct vst_sc
     json_bool(&json, "removable", unit->removable);
     json_text(&json, "path", unit->path);
     json_bool(&json, "gone", unit->gone);
+    json_path(&json, unit);
     json_close(&json);
 }
 
@@ -87,7 +111,9 @@ const struct shell_command command_lsscsi = {
     .usage = "",
     .summary = "Lists the SCSI devices of any type",
     .help = "HCTL is adapter, channel, target and LUN; DEVICE what other commands call it: sd\n"
-            "for disks, st for tapes, sg for what is only reached by raw commands.\n",
+            "for disks, st for tapes, sg for what is only reached by raw commands. Units that\n"
+            "are paths to one disk have its name, with how each serves: active/optimized,\n"
+            "active/non-optimized, standby, transitioning, unavailable or failed.\n",
     .run = run_lsscsi,
 };
 
@@ -201,7 +227,7 @@ static void inq_json(const struct shell_context *context, int page, const uint8_
     hex[2 * bytes] = '\0';
     json_open(&json);
     json_text(&json, "cmd", context->typed[0]);
-    json_text(&json, "dev", name_of(context->unit));
+    json_text(&json, "dev", vst_scsi_unit_name(context->unit));
     if (page != VST_SCSI_STANDARD_INQUIRY)
         json_u64(&json, "page", (uint64_t)page);
     json_text(&json, "hex", hex);

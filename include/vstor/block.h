@@ -312,6 +312,8 @@ struct vst_block_device {
     bool config_interrupt;       /**< set by that; cleared by vst_block_refresh */
     bool watched;                /**< the slots hold what the device was like at first */
     struct vst_block_event_slot events[VST_BLOCK_N_EVENTS];
+    bool multipath;            /**< it may be reached in several ways (vstor/scsi_paths.h) */
+    uint16_t n_paths, n_known_paths; /**< that serve now, of those that there are */
     size_t memory_bytes;       /**< taken from the platform, from attach to detach */
     size_t queue_memory_bytes; /**< of that for each queue */
 };
@@ -586,6 +588,9 @@ struct vst_block_registry {
 void vst_block_register(struct vst_block_registry *registry, struct vst_block_device *device,
                         const char *prefix);
 void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_device *device);
+/** `device` takes the place and the name of another, which is not registered any more and has none. */
+void vst_block_replace(struct vst_block_registry *registry, struct vst_block_device *old,
+                       struct vst_block_device *device);
 
 /*
  * Devices that are unplugged. A device that is gone ends what is in flight with VST_ERR_GONE and

@@ -75,6 +75,7 @@ struct vst_scsi_unit {
     uint16_t port, port_group;          /**< of the way by which it is reached here */
     struct vst_block_identity identity; /**< of its block device, points into the above */
     struct vst_block_device *block;     /**< NULL: it is not used as one */
+    struct vst_scsi_path *way;          /**< one of several to a disk, or NULL (vstor/scsi_paths.h) */
     bool gone;           /**< it is no longer there, or another stands in its place */
     unsigned n_holders;  /**< vst_scsi_unit_hold */
     uint32_t look_again; /**< enum vst_scsi_look; atomic, any CPU sets bits */
@@ -120,9 +121,13 @@ struct vst_scsi_units {
 
 /**
  * Finds by name, path, "serial=..." or "wwn=...", also by those of its block device. NULL if there is
- * none, or several of that serial number; a unit that is gone is found by name only.
+ * none, or several of that serial number; a unit that is gone is found by name only. Of several
+ * paths to one disk it is one that serves best.
  */
 struct vst_scsi_unit *vst_scsi_unit_find(const struct vst_scsi_units *units, const char *name);
+
+/** What others call it: the name of its block device, or of the disk that it is a path to, or its own. */
+const char *vst_scsi_unit_name(const struct vst_scsi_unit *unit);
 
 /** Numbers the adapter, with the least number that is free, and adds it to units->hbas. */
 void vst_scsi_units_add(struct vst_scsi_units *units, struct vst_scsi_hba *hba);

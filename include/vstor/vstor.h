@@ -11,6 +11,7 @@
 #include <vstor/block.h>
 #include <vstor/scsi.h>
 #include <vstor/scsi_units.h>
+#include <vstor/scsi_paths.h>
 #include <vstor/scsi_raw.h>
 #include <vstor/scsi_reserve.h>
 #include <vstor/zoned.h>

@@ -1172,6 +1172,11 @@ void fake_virtio_blk_init(struct fake_virtio_blk *blk, struct fake_platform *pla
     fake_virtio_blk_set_config32(blk, 20, 512);
     describe_function(blk);
     fake_machine_reset();
+    fake_virtio_blk_map(blk);
+}
+
+void fake_virtio_blk_map(struct fake_virtio_blk *blk)
+{
     fake_mmio_register(blk->bar, FAKE_BLK_BAR_BYTES, &bar_ops, blk);
 }
 

@@ -213,6 +213,9 @@ void fake_virtio_blk_destroy(struct fake_virtio_blk *blk);
 
 void fake_virtio_blk_set_config32(struct fake_virtio_blk *blk, unsigned offset, uint32_t value);
 
+/** Has its registers answer again beside those of a device that was made later. */
+void fake_virtio_blk_map(struct fake_virtio_blk *blk);
+
 /** A queue of another size; 0: none. Before the driver attaches. */
 void fake_virtio_blk_offer_queue(struct fake_virtio_blk *blk, unsigned queue, uint16_t size);
 

@@ -115,6 +115,28 @@ static void give(struct command *command, const void *data, size_t bytes, size_t
 
 /* ------------------------------------------------------------------ what units do */
 
+static void identification(struct command *command, const struct fake_unit *unit, size_t asked)
+{
+    uint8_t data[24] = {0, 0x83, 0, 20, 1, 3, 0, 8, [16] = 1, 0x15, 0, 4};
+
+    put_be(data + 8, unit->naa, 8);
+    put_be(data + 22, unit->port_group, 2);
+    if (unit->alua == NULL)
+        data[3] = 12;
+    give(command, data, 4u + data[3], asked);
+}
+
+static void list_of_pages(struct command *command, const struct fake_unit *unit, size_t asked)
+{
+    uint8_t data[16] = {0, 0, 0, 2, 0x00, 0x80};
+    size_t n = unit == NULL ? 6 : fake_disk_pages(unit, data);
+
+    if (unit != NULL && unit->naa != 0)
+        data[n++] = 0x83;
+    data[3] = (uint8_t)(n - 4);
+    give(command, data, n, asked);
+}
+
 static void inquiry(struct command *command, const struct fake_unit *unit)
 {
     uint8_t data[96] = {0};
@@ -124,6 +146,8 @@ static void inquiry(struct command *command, const struct fake_unit *unit)
         data[0] = unit == NULL ? 0x7f : unit->type;
         data[2] = 5;
         data[4] = 91;
+        if (unit != NULL && unit->alua != NULL)
+            data[5] = (uint8_t)(unit->alua->tpgs << 4);
         memcpy(data + 8, "FAKE    DISK            1.0 ", 28);
         if (unit != NULL && unit->product != 0)
             data[20] = (uint8_t)unit->product;
@@ -131,9 +155,12 @@ static void inquiry(struct command *command, const struct fake_unit *unit)
             data[20] = (uint8_t)('a' + unit->n_commands % 26);
         give(command, data, sizeof(data), asked);
     } else if (command->cdb[2] == 0) {
-        static const uint8_t pages[] = {0, 0, 0, 2, 0x00, 0x80};
-        memcpy(data, pages, sizeof(pages));
-        give(command, data, unit == NULL ? sizeof(pages) : fake_disk_pages(unit, data), asked);
+        list_of_pages(command, unit, asked);
+    } else if (command->cdb[2] == 0x80 && unit != NULL && unit->serial != NULL) {
+        data[1] = 0x80;
+        data[3] = (uint8_t)strlen(unit->serial);
+        memcpy(data + 4, unit->serial, data[3]);
+        give(command, data, 4u + data[3], asked);
     } else if (command->cdb[2] == 0x80 && unit != NULL) {
         data[1] = 0x80;
         data[3] = 8;
@@ -142,11 +169,76 @@ static void inquiry(struct command *command, const struct fake_unit *unit)
         data[10] = '-';
         data[11] = (uint8_t)('0' + unit->lun % 10);
         give(command, data, 12, asked);
+    } else if (command->cdb[2] == 0x83 && unit != NULL && unit->naa != 0) {
+        identification(command, unit, asked);
     } else if (unit != NULL && fake_disk_page(unit, command->cdb[2], data)) {
         give(command, data, 64, asked);
     } else {
         check(command, 5, 0x24, 0);
     }
+}
+
+/* ------------------------------------------------------------------ how well ports serve */
+
+static void report_port_groups(struct command *command, struct fake_alua *alua)
+{
+    uint8_t data[4 + 8 * 8] = {0};
+
+    alua->n_reported++;
+    if (alua->raw != NULL) {
+        give(command, alua->raw, alua->raw_bytes, be(command->cdb + 6, 4));
+        return;
+    }
+    put_be(data, 8 * alua->n, 4);
+    for (unsigned i = 0; i < alua->n; i++) {
+        uint8_t *group = data + 4 + 8 * i;
+        group[0] = (uint8_t)(alua->groups[i].state | (alua->groups[i].preferred ? 0x80 : 0));
+        put_be(group + 2, alua->groups[i].number, 2);
+    }
+    give(command, data, 4 + 8 * alua->n, be(command->cdb + 6, 4));
+}
+
+/** 6.45: one descriptor is all that anybody sends. */
+static void set_port_groups(struct command *command, struct fake_alua *alua)
+{
+    uint8_t list[8];
+
+    if (copy(command->out, command->n_out, list, 8, true) != 8 || be(command->cdb + 6, 4) != 8 ||
+        alua->refuses == 255) {
+        check(command, 5, 0x26, 0);
+        return;
+    }
+    if (alua->refuses > 0) {
+        alua->refuses--;
+        check(command, 6, 0x29, 0);
+        return;
+    }
+    alua->n_set++;
+    for (unsigned i = 0; i < alua->n; i++)
+        if (alua->groups[i].number == be(list + 6, 2))
+            alua->groups[i].state = list[4] & 0x0f;
+    set(command, 0, 0, 0);
+}
+
+/** False: the port serves that. */
+static bool serve_port(struct command *command, struct fake_unit *unit)
+{
+    struct fake_alua *alua = unit->alua;
+    uint8_t operation = command->cdb[0], state = 0;
+
+    if (operation == 0xa3)
+        report_port_groups(command, alua);
+    else if (operation == 0xa4)
+        set_port_groups(command, alua);
+    if (operation == 0xa3 || operation == 0xa4)
+        return true;
+    for (unsigned i = 0; i < alua->n; i++)
+        if (alua->groups[i].number == unit->port_group)
+            state = alua->groups[i].state;
+    if (state < 2 || operation == 0x12 || operation == 0xa0 || operation == 0x9e)
+        return false;
+    check(command, 2, 4, state == 2 ? 0x0b : state == 3 ? 0x0c : 0x0a);
+    return true;
 }
 
 /** `target` below 256; else the well-known unit's answer, whose entries name targets. */
@@ -290,7 +382,11 @@ static void serve_unit(struct fake_virtio_scsi *scsi, struct command *command,
     unit->n_commands++;
     unit->n_seen[command->cdb[0]]++;
     memcpy(unit->last_seen[command->cdb[0]], command->cdb, 16);
-    if (serve_script(command, unit))
+    if (unit->response != 0) {
+        set(command, unit->response, 0, 0);
+        return;
+    }
+    if (serve_script(command, unit) || (unit->alua != NULL && serve_port(command, unit)))
         return;
     if (unit->attention && command->cdb[0] != 0x12 && command->cdb[0] != 0xa0) {
         unit->attention = false;
@@ -747,7 +843,8 @@ void fake_virtio_scsi_init(struct fake_virtio_scsi *scsi, struct fake_platform *
 void fake_virtio_scsi_destroy(struct fake_virtio_scsi *scsi)
 {
     for (unsigned i = 0; i < scsi->n_units; i++)
-        free(scsi->units[i].data);
+        if (!scsi->units[i].shares_data)
+            free(scsi->units[i].data);
     free(scsi->units);
     fake_virtio_blk_destroy(&scsi->device);
 }

@@ -38,6 +38,22 @@ struct fake_script {
     size_t bytes;
 };
 
+/** How well a disk's ports serve: what several fake units of one disk share. (SPC-4, 5.16) */
+struct fake_alua {
+    uint8_t tpgs; /* 1 implicit, 2 explicit, 3 both */
+    unsigned n;
+    struct {
+        uint16_t number;
+        uint8_t state;
+        bool preferred;
+    } groups[8];
+    const uint8_t *raw; /* what is reported instead of the above, if not NULL */
+    size_t raw_bytes;
+    uint8_t
+        refuses; /* so many SET TARGET PORT GROUPS get UNIT ATTENTION first; 255: it never obeys */
+    unsigned n_reported, n_set;
+};
+
 /** A disk, unless its script says otherwise. */
 struct fake_unit {
     uint8_t target;
@@ -69,6 +85,12 @@ struct fake_unit {
     unsigned n_seen[256];          /* commands by operation */
     uint8_t last_seen[256][16];    /* and the last CDB of each */
     struct fake_disk disk;
+    const char *serial; /* NULL: "fake-0-0" */
+    uint64_t naa;       /* page 83h has that name; 0: there is no such page */
+    uint8_t response;   /* of all its commands; 0: by the book */
+    bool shares_data;   /* `data` is another unit's */
+    uint16_t port_group;
+    struct fake_alua *alua; /* NULL: all ports serve, and it says nothing of them */
 };
 #define FAKE_ADAPTER_RESET 8u
 #define FAKE_UNIT_SECTORS  512u

@@ -92,7 +92,7 @@ static void tear_down(struct fixture *f)
     fake_virtio_scsi_destroy(&f->scsi);
 }
 
-static struct fixture storage;
+static __attribute__((unused)) struct fixture storage;
 
 #define WITH(f)                                                                                    \
     struct fixture *f = &storage;                                                                  \
