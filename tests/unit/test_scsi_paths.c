@@ -749,6 +749,24 @@ static void test_units_are_taken_away_and_come_back(void **state)
     end(w);
 }
 
+/** Who has used a path's queue last may still be counted on by its adapter. */
+static void test_a_path_stays_until_its_queues_are_at_rest(void **state)
+{
+    struct fake_unit *units[2];
+    struct world *w = begin_one(units);
+
+    (void)state;
+    for (unsigned k = 0; k < 2; k++)
+        read_well(w, units[0], k);
+    units[0]->away = true;
+    look_for(w, 6000000000ull);
+    assert_int_equal(w->units.n, 2);
+    rest(w);
+    look_after(w);
+    assert_int_equal(w->units.n, 1);
+    end(w);
+}
+
 /** It leaves for good once nobody uses it; what waits ends, and what comes then is refused. */
 static void test_no_unit_is_left(void **state)
 {
@@ -1113,6 +1131,7 @@ int main(void)
         cmocka_unit_test(test_all_paths_fail_and_one_comes_back),
         cmocka_unit_test(test_no_path_comes_back_in_time),
         cmocka_unit_test(test_units_are_taken_away_and_come_back),
+        cmocka_unit_test(test_a_path_stays_until_its_queues_are_at_rest),
         cmocka_unit_test(test_no_unit_is_left),
         cmocka_unit_test(test_another_disk_in_the_place_of_a_path),
         cmocka_unit_test(test_writes_wait_until_the_unit_has_forgotten_the_old_ones),
