@@ -32,8 +32,8 @@ qtest: $(QTEST_PROGRAMS) | deps ## the library under sanitizers against QEMU's d
 
 # The driver in several threads: no lock in the path of a request, so ThreadSanitizer is the judge.
 THREADS_SRCS = $(LIB_SRCS) $(addprefix tests/unit/fake_,virtio_blk.c virtio_scsi.c scsi_disk.c msix.c platform.c machine.c)
-THREADS      = $(addprefix $(HOST_B)/threads/,recovery scsi)
-$(HOST_B)/threads/%: tests/threads/%.c $(THREADS_SRCS) $(HOST_B)/how-built | deps
+THREADS      = $(addprefix $(HOST_B)/tsan/,recovery scsi)
+$(HOST_B)/tsan/%: tests/threads/%.c $(THREADS_SRCS) $(HOST_B)/how-built | deps
 	$(SAY) HOSTLD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) -MF $@.d -O1 -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan) -Iarch/host/include \
