@@ -77,6 +77,10 @@ matrix: all | deps ## every row of tests/qemu/matrix*.txt on a guest, or ARGS='t
 bench: all $(ICNT) | deps ## instructions, kicks and interrupts per read; instructions to boot; sizes
 	$(Q)$(PYTHON) -B tests/bench/bench.py $(ARGS)
 
+.PHONY: bench-scan
+bench-scan: all $(ICNT) | deps ## what finding 1 to 256 SCSI units costs, beside what OVMF and SeaBIOS send; ARGS=--luns
+	$(Q)$(PYTHON) -B tests/bench/scan.py $(ARGS)
+
 # The library that ships, on the machine that builds: real barriers and registers, which here are memory.
 BENCH_RING_CFLAGS = $(COMMON) -O2 -fno-pic -fno-pie -Iarch/$(ARCH)/include
 $(HOST_B)/bench-ring: $(wildcard tests/bench/ring/*.[ch]) $(LIB) | deps

@@ -58,7 +58,8 @@ struct vst_platform {
     /**
      * Gives zeroed memory aligned to `align_bytes` (a power of two, at most 4096), or NULL. For
      * VST_MEMORY_SHARED also stores the address by which devices reach it; for VST_MEMORY_PRIVATE
-     * `bus_addr` is NULL. Called while a device is attached, never later.
+     * `bus_addr` is NULL. Called while a device is attached, never later; but for SCSI, when the owner
+     * has units looked after (vstor/scsi_units.h) and when a unit is asked what it is.
      */
     void *(*alloc)(void *ctx, size_t bytes, size_t align_bytes, enum vst_memory_kind kind,
                    uint64_t *bus_addr);

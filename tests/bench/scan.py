@@ -20,7 +20,6 @@ import icount  # noqa: E402
 from harness import Disk  # noqa: E402
 
 COUNTS = (1, 16, 64, 256)
-MOST_FIRMWARE = 64  # units of which SeaBIOS has room for drives
 COMMAND = re.compile(r"virtio_scsi_cmd_req .*\bcmd=0x([0-9a-f]+)")
 OVMF = pathlib.Path("/usr/share/OVMF")
 
