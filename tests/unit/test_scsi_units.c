@@ -409,6 +409,7 @@ static void test_resize(void **state)
                                         .start_sector = (1ull << 33) - 1,
                                         .n_sectors = 1};
     assert_int_equal(vst_block_execute(disk->queues[0], &request), VST_OK);
+    assert_int_equal(f->scsi.last_cdb[0], 0x88); /* READ (16) */
     unit->block_bytes = 4096; /* that can't be under a disk in use: it is another one */
     tell(f, PARAMETERS, 0, 0, CAPACITY_CHANGED);
     look_after(f);
