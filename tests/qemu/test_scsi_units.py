@@ -136,7 +136,7 @@ def test_cost_of_a_scan_is_a_straight_line():
 
 def test_commands_of_a_scan():
     """256 REPORT LUNS, and for each disk INQUIRY and five of its pages, capacity (twice: the first contact brings a unit
-    attention), mode sense."""
+    attention), mode sense (twice: what is, and what can be changed)."""
     for n in (1, 17):
         sent = scan.ours(scan.units(n))
-        assert sent == {"a0": 256, "12": 6 * n, "9e": 2 * n, "5a": n}, sent
+        assert sent == {"a0": 256, "12": 6 * n, "9e": 2 * n, "5a": 2 * n}, sent
