@@ -89,6 +89,22 @@ static bool may_be_same(const struct who *a, const struct who *b)
            same_text(a->product, b->product);
 }
 
+/**
+ * The same for all that may be the same, so that one among hundreds is soon told from the others; 0
+ * for who has nothing to be told apart by.
+ */
+static uint32_t hash_of(const struct who *who)
+{
+    const char *c = who->is_unique && who->wwn[0] != '\0' ? who->wwn : who->serial;
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    if (*c == '\0')
+        return 0;
+    for (; *c != '\0'; c++)
+        hash = (hash ^ (uint8_t)*c) * 16777619u;
+    return hash != 0 ? hash : 1;
+}
+
 static bool same_shape(const struct vst_block_device *a, const struct vst_block_device *b)
 {
     return a->limits.n_sectors == b->limits.n_sectors &&
@@ -298,7 +314,7 @@ static void make_queue(struct scsi_multi *multi, uint16_t index, struct clone *c
     multi->queue_list[index] = &q->base;
 }
 
-static struct scsi_multi *create(struct vst_scsi_paths *paths, const struct vst_scsi_unit *unit,
+static struct scsi_multi *create(struct vst_scsi_paths *paths, struct vst_scsi_unit *unit,
                                  uint16_t n_queues)
 {
     const struct vst_platform *platform = unit->hba->platform;
@@ -317,6 +333,7 @@ static struct scsi_multi *create(struct vst_scsi_paths *paths, const struct vst_
     multi->no_path_ns = paths->no_path_ns != 0 ? paths->no_path_ns : NO_PATH_NS;
     for (unsigned i = 0; i < VST_SCSI_MOST_PATHS; i++)
         multi->path[i] = (struct vst_scsi_path){.multi = multi, .state = VST_SCSI_PATH_NONE};
+    multi->who_hash = unit_of(unit)->who_hash;
     copy_identity(multi, unit);
     copy_device(multi, unit->block);
     multi->queues = (struct multi_queue *)(void *)(multi + 1);
@@ -499,26 +516,28 @@ static bool is_usable_alone(const struct vst_scsi_unit *unit)
            !unit->gone;
 }
 
-static struct scsi_multi *find_multi(const struct vst_scsi_paths *paths,
-                                     const struct vst_scsi_unit *unit)
+static struct scsi_multi *find_multi(const struct vst_scsi_paths *paths, struct vst_scsi_unit *unit)
 {
     const struct who who = who_of_unit(unit);
 
     for (struct scsi_multi *multi = paths->first; multi != NULL; multi = multi->next) {
         const struct who other = who_of_multi(multi);
-        if (!multi->base.gone && is_same(&other, &who))
+        if (!multi->base.gone && multi->who_hash == unit_of(unit)->who_hash &&
+            is_same(&other, &who))
             return multi;
     }
     return NULL;
 }
 
 static struct vst_scsi_unit *find_other(const struct vst_scsi_units *units,
-                                        const struct vst_scsi_unit *unit)
+                                        struct vst_scsi_unit *unit)
 {
     const struct who who = who_of_unit(unit);
+    uint32_t hash = unit_of(unit)->who_hash;
 
     for (struct vst_scsi_unit *other = units->first; other != NULL; other = other->next) {
-        if (other == unit || !is_usable_alone(other) || unit_of(other)->awaits_path)
+        if (unit_of(other)->who_hash != hash || other == unit || !is_usable_alone(other) ||
+            unit_of(other)->awaits_path)
             continue;
         const struct who who_else = who_of_unit(other);
         if (is_same(&who_else, &who))
@@ -535,13 +554,18 @@ static uint16_t min_queues(const struct vst_scsi_unit *a, const struct vst_scsi_
 void vst_scsi_paths_take(struct vst_scsi_paths *paths, struct vst_scsi_units *units,
                          struct vst_scsi_unit *unit)
 {
+    if (is_usable_alone(unit)) {
+        const struct who who = who_of_unit(unit);
+        unit_of(unit)->who_hash = hash_of(&who);
+    }
     unit_of(unit)->awaits_path = false;
-    struct scsi_multi *multi = is_usable_alone(unit) ? find_multi(paths, unit) : NULL;
+    bool may_have_others = is_usable_alone(unit) && unit_of(unit)->who_hash != 0;
+    struct scsi_multi *multi = may_have_others ? find_multi(paths, unit) : NULL;
     if (multi != NULL) {
         join(multi, unit);
         return;
     }
-    struct vst_scsi_unit *other = is_usable_alone(unit) ? find_other(units, unit) : NULL;
+    struct vst_scsi_unit *other = may_have_others ? find_other(units, unit) : NULL;
     if (other != NULL && other->block->n_holders > 0) {
         unit_of(unit)->awaits_path = true;
         return;

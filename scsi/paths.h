@@ -88,6 +88,7 @@ struct scsi_multi {
     struct vst_block_identity identity;
     char vendor[9], product[17], revision[5], hctl[28], wwn[VST_SCSI_WWN_BYTES];
     bool wwn_is_unique;
+    uint32_t who_hash;                    /**< as of its units */
     uint64_t no_path_ns;                  /**< how long requests wait */
     uint64_t empty_ns;                    /**< without any path since; 0: it has some */
     uint64_t states_ns, activate_ns;      /**< not before */

@@ -41,8 +41,9 @@ struct unit {
     const struct unit_driver *driver;            /**< of its block device; NULL: it has none */
     /** What could not be found out: tried again when all is checked. */
     uint32_t look_later;
-    bool was_seen; /**< by the scan that is under way */
-    bool awaits_path; /**< it is to become a path once another unit's disk is not in use */
+    bool was_seen;     /**< by the scan that is under way */
+    bool awaits_path;  /**< it is to become a path once another unit's disk is not in use */
+    uint32_t who_hash; /**< of what it is told apart by; set by vst_scsi_paths_take */
 };
 
 static inline struct unit *unit_of(struct vst_scsi_unit *unit)

@@ -10,7 +10,8 @@
 #define USUAL_BYTES 512
 
 /* Where there is no memory for it nothing is printed. */
-static int print_long(const char *format, va_list arguments, size_t bytes)
+static __attribute__((format(printf, 1, 0))) int print_long(const char *format, va_list arguments,
+                                                            size_t bytes)
 {
     char *text = malloc(bytes + 1);
     int n = -1;
