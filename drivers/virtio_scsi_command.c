@@ -377,12 +377,14 @@ static void parse(const struct scsi_queue *q, const struct virtq_slot *slot, uin
         outcome->residual_bytes = bytes;
     if (outcome->response != VST_SCSI_RESPONSE_OK)
         return;
+    /* Transferred is at most what was to be; nobody knows what a larger number means. */
+    if (residual > bytes) {
+        outcome->response = VST_SCSI_RESPONSE_MALFORMED;
+        return;
+    }
     outcome->status = (uint8_t)(answer >> 48);
     outcome->status_qualifier = (uint16_t)(answer >> 32);
-    /* Transferred is at most what was to be; nobody knows what a larger number means. */
-    if (residual > bytes)
-        outcome->response = VST_SCSI_RESPONSE_MALFORMED;
-    else if (outcome->status != VST_SCSI_GOOD)
+    if (outcome->status != VST_SCSI_GOOD)
         take_sense(q, slot->shared, outcome);
 }
 

@@ -459,6 +459,7 @@ static void test_lengths_are_bounded(void **state)
         run(f, &order);
         const struct vst_scsi_outcome *outcome = &order.command.outcome;
         assert_int_equal(outcome->response, cases[i].response);
+        assert_int_equal(outcome->status, outcome->response == VST_SCSI_RESPONSE_OK ? 2 : 0);
         assert_int_equal(outcome->residual_bytes, cases[i].residual_told);
         assert_int_equal(outcome->sense_bytes, cases[i].sense_told);
         for (uint32_t k = 0; k < cases[i].sense_told; k++)
