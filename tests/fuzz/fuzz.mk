@@ -2,7 +2,7 @@
 # Fuzzing with clang's libFuzzer. Included by the Makefile, whose names it uses.
 
 FUZZ_B       := build/fuzz
-FUZZ_TARGETS := pci blk_config ring ring_varied device boot $(addprefix scsi_,sense inquiry vpd luns capacity mode others)
+FUZZ_TARGETS := pci blk_config ring ring_varied device boot $(addprefix scsi_,sense inquiry vpd luns capacity mode others hba event)
 FUZZ_JOBS    ?= $(shell nproc)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_CFLAGS   = $(COMMON) -O1 $(FUZZ_SANITIZE) $(FUZZ_GUIDE) -Iarch/host/include
@@ -11,8 +11,8 @@ FUZZ_GUIDE    = -fsanitize=fuzzer-no-link
 # The drivers' loads are announced: a device may change memory right before any of them.
 FUZZ_LOADS   := -fsanitize-coverage=trace-loads
 fuzz_object   = $(patsubst %,$(FUZZ_B)/obj/%.o,$(basename $(1)))
-FUZZ_MODEL   := $(addprefix tests/fuzz/,fuzz_platform.c fuzz_virtio.c fuzz_fronts.c fuzz_rings.c fuzz_loads.c)
-FUZZ_FAKES   := $(FUZZ_MODEL) tests/fuzz/fuzz_io.c tests/fuzz/fuzz_zones.c
+FUZZ_MODEL   := $(addprefix tests/fuzz/,fuzz_platform.c fuzz_virtio.c fuzz_fronts.c fuzz_rings.c fuzz_loads.c fuzz_kind_blk.c fuzz_kind_scsi.c)
+FUZZ_FAKES   := $(FUZZ_MODEL) tests/fuzz/fuzz_io.c tests/fuzz/fuzz_zones.c tests/fuzz/fuzz_hba.c
 FUZZ_OBJS    := $(call fuzz_object,$(LIB_SRCS) $(FUZZ_FAKES))
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(FUZZ_B)/fuzz_%)
 
@@ -52,7 +52,7 @@ fuzz-replay: $(FUZZ_PROGRAMS) ## run the fuzzers' committed inputs
 	  printf '  REPLAY   %s: %s inputs\n' $$t $$(ls tests/fuzz/corpus/$$t | wc -l); done
 
 # From the committed inputs and with the same dice each time, so that a red run is mostly the fault of what has changed:
-# three minutes on two processors.
+# four minutes on two processors.
 .PHONY: fuzz-smoke
 fuzz-smoke: $(FUZZ_PROGRAMS) ## thirty seconds of each fuzzer, from the committed inputs
 	$(Q)export FUZZ_SEED=1; $(call run_fuzzers,$(FUZZ_TARGETS),30)

@@ -347,7 +347,7 @@ void fuzz_front_init(struct fuzz_virtio *device)
 {
     device->function = (struct vst_pci_function){.address = {0, 0, 4, 0},
                                                  .vendor_id = 0x1af4,
-                                                 .device_id = 0x1042,
+                                                 .device_id = device->kind->modern_id,
                                                  .interrupt_pin = 1,
                                                  .parent = -1};
     device->function.bars[BAR_NUMBER] = (struct vst_pci_bar){.kind = VST_PCI_BAR_MEMORY64,
@@ -373,7 +373,7 @@ static void make_legacy(struct fuzz_virtio *device)
 {
     bool ports = device->front == FUZZ_LEGACY_PORTS;
 
-    device->function.device_id = 0x1001;
+    device->function.device_id = device->kind->legacy_id;
     device->function.n_capabilities = 1;
     device->function.bars[0] =
         (struct vst_pci_bar){.kind = ports ? VST_PCI_BAR_IO : VST_PCI_BAR_MEMORY32,

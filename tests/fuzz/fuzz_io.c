@@ -435,7 +435,7 @@ struct fuzz_io *fuzz_io_begin(struct fuzz_input *input, bool maps)
     io->answers_in_the_end = io->is_silent = false;
     io->config = (struct vst_virtio_blk_config){.queue_size = 16, .timeout_ns = TIMEOUT_NS};
     fuzz_platform_init(&io->fp, input, maps);
-    fuzz_virtio_init(&io->virtio, &io->fp);
+    fuzz_virtio_init(&io->virtio, &io->fp, &fuzz_kind_blk);
     memcpy(io->virtio.config, config, sizeof(config)); /* 65536 sectors */
     io->virtio.may_carry = may_carry;
     io->virtio.may_carry_ctx = io;

@@ -5,10 +5,7 @@
 #include "drivers/virtio_spec.h"
 #include "tests/fuzz/fuzz_virtio.h"
 
-#define HEAD_BYTES          16u /* 5.2.6 */
-#define APPEND_ANSWER_BYTES 9u  /* append_sector and status */
-
-static uint64_t peek(struct fuzz_virtio *device, uint64_t bus_addr, unsigned bytes)
+uint64_t fuzz_virtio_peek(struct fuzz_virtio *device, uint64_t bus_addr, unsigned bytes)
 {
     uint64_t value = 0;
 
@@ -16,7 +13,7 @@ static uint64_t peek(struct fuzz_virtio *device, uint64_t bus_addr, unsigned byt
     return value;
 }
 
-static void poke(struct fuzz_virtio *device, uint64_t bus_addr, uint64_t value, unsigned bytes)
+void fuzz_virtio_poke(struct fuzz_virtio *device, uint64_t bus_addr, uint64_t value, unsigned bytes)
 {
     memcpy(fuzz_platform_shared(device->fp, bus_addr, bytes), &value, bytes);
 }
@@ -100,14 +97,7 @@ static struct descriptor descriptor_at(struct fuzz_virtio *device, uint64_t tabl
 static void check_piece(struct fuzz_virtio *device, const struct fuzz_queue *q,
                         struct fuzz_chain *chain, const struct descriptor *d, bool writable)
 {
-    if (writable) {
-        chain->id_addr = d->bytes == VIRTIO_BLK_ID_BYTES ? d->addr : chain->id_addr;
-        chain->status_addr = d->bytes == 1 ? d->addr : chain->status_addr;
-        if (d->bytes == APPEND_ANSWER_BYTES)
-            chain->append_addr = d->addr, chain->status_addr = d->addr + 8;
-    } else if (d->bytes == HEAD_BYTES && fuzz_platform_shared(device->fp, d->addr, HEAD_BYTES)) {
-        chain->sector = peek(device, d->addr + 8, 8);
-    }
+    device->kind->note_piece(device, q, chain, d->addr, d->bytes, writable);
     if (q->scribbled || fuzz_platform_shared(device->fp, d->addr, d->bytes) != NULL)
         return;
     FUZZ_CHECK(device->may_carry == NULL ||
@@ -123,13 +113,14 @@ struct table {
     bool top;
 };
 
-/** 2.7.5.3: at least two entries, wholly in shared memory. */
+/** 2.7.5.3: wholly in shared memory, with an entry for each piece that there has to be. */
 static bool find_table(struct fuzz_virtio *device, const struct fuzz_queue *q,
                        const struct descriptor *d, struct table *table)
 {
     bool there = fuzz_platform_shared(device->fp, d->addr, d->bytes) != NULL;
+    uint32_t least = q->index == device->kind->single_queue ? 16 : 32;
 
-    FUZZ_CHECK(q->scribbled || (there && d->bytes % 16 == 0 && d->bytes >= 32));
+    FUZZ_CHECK(q->scribbled || (there && d->bytes % 16 == 0 && d->bytes >= least));
     *table = (struct table){d->addr, d->bytes / 16, false};
     return there && d->bytes >= 16;
 }
@@ -175,7 +166,7 @@ static void walk_chain(struct fuzz_virtio *device, struct fuzz_queue *q, struct 
 static bool next_packed(struct fuzz_virtio *device, struct fuzz_queue *q, struct table ring,
                         struct fuzz_chain *chain)
 {
-    uint16_t flags = (uint16_t)peek(device, q->desc + 16ull * q->avail_at + 14, 2);
+    uint16_t flags = (uint16_t)fuzz_virtio_peek(device, q->desc + 16ull * q->avail_at + 14, 2);
 
     if ((flags >> 7 & 1) != q->avail_wrap || (flags >> 15 & 1) == q->avail_wrap)
         return false;
@@ -194,11 +185,13 @@ static bool next_available(struct fuzz_virtio *device, struct fuzz_queue *q,
     *chain = (struct fuzz_chain){0};
     if (is_packed(device))
         return next_packed(device, q, ring, chain);
-    uint16_t ahead = (uint16_t)((uint16_t)peek(device, q->driver_area + 2, 2) - q->avail_at);
+    uint16_t ahead =
+        (uint16_t)((uint16_t)fuzz_virtio_peek(device, q->driver_area + 2, 2) - q->avail_at);
     FUZZ_CHECK(q->scribbled || ahead <= q->size);
     if (ahead == 0)
         return false;
-    chain->id = (uint16_t)peek(device, q->driver_area + 4 + 2ull * (q->avail_at % q->size), 2);
+    chain->id =
+        (uint16_t)fuzz_virtio_peek(device, q->driver_area + 4 + 2ull * (q->avail_at % q->size), 2);
     q->avail_at++;
     walk_chain(device, q, ring, chain->id, chain);
     return true;
@@ -227,7 +220,7 @@ void fuzz_virtio_take(struct fuzz_virtio *device, unsigned queue, unsigned max)
         q->n_held++;
     }
     if (!is_packed(device))
-        poke(device, q->device_area + 4 + 8ull * q->size, q->avail_at, 2);
+        fuzz_virtio_poke(device, q->device_area + 4 + 8ull * q->size, q->avail_at, 2);
 }
 
 bool fuzz_virtio_holds(const struct fuzz_virtio *device, uint64_t first, uint64_t bytes)
@@ -249,39 +242,19 @@ static void put_used(struct fuzz_virtio *device, struct fuzz_queue *q,
 {
     if (is_packed(device)) {
         uint64_t at = q->desc + 16ull * q->used_at;
-        poke(device, at + 8, 1, 4);
-        poke(device, at + 12, chain->id, 2);
-        poke(device, at + 14, q->used_wrap ? 0x8080 : 0, 2);
+        fuzz_virtio_poke(device, at + 8, 1, 4);
+        fuzz_virtio_poke(device, at + 12, chain->id, 2);
+        fuzz_virtio_poke(device, at + 14, q->used_wrap ? 0x8080 : 0, 2);
         unsigned next = q->used_at + n_descriptors;
         q->used_wrap ^= next >= q->size;
         q->used_at = (uint16_t)(next % q->size);
         return;
     }
     uint64_t at = q->device_area + 4 + 8ull * (q->used_at % q->size);
-    poke(device, at, chain->id, 4);
-    poke(device, at + 4, 1, 4);
+    fuzz_virtio_poke(device, at, chain->id, 4);
+    fuzz_virtio_poke(device, at + 4, 1, 4);
     q->used_at = (uint16_t)(q->used_at + n_chains);
-    poke(device, q->device_area + 2, q->used_at, 2);
-}
-
-/** Where an append has gone: near its zone's beginning, where small zones also end, or anywhere. */
-static uint64_t append_place(struct fuzz_virtio *device, const struct fuzz_chain *chain)
-{
-    uint8_t near = fuzz_u8(device->input);
-
-    return near < 0xf0 ? chain->sector + near % 20 : fuzz_bytes(device->input, 8);
-}
-
-static void write_answer(struct fuzz_virtio *device, const struct fuzz_chain *chain, uint8_t status)
-{
-    char *id = fuzz_platform_shared(device->fp, chain->id_addr, VIRTIO_BLK_ID_BYTES);
-
-    if (fuzz_platform_shared(device->fp, chain->append_addr, 8) != NULL)
-        poke(device, chain->append_addr, append_place(device, chain), 8);
-    if (fuzz_platform_shared(device->fp, chain->status_addr, 1) != NULL)
-        poke(device, chain->status_addr, status, 1);
-    if (id != NULL)
-        memcpy(id, "fuzz\x01serial\xff 012345678", VIRTIO_BLK_ID_BYTES);
+    fuzz_virtio_poke(device, q->device_area + 2, q->used_at, 2);
 }
 
 /** Answers the chains first to last by one used entry. */
@@ -292,7 +265,7 @@ static void answer_run(struct fuzz_virtio *device, struct fuzz_queue *q, unsigne
     unsigned n_descriptors = 0, n = last + 1 - first;
 
     for (unsigned i = first; i <= last; i++) {
-        write_answer(device, &q->held[i], status);
+        device->kind->write_answer(device, q, &q->held[i], status);
         n_descriptors += q->held[i].n_descriptors;
     }
     q->n_held -= n;
@@ -338,7 +311,7 @@ static void edit_progress(struct fuzz_virtio *device, struct fuzz_queue *q, int8
     if (is_packed(device))
         q->used_at = (uint16_t)(q->used_at % q->size);
     else
-        poke(device, q->device_area + 2, q->used_at, 2);
+        fuzz_virtio_poke(device, q->device_area + 2, q->used_at, 2);
 }
 
 void fuzz_virtio_edit(struct fuzz_virtio *device, unsigned queue)
@@ -358,22 +331,22 @@ void fuzz_virtio_edit(struct fuzz_virtio *device, unsigned queue)
         edit_progress(device, q, (int8_t)value);
         break;
     case 1:
-        poke(device, packed ? element + 14 : q->device_area + 2, value, 2);
+        fuzz_virtio_poke(device, packed ? element + 14 : q->device_area + 2, value, 2);
         break;
     case 2:
-        poke(device, packed ? element + 12 : element, value & 0xff, packed ? 2 : 4);
+        fuzz_virtio_poke(device, packed ? element + 12 : element, value & 0xff, packed ? 2 : 4);
         break;
     case 3:
-        poke(device, element + (packed ? 8 : 4), (uint64_t)value << (what >> 3), 4);
+        fuzz_virtio_poke(device, element + (packed ? 8 : 4), (uint64_t)value << (what >> 3), 4);
         break;
     case 4: /* when it wants to be told */
-        poke(device, packed ? q->device_area : q->device_area + 4 + 8ull * n, value, 2);
+        fuzz_virtio_poke(device, packed ? q->device_area : q->device_area + 4 + 8ull * n, value, 2);
         break;
     case 5:
-        poke(device, packed ? q->device_area + 2 : q->device_area, value, 2);
+        fuzz_virtio_poke(device, packed ? q->device_area + 2 : q->device_area, value, 2);
         break;
     default:
-        poke(device, packed ? element + 12 : element, value | (uint32_t)what << 24, 4);
+        fuzz_virtio_poke(device, packed ? element + 12 : element, value | (uint32_t)what << 24, 4);
     }
     /* Who says to be done with a chain that he has not taken yet finds it changed when he does. */
     if (field != 4 && field != 5)
@@ -450,11 +423,11 @@ void fuzz_queue_check_doorbell(struct fuzz_virtio *device, uint32_t value, uint8
         return;
     struct fuzz_queue *q = &device->queues[queue];
     if (!is_packed(device)) {
-        FUZZ_CHECK(next == peek(device, q->driver_area + 2, 2));
+        FUZZ_CHECK(next == fuzz_virtio_peek(device, q->driver_area + 2, 2));
         return;
     }
     unsigned wrap = next >> 15, offset = next & 0x7fff;
     FUZZ_CHECK(offset < q->size);
-    uint16_t flags = (uint16_t)peek(device, q->desc + 16ull * offset + 14, 2);
+    uint16_t flags = (uint16_t)fuzz_virtio_peek(device, q->desc + 16ull * offset + 14, 2);
     FUZZ_CHECK((flags >> 7 & 1u) != wrap || (flags >> 15 & 1u) == wrap);
 }

@@ -249,7 +249,7 @@ static uint32_t read_field(struct fuzz_virtio *device, enum field field)
     case F_VERSION:
         return device->front == FUZZ_MMIO_1 ? 1 : 2;
     case F_TYPE:
-        return VIRTIO_TYPE_BLOCK;
+        return device->kind->type;
     case F_QUEUE_SIZE:
     case F_VECTOR:
     case F_ENABLE:
@@ -427,11 +427,10 @@ static void write_field(struct fuzz_virtio *device, enum field field, uint8_t wi
     }
 }
 
-/* 5.2.4: of all the configuration the driver writes this alone. */
 static void write_config(struct fuzz_virtio *device, uint64_t at, uint8_t width, uint32_t value)
 {
-    HOLD_OR_IGNORE(device, at == VIRTIO_BLK_CONFIG_WRITEBACK && width == 1 && value <= 1);
-    device->config[at] = (uint8_t)value;
+    HOLD_OR_IGNORE(device, device->kind->takes_config(at, width, value));
+    memcpy(device->config + at, &value, width);
 }
 
 void fuzz_virtio_write(struct fuzz_virtio *device, uint8_t place, uint64_t at, uint8_t width,
@@ -459,9 +458,11 @@ void fuzz_virtio_reconfigure(struct fuzz_virtio *device)
     device->interrupts |= 2;
 }
 
-void fuzz_virtio_init(struct fuzz_virtio *device, struct fuzz_platform *fp)
+void fuzz_virtio_init(struct fuzz_virtio *device, struct fuzz_platform *fp,
+                      const struct fuzz_kind *kind)
 {
     memset(device, 0, offsetof(struct fuzz_virtio, queues));
+    device->kind = kind;
     device->n_doorbells = device->n_resets = device->n_queue_resets = device->n_regions = 0;
     device->fp = fp;
     device->input = fp->input;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A virtio-blk device whose every word may be the fuzzer's. Three layers:
+ * A virtio device whose every word may be the fuzzer's. Three layers:
  *
  *   fronts      (fuzz_fronts.c) the ways to its registers: modern by memory, with doorbells in
  *               ports, by the window in configuration space; legacy by ports and memory;
@@ -12,6 +12,9 @@
  *               own fields), fuzz_virtio_overtake (the order) and fuzz_virtio_scribble (any byte of
  *               any shared memory, whatever lies there). With `races`, shared memory also changes
  *               right before a load of the driver reads it.
+ *
+ * What kind of device it is stands beside them, in a struct fuzz_kind (fuzz_kind_blk.c,
+ * fuzz_kind_scsi.c): none of the three knows.
  *
  * A reset, of the device or of a queue, may come at any time and makes the device forget the rings
  * concerned with all chains it held; the driver may give it new ones. What the device was told of
@@ -54,10 +57,22 @@ struct fuzz_region {
 /** A chain that the device has taken and not yet answered. */
 struct fuzz_chain {
     uint16_t id, n_descriptors;
-    uint64_t status_addr, id_addr; /**< 0: not known, for shared memory has been scribbled on */
-    uint64_t append_addr;          /**< where an append's answer goes; 0: it is none */
-    uint64_t data_addr;            /**< of the first piece that is no shared memory; 0: none */
-    uint64_t sector;               /**< in its head */
+    uint64_t
+        status_addr;    /**< of its answer; 0: not known, for shared memory has been scribbled on */
+    uint64_t data_addr; /**< of the first piece that is no shared memory; 0: none */
+    union {
+        struct {
+            uint64_t id_addr;
+            uint64_t append_addr; /**< where an append's answer goes; 0: it is none */
+            uint64_t sector;      /**< in its head */
+        } blk;
+        struct {
+            uint32_t answer_bytes;
+            bool has_head;
+            uint64_t tag;    /**< in its head */
+            uint32_t number; /**< of the command, in its CDB */
+        } scsi;
+    };
 };
 
 struct fuzz_queue {
@@ -71,7 +86,28 @@ struct fuzz_queue {
     unsigned n_held;
 };
 
+struct fuzz_virtio;
+
+/** What devices of one type have of their own. */
+struct fuzz_kind {
+    uint32_t type; /**< VIRTIO_TYPE_* */
+    uint16_t modern_id, legacy_id;
+    uint16_t single_queue; /**< whose chains may be of one piece; UINT16_MAX: none's */
+    /** Whether a driver may write this to the configuration. */
+    bool (*takes_config)(uint64_t at, uint8_t width, uint32_t value);
+    /** A chain is being taken: notes what one of its pieces, in shared memory or not, is for. */
+    void (*note_piece)(struct fuzz_virtio *device, const struct fuzz_queue *q,
+                       struct fuzz_chain *chain, uint64_t bus_addr, uint32_t bytes, bool writable);
+    /** Writes the answer to a chain; status 0 is what a device in good health says. */
+    void (*write_answer)(struct fuzz_virtio *device, const struct fuzz_queue *q,
+                         const struct fuzz_chain *chain, uint8_t status);
+};
+
+extern const struct fuzz_kind fuzz_kind_blk, fuzz_kind_scsi;
+
 struct fuzz_virtio {
+    const struct fuzz_kind *kind;
+    void *kind_ctx; /**< for its functions */
     struct fuzz_platform *fp;
     struct fuzz_input *input;
     enum fuzz_front front;
@@ -104,7 +140,8 @@ struct fuzz_virtio {
 };
 
 /** An honest modern device with its structures in BAR 4; sets the platform's PCI and MMIO functions. */
-void fuzz_virtio_init(struct fuzz_virtio *device, struct fuzz_platform *fp);
+void fuzz_virtio_init(struct fuzz_virtio *device, struct fuzz_platform *fp,
+                      const struct fuzz_kind *kind);
 
 /** Puts it behind another front; `choice` is what to ask of the driver. */
 void fuzz_virtio_use_front(struct fuzz_virtio *device, enum fuzz_front front,
@@ -164,6 +201,11 @@ static inline bool fuzz_virtio_misleads(const struct fuzz_virtio *device)
 void fuzz_front_init(struct fuzz_virtio *device);
 bool fuzz_front_msix_is_enabled(const struct fuzz_virtio *device);
 bool fuzz_front_masters_bus(const struct fuzz_virtio *device);
+
+/** Shared memory, by its bus address: all of it must be that. */
+uint64_t fuzz_virtio_peek(struct fuzz_virtio *device, uint64_t bus_addr, unsigned bytes);
+void fuzz_virtio_poke(struct fuzz_virtio *device, uint64_t bus_addr, uint64_t value,
+                      unsigned bytes);
 
 /** Empties a queue as a reset leaves it. */
 void fuzz_queue_forget(struct fuzz_virtio *device, unsigned queue);
