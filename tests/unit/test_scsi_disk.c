@@ -137,9 +137,11 @@ static void test_data_by_every_ring(void **state)
     static struct fixture *f = &storage;
 
     (void)state;
-    for (size_t k = 0; k < VST_ARRAY_LENGTH(ring_kinds); k++) {
-        set_up_as(f, &ring_kinds[k], FAKE_MODERN);
+    for (size_t k = 0; k < 2 * VST_ARRAY_LENGTH(ring_kinds); k++) {
+        set_up_as(f, &ring_kinds[k / 2], FAKE_MODERN);
         f->config.queue_size = 16;
+        f->config.protection = k % 2; /* the longer header, with no protection information */
+        f->scsi.device.offered_features |= VIRTIO_BIT(VIRTIO_SCSI_F_T10_PI);
         struct fake_unit *unit = fake_virtio_scsi_add(&f->scsi, 0, 0);
         assert_int_equal(attach(f), VST_OK);
         struct vst_block_device *device = attach_disk(f, 0, 0);
