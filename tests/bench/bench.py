@@ -35,7 +35,7 @@ class Budget:
     # SCSI disks behind virtio-scsi, the same way.
     scsi_instructions: dict = dataclasses.field(default_factory=lambda: {
         "split": {(1, "4k"): 350, (32, "4k"): 180, (8, "128k"): 260},
-        "packed": {(1, "4k"): 360, (32, "4k"): 180, (8, "128k"): 260}})
+        "packed": {(1, "4k"): 350, (32, "4k"): 180, (8, "128k"): 260}})
     kicks_depth_32: float = 1 / 16
     boot_instructions: int = 20_000_000
     kernel_bytes: int = 300 * KiB
@@ -85,7 +85,7 @@ def reads(driver, ring, depth, size, n_ios, starts, irq="poll"):
 
 
 # Where the benchmark waits: counted apart from work by marks, which a histogram does not know.
-WAITING = {"run_window", "blk_ready", "vst_block_ready", "platform_relax"}
+WAITING = {"run_window", "blk_ready", "scsi_ready", "disk_ready", "vst_block_ready", "platform_relax"}
 
 
 def where(driver, ring, depth, n_ios):
