@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The QEMU matrix: matrix.txt holds the ways to a disk, matrix_disks.txt what disks there are; of both a pairwise cover
-runs here. `make matrix` runs the whole."""
+runs here. SCSI disks have a table of their own, matrix_scsi.txt. `make matrix` runs the whole."""
 import copy
 import itertools
 import json

@@ -450,8 +450,7 @@ static void serve_unit(struct fake_virtio_scsi *scsi, struct command *command,
     case 0x7f:
         transfer(scsi, command, unit);
         break;
-    case 0x35:
-    case 0x91:
+    case 0x35: /* the form of 16 bytes it does not know, as QEMU */
         unit->n_flushes++;
         set(command, 0, 0, 0);
         break;

@@ -203,6 +203,10 @@ static void test_large_blocks_and_large_disks(void **state)
     assert_int_equal(ios[0].request.status, VST_OK);
     uint8_t expected[16] = {0x88, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
     assert_memory_equal(f->scsi.last_cdb, expected, 16);
+    fill_io(&ios[0], VST_BLOCK_FLUSH, 0, 0); /* not every large disk knows a longer one */
+    run(device->queues[0], &ios[0]);
+    assert_int_equal(ios[0].request.status, VST_OK);
+    assert_int_equal(unit->n_flushes, 1);
     fill_io(&ios[0], VST_BLOCK_READ, 1, 8);
     assert_int_equal(vst_block_submit(device->queues[0], &ios[0].request), VST_ERR_INVALID);
     vst_scsi_disk_detach(device);
