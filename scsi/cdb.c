@@ -48,11 +48,6 @@ struct vst_scsi_cdb vst_scsi_synchronize_cache_10(void)
     return cdb_of(SCSI_SYNCHRONIZE_CACHE_10);
 }
 
-struct vst_scsi_cdb vst_scsi_synchronize_cache_16(void)
-{
-    return cdb_of(SCSI_SYNCHRONIZE_CACHE_16);
-}
-
 struct vst_scsi_cdb vst_scsi_unmap(uint16_t list_bytes)
 {
     return with(cdb_of(SCSI_UNMAP), 7, list_bytes, 2);

@@ -37,7 +37,6 @@ enum scsi_operation {
     SCSI_COMPARE_AND_WRITE = 0x89,
     SCSI_WRITE_16 = 0x8a,
     SCSI_VERIFY_16 = 0x8f,
-    SCSI_SYNCHRONIZE_CACHE_16 = 0x91,
     SCSI_WRITE_SAME_16 = 0x93,
     SCSI_SERVICE_ACTION_IN_16 = 0x9e,
     SCSI_REPORT_LUNS = 0xa0,
@@ -113,9 +112,11 @@ void vst_scsi_cdb_32(uint8_t cdb[VST_SCSI_LONG_CDB_BYTES], enum scsi_long_operat
 struct vst_scsi_cdb vst_scsi_verify_10(uint32_t block, uint16_t n_blocks);
 struct vst_scsi_cdb vst_scsi_verify_16(uint64_t block, uint32_t n_blocks);
 
-/** All blocks; it ends when they are on the medium. */
+/**
+ * All blocks, however many there are; it ends when they are on the medium. Nothing asks for the form
+ * of 16 bytes: QEMU's disks don't know it, of whatever size.
+ */
 struct vst_scsi_cdb vst_scsi_synchronize_cache_10(void);
-struct vst_scsi_cdb vst_scsi_synchronize_cache_16(void);
 
 #define SCSI_UNMAP_HEADER_BYTES     8u
 #define SCSI_UNMAP_DESCRIPTOR_BYTES 16u

@@ -48,7 +48,7 @@ static struct vst_scsi_cdb cdb_of(const struct disk_queue *q, enum vst_block_op 
                                   uint64_t start_sector, uint64_t n_sectors)
 {
     if (op == VST_BLOCK_FLUSH)
-        return q->is_long ? vst_scsi_synchronize_cache_16() : vst_scsi_synchronize_cache_10();
+        return vst_scsi_synchronize_cache_10();
     struct vst_scsi_cdb cdb =
         transfer(q, op == VST_BLOCK_READ ? op : VST_BLOCK_WRITE, start_sector, n_sectors);
     if (op == VST_BLOCK_WRITE_DURABLE)

@@ -144,7 +144,8 @@ const struct scsi_rule vst_scsi_rules[] = {
     SENSE(UNIT_ATTENTION,  0x2a, 0x07, REREAD_PATHS,    ERR_IO,              16,    0),
     /* priority */
     SENSE(UNIT_ATTENTION,  0x2a, 0x08, NOTHING,         ERR_IO,              16,    0),
-    SENSE(UNIT_ATTENTION,  0x2a, 0x09, REREAD_CAPACITY, ERR_IO,              16,    0),
+    /* capacity: blocks may be others, too; time to find that out before a write is given again */
+    SENSE(UNIT_ATTENTION,  0x2a, 0x09, REREAD_CAPACITY, ERR_IO,              16,  200),
     /* error history */
     SENSE(UNIT_ATTENTION,  0x2a, 0x0a, NOTHING,         ERR_IO,              16,    0),
     /* timestamp */

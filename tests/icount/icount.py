@@ -120,12 +120,12 @@ def measure(append, window, deadline_s=400, functions=False, **machine):
     return Count(counters["total"] - counters["rep2"] - spin, spin, kicks, interrupts, functions=where), result
 
 
-def random_reads(depth, n_ios, ring="split", size="4k", functions=False, driver="blk"):
-    """One start of `bench` with random reads. Driver: "blk", "scsi"."""
+def random_reads(depth, n_ios, ring="split", size="4k", functions=False, driver="blk", irq="poll"):
+    """One start of `bench` with random reads. Driver: "blk", "scsi"; irq: as the kernel's option has it."""
     # At depth 1 a completion must not race with going idle: it takes 20 microseconds. (performance.md)
     disk = null_disk(latency_ns=20000 if depth == 1 else 0, ring=ring, driver=driver)
     name = "vda" if driver == "blk" else "sda"
-    line = f"bench {name} rw=randread bs={size} iodepth={depth} number_ios={n_ios} json=1; exit"
+    line = f"vstor.irq={irq} bench {name} rw=randread bs={size} iodepth={depth} number_ios={n_ios} json=1; exit"
     count, result = measure(line, WINDOW_BENCH, disks=[disk], functions=functions)
     record = result.one("bench")
     if record["ios"] != n_ios or record["errors"]:

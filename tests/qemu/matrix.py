@@ -1,14 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make matrix`: every combination of matrix.txt and of matrix_disks.txt on a guest, its data checked end to end.
+"""`make matrix`: every combination of matrix.txt, and every row of matrix_disks.txt and matrix_scsi.txt, on a guest, its
+data checked end to end.
 
     matrix.py [COLUMN=VALUE ...]    runs the rows that have these values (all without any), e.g. irq=msix* machine=pc;
-                                    of both tables if both have the columns
+                                    of all tables that have the columns
     matrix.py --cover ...           runs of these the ones that `make test` runs
     matrix.py --list ...            prints rows instead of running them
     matrix.py --write               writes the files anew from the columns
 
-This is about the ways to a disk, matrix.txt; matrix_disks.py is about the disks, matrix_table.py about tables.
+This is about the ways to a disk, matrix.txt; matrix_disks.py and matrix_scsi.py are about the disks, matrix_table.py
+about tables.
 A row of matrix.txt is one disk, SCSI disks with an adapter of their own. What each value asks of QEMU and of the kernel, and what must then be found, says its
 Part below. To add a column: give COLUMNS a name with its values' Parts, say in IMPOSSIBLE what can't be had together,
 `--write`, and read the difference. Nothing else knows the columns, but that check_interrupts counts queues.
@@ -35,6 +37,7 @@ import time
 
 import images
 import matrix_disks
+import matrix_scsi
 import pattern
 from harness import KERNEL_PVH, Disk, Machine
 from images import KiB, MiB
@@ -369,7 +372,7 @@ TABLE = Table(pathlib.Path(__file__).with_suffix(".txt"), COLUMNS, Row, IMPOSSIB
                        "which also says what the words mean. Missing in the product of the columns are:"],
               guest=lambda row: part_of(row).guest(), run_guest=run_guest, words=guest_words,
               summary=(("machine", "transport"), "irq"))
-TABLES = (TABLE, matrix_disks.TABLE)
+TABLES = (TABLE, matrix_disks.TABLE, matrix_scsi.TABLE)
 
 
 # ---------------------------------------------------------------- all of them
@@ -431,7 +434,7 @@ def chosen(table, conditions):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Runs the QEMU matrix of matrix.txt and matrix_disks.txt.")
+    parser = argparse.ArgumentParser(description="Runs the QEMU matrix of matrix.txt, matrix_disks.txt and matrix_scsi.txt.")
     parser.add_argument("conditions", nargs="*", metavar="COLUMN=VALUE", help="only rows with this value; wild cards")
     parser.add_argument("--cover", action="store_true", help="of these only a pairwise cover, as make test does")
     parser.add_argument("--list", action="store_true", help="print the rows and do nothing")

@@ -8,21 +8,33 @@ import icount
 IOS = 10000
 
 
-@pytest.mark.parametrize("ring,depth,size,budget", [(ring, *shape, budget)
-                                                    for ring, shapes in bench.BUDGET.instructions.items()
-                                                    for shape, budget in shapes.items()])
-def test_instructions_per_read_stay_in_budget(ring, depth, size, budget):
+READS = [(driver, ring, *shape, budget) for driver in bench.TITLES
+         for ring, shapes in bench.BUDGET.of(driver).items() for shape, budget in shapes.items()]
+
+
+@pytest.mark.parametrize("driver,ring,depth,size,budget", READS)
+def test_instructions_per_read_stay_in_budget(driver, ring, depth, size, budget):
     """Guest instructions per random read, polled, through the public block API. Of 128 KiB: at most twice that of 4 KiB."""
-    count = icount.random_reads(depth, IOS, ring, size)
+    count = icount.random_reads(depth, IOS, ring, size, driver=driver)
     assert count.per_io("instructions") <= budget, f"{count.per_io('instructions'):.1f} per read; {count}"
 
 
 @pytest.mark.parametrize("ring", ["split", "packed"])
-def test_kicks_and_interrupts_at_depth_32(ring):
+@pytest.mark.parametrize("driver", bench.TITLES)
+def test_kicks_and_interrupts_at_depth_32(driver, ring):
     """At most 1/16 doorbell a read, no interrupt while polling, and the guest's own count agrees with QEMU's trace."""
-    count = icount.random_reads(32, IOS, ring)
+    count = icount.random_reads(32, IOS, ring, driver=driver)
     assert count.per_io("kicks") <= bench.BUDGET.kicks_depth_32, count
     assert count.per_io("interrupts") <= 0.01, count
+
+
+@pytest.mark.parametrize("driver", bench.TITLES)
+def test_interrupts_are_no_more_than_it_takes(driver):
+    """With MSI-X: one for each read where each is waited for; for many at once at depth 32, where the guest's own polling
+    may be faster than any."""
+    one, many = (icount.random_reads(depth, IOS // 5, driver=driver, irq="msix") for depth in (1, 32))
+    assert 0 < one.per_io("interrupts") <= 1.01, one
+    assert many.per_io("kicks") <= 1 / 4 and many.per_io("interrupts") <= 1 / 4, many
 
 
 @pytest.mark.smoke

@@ -212,6 +212,31 @@ def test_unaligned_ranges_of_sum(run):
         assert record["sha256"] == hashlib.sha256(data[offset:offset + n_bytes]).hexdigest()
 
 
+@pytest.mark.parametrize("length", ["", " 5M"])
+@pytest.mark.parametrize("blocks", [{}, BLOCKS_4K], ids=["512", "4096"])
+@pytest.mark.parametrize("ring", ["split", "packed"])
+@pytest.mark.parametrize("source,target", [("vda", "sda"), ("sda", "vda")])
+def test_copy_between_virtio_blk_and_scsi(run, tmp_path, source, target, ring, blocks, length):
+    """The host finds the first disk's bytes on the second, of the other kind, and nothing else changed on either."""
+    images_of = {source: images.copy_of(images.image("random-16m.raw"), tmp_path),
+                 target: images.copy_of(images.image("empty-16m.raw"), tmp_path)}
+    original = images_of[source].read_bytes()
+    packed = f"packed={'on' if ring == 'packed' else 'off'}"
+    disks = [Disk(images_of["vda"], writable=True, properties={**blocks, "packed": packed[7:]}),
+             Disk(images_of["sda"], writable=True, device="scsi-hd", properties=blocks,
+                  before=["-device", f"virtio-scsi-pci,disable-legacy=on,{packed}"])]
+    result = run(f"lsblk json=1; copy {source} {target}{length} json=1; sum {target} json=1; exit", disks=disks)
+    n = 5 * MiB if length else 16 * MiB
+    assert {record["dev"]: record["driver"] for record in result.expect_status(0).of("lsblk")} == \
+        {"vda": "virtio-blk", "sda": "virtio-scsi"}
+    assert (result.one("copy")["bytes"], result.one("copy")["to"]) == (n, target)
+    expected = original[:n] + bytes(16 * MiB - n)
+    wrong = pattern.first_difference(images_of[target].read_bytes(), expected)
+    assert wrong is None, f"byte {wrong} of the copy is wrong"
+    assert result.one("sum")["sha256"] == hashlib.sha256(expected).hexdigest()
+    assert images_of[source].read_bytes() == original
+
+
 def test_flush_reaches_the_host(prompt, writable):
     """`flush` is a flush on the host too, and `fill` ends with one (QEMU counts them)."""
     machine = prompt(disks=[writable()])

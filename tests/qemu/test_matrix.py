@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The QEMU matrix: matrix.txt holds the ways to a disk, matrix_disks.txt what disks there are; of both a pairwise cover
-runs here. `make matrix` runs the whole."""
+runs here. SCSI disks have a table of their own, matrix_scsi.txt. `make matrix` runs the whole."""
 import copy
 import itertools
 import json
@@ -86,7 +86,7 @@ def test_the_cover_has_every_pair_of_values(table):
     much smaller, of the file's rows, and the same each time."""
     rows, cover = table.read_rows(), COVERS[table]
     assert values_together(cover, 2) == values_together(rows, 2)
-    assert set(cover) <= set(rows) and len(cover) == len(set(cover)) <= len(rows) // 4
+    assert set(cover) <= set(rows) and len(cover) == len(set(cover)) <= len(rows) // 3
     assert table.pairwise_cover(list(rows)) == cover
 
 

@@ -322,6 +322,36 @@ static void serve_disk(struct fake_virtio_scsi *scsi, struct command *command,
     }
 }
 
+/** 5.6.6.1 and SBC-3, 5.8: eight bytes of each block if RDPROTECT or WRPROTECT says so. */
+static uint32_t protection_bytes(struct fake_virtio_scsi *scsi, const struct command *command,
+                                 bool write, uint64_t n_blocks)
+{
+    uint8_t flags = command->cdb[0] == 0x7f ? command->cdb[10] : command->cdb[1];
+    uint32_t asked = flags >> 5 == 0 ? 0 : 8 * (uint32_t)n_blocks;
+
+    if ((write ? scsi->last_pi_out : scsi->last_pi_in) != asked ||
+        (write ? scsi->last_pi_in : scsi->last_pi_out) != 0)
+        misuse(scsi, "protection information that does not fit the CDB");
+    return asked;
+}
+
+/** Protection information stands before all data, wherever pieces begin and end. */
+static void copy_protected(struct fake_virtio_scsi *scsi, const struct fake_piece *pieces,
+                           unsigned n_pieces, uint64_t block, uint32_t protection, uint8_t *data,
+                           uint64_t bytes, bool write)
+{
+    static uint8_t all[520 * FAKE_UNIT_SECTORS];
+    uint8_t *kept = scsi->protection + 8 * block;
+
+    memcpy(all, kept, protection);
+    memcpy(all + protection, data, bytes);
+    copy(pieces, n_pieces, all, protection + bytes, write);
+    if (!write)
+        return;
+    memcpy(kept, all, protection);
+    memcpy(data, all + protection, bytes);
+}
+
 static void transfer(struct fake_virtio_scsi *scsi, struct command *command, struct fake_unit *unit)
 {
     const uint8_t *cdb = command->cdb;
@@ -346,11 +376,16 @@ static void transfer(struct fake_virtio_scsi *scsi, struct command *command, str
         put_be(command->reply + 15, unit->bad_block, 4);
         return;
     }
-    if (sum(pieces, n_pieces) != n * unit->block_bytes || (write ? command->n_in : command->n_out))
+    uint32_t protection = protection_bytes(scsi, command, write, n);
+    if (sum(pieces, n_pieces) != protection + n * unit->block_bytes ||
+        (write ? command->n_in : command->n_out))
         misuse(scsi, "data that do not fit the CDB");
     uint64_t bytes = n * unit->block_bytes, at = block * unit->block_bytes;
     at %= FAKE_UNIT_SECTORS * 512; /* disks that are larger than what is behind them */
-    copy(pieces, n_pieces, unit->data + at, bytes, write);
+    if (protection > 0)
+        copy_protected(scsi, pieces, n_pieces, block, protection, unit->data + at, bytes, write);
+    else
+        copy(pieces, n_pieces, unit->data + at, bytes, write);
     set(command, 0, 0, 0);
 }
 
@@ -415,8 +450,7 @@ static void serve_unit(struct fake_virtio_scsi *scsi, struct command *command,
     case 0x7f:
         transfer(scsi, command, unit);
         break;
-    case 0x35:
-    case 0x91:
+    case 0x35: /* the form of 16 bytes it does not know, as QEMU */
         unit->n_flushes++;
         set(command, 0, 0, 0);
         break;

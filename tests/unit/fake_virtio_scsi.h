@@ -125,6 +125,8 @@ struct fake_virtio_scsi {
     uint8_t last_cdb[32], last_lun[8];
     uint8_t last_attribute, last_priority, last_crn;
     uint32_t last_pi_out, last_pi_in;
+    uint8_t protection
+        [8 * FAKE_UNIT_SECTORS]; /* eight bytes of each block: READ gives what WRITE brought */
     uint32_t last_function, last_function_type, last_classes;
     uint8_t last_function_lun[8];
     uint64_t last_function_tag, last_tag;

@@ -56,7 +56,6 @@ static void test_more_for_blocks(void **state)
     IS(vst_scsi_verify_10(7, 9), 0x2f, 0, 0, 0, 0, 7, 0, 0, 9);
     IS(vst_scsi_verify_16(7, 9), 0x8f, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 9);
     IS(vst_scsi_synchronize_cache_10(), 0x35);
-    IS(vst_scsi_synchronize_cache_16(), 0x91);
     IS(vst_scsi_write_same_16(7, 0x10000, SCSI_SAME_UNMAP | SCSI_SAME_NDOB), 0x93, 9, 0, 0, 0, 0, 0,
        0, 0, 7, 0, 1, 0, 0);
     IS(vst_scsi_write_same_16(7, 1, SCSI_SAME_UNMAP | SCSI_SAME_ANCHOR), 0x93, 0x18, 0, 0, 0, 0, 0,

@@ -137,9 +137,11 @@ static void test_data_by_every_ring(void **state)
     static struct fixture *f = &storage;
 
     (void)state;
-    for (size_t k = 0; k < VST_ARRAY_LENGTH(ring_kinds); k++) {
-        set_up_as(f, &ring_kinds[k], FAKE_MODERN);
+    for (size_t k = 0; k < 2 * VST_ARRAY_LENGTH(ring_kinds); k++) {
+        set_up_as(f, &ring_kinds[k / 2], FAKE_MODERN);
         f->config.queue_size = 16;
+        f->config.protection = k % 2; /* the longer header, with no protection information */
+        f->scsi.device.offered_features |= VIRTIO_BIT(VIRTIO_SCSI_F_T10_PI);
         struct fake_unit *unit = fake_virtio_scsi_add(&f->scsi, 0, 0);
         assert_int_equal(attach(f), VST_OK);
         struct vst_block_device *device = attach_disk(f, 0, 0);
@@ -201,6 +203,10 @@ static void test_large_blocks_and_large_disks(void **state)
     assert_int_equal(ios[0].request.status, VST_OK);
     uint8_t expected[16] = {0x88, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
     assert_memory_equal(f->scsi.last_cdb, expected, 16);
+    fill_io(&ios[0], VST_BLOCK_FLUSH, 0, 0); /* not every large disk knows a longer one */
+    run(device->queues[0], &ios[0]);
+    assert_int_equal(ios[0].request.status, VST_OK);
+    assert_int_equal(unit->n_flushes, 1);
     fill_io(&ios[0], VST_BLOCK_READ, 1, 8);
     assert_int_equal(vst_block_submit(device->queues[0], &ios[0].request), VST_ERR_INVALID);
     vst_scsi_disk_detach(device);

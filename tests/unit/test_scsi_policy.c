@@ -98,7 +98,7 @@ static const struct promise promises[] = {
     {{0, VST_SCSI_CHECK_CONDITION, "06/2a/06", false}, "read path states", "io", 16, 0},
     {{0, VST_SCSI_CHECK_CONDITION, "06/2a/07", false}, "read path states", "io", 16, 0},
     {{0, VST_SCSI_CHECK_CONDITION, "06/2a/08", false}, "nothing", "io", 16, 0},
-    {{0, VST_SCSI_CHECK_CONDITION, "06/2a/09", false}, "read capacity", "io", 16, 0},
+    {{0, VST_SCSI_CHECK_CONDITION, "06/2a/09", false}, "read capacity", "io", 16, 200},
     {{0, VST_SCSI_CHECK_CONDITION, "06/2a/0a", false}, "nothing", "io", 16, 0},
     {{0, VST_SCSI_CHECK_CONDITION, "06/2a/10", false}, "nothing", "io", 16, 0},
     {{0, VST_SCSI_CHECK_CONDITION, "06/2a/66", false}, "read mode", "io", 16, 0},

@@ -419,6 +419,127 @@ static void test_resize(void **state)
     end(f);
 }
 
+/** A request with a sector's memory, and what became of it. */
+struct io {
+    struct vst_block_request request;
+    struct vst_block_segment segment;
+    uint8_t data[8 * 512];
+};
+
+static struct vst_block_request *make_io(struct io *io, enum vst_block_op op, uint64_t sector,
+                                         uint64_t n)
+{
+    memset(io, 0, sizeof(*io));
+    memset(io->data, 0x77, sizeof(io->data));
+    io->segment = (struct vst_block_segment){io->data, n * 512};
+    io->request = (struct vst_block_request){.op = op,
+                                             .n_segments = 1,
+                                             .segments = &io->segment,
+                                             .start_sector = sector,
+                                             .n_sectors = n};
+    return &io->request;
+}
+
+static enum vst_status run_io(struct vst_block_device *disk, enum vst_block_op op, uint64_t sector,
+                              uint64_t n)
+{
+    static struct io io;
+
+    return vst_block_execute(disk->queues[0], make_io(&io, op, sector, n));
+}
+
+/** READ and WRITE, of 10 and 16 bytes. */
+static unsigned n_transfers(const struct fake_unit *unit)
+{
+    return unit->n_seen[0x28] + unit->n_seen[0x2a] + unit->n_seen[0x88] + unit->n_seen[0x8a];
+}
+
+/** Before that is known the unit refuses what is beyond its end; then nobody asks it. */
+static void test_a_disk_shrinks_at_work(void **state)
+{
+    WITH(f);
+    struct fake_unit *unit = fake_virtio_scsi_add(&f->scsi, 0, 0);
+    begin(f, true);
+    scan(f);
+    struct vst_block_device *disk = owner.found[0]->block;
+    assert_int_equal(run_io(disk, VST_BLOCK_WRITE, 400, 2), VST_OK);
+    memset(unit->data + 300 * 512, 0xee, 212 * 512);
+    unit->n_blocks = 300;
+    assert_int_equal(run_io(disk, VST_BLOCK_READ, 400, 2), VST_ERR_RANGE);
+    assert_int_equal(run_io(disk, VST_BLOCK_WRITE, 299, 2), VST_ERR_RANGE);
+    assert_int_equal(disk->limits.n_sectors, FAKE_UNIT_SECTORS);
+    look_after(f); /* no event has told: what was refused did */
+    assert_int_equal(disk->limits.n_sectors, 300);
+    unsigned n = n_transfers(unit);
+    assert_int_equal(run_io(disk, VST_BLOCK_WRITE, 400, 2), VST_ERR_RANGE);
+    assert_int_equal(run_io(disk, VST_BLOCK_READ, 299, 2), VST_ERR_RANGE);
+    assert_int_equal(n_transfers(unit), n);
+    assert_int_equal(run_io(disk, VST_BLOCK_WRITE, 298, 2), VST_OK);
+    assert_int_equal(unit->data[299 * 512], 0x77);
+    for (size_t i = 300 * 512; i < FAKE_UNIT_SECTORS * 512; i++)
+        assert_int_equal(unit->data[i], 0xee);
+    end(f);
+}
+
+/**
+ * The first command after the change brings the news and is not given again before the capacity is
+ * read: to blocks of another size it would go to another place.
+ */
+static void other_blocks(uint32_t before, uint32_t after, enum vst_block_op op)
+{
+    struct fixture *f = &storage;
+    struct vst_block_request *done;
+    static struct io io;
+
+    set_up(f);
+    struct fake_unit *unit = fake_virtio_scsi_add(&f->scsi, 0, 0);
+    unit->block_bytes = before;
+    unit->n_blocks = FAKE_UNIT_SECTORS * 512 / before;
+    begin(f, true);
+    scan(f);
+    struct vst_block_device *disk = owner.found[0]->block;
+    assert_int_equal(disk->limits.logical_block_bytes, before);
+    memset(unit->data, 0xee, FAKE_UNIT_SECTORS * 512);
+    unit->block_bytes = after;
+    unit->n_blocks = FAKE_UNIT_SECTORS * 512 / after;
+    unit->script[0] =
+        (struct fake_script){.operation = op == VST_BLOCK_WRITE ? 0x2a : 0x28, 1, 6, 0x2a, 0x09};
+    vst_block_hold(disk);
+    assert_int_equal(vst_block_submit(disk->queues[0], make_io(&io, op, 8, 8)), VST_OK);
+    vst_block_kick(disk->queues[0]);
+    for (unsigned i = 0; i < 50; i++)
+        assert_int_equal(vst_block_poll(disk->queues[0], &done, 1), 0);
+    unsigned n = n_transfers(unit);
+    look_after(f);
+    for (unsigned i = 0; vst_block_poll(disk->queues[0], &done, 1) == 0; i++)
+        assert_true(i < 1000);
+    assert_int_equal(io.request.status, VST_ERR_GONE);
+    assert_int_equal(vst_block_submit(disk->queues[0], make_io(&io, op, 8, 8)), VST_ERR_GONE);
+    assert_int_equal(n_transfers(unit), n);
+    for (size_t i = 0; i < FAKE_UNIT_SECTORS * 512; i++)
+        assert_int_equal(unit->data[i], 0xee);
+    vst_block_let_go(disk);
+    look_after(f);
+    look_after(f); /* it is a new disk now */
+    assert_int_equal(owner.units.n, 1);
+    disk = owner.units.first->block;
+    assert_int_equal(disk->limits.logical_block_bytes, after);
+    assert_int_equal(run_io(disk, VST_BLOCK_WRITE, 8, 8), VST_OK);
+    assert_int_equal(unit->data[8 * 512 - 1], 0xee);
+    assert_int_equal(unit->data[8 * 512], 0x77);
+    assert_int_equal(unit->data[16 * 512], 0xee);
+    end(f);
+}
+
+static void test_no_request_meets_blocks_of_another_size(void **state)
+{
+    (void)state;
+    other_blocks(512, 4096, VST_BLOCK_WRITE);
+    other_blocks(4096, 512, VST_BLOCK_WRITE);
+    other_blocks(512, 4096, VST_BLOCK_READ);
+    other_blocks(4096, 512, VST_BLOCK_READ);
+}
+
 /* ------------------------------------------------------------------ who uses what is gone */
 
 /** Its second queue, on which nothing is answered: scans use the first. */
@@ -590,6 +711,8 @@ int main(void)
         cmocka_unit_test(test_event_storm),
         cmocka_unit_test(test_restless_unit),
         cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_a_disk_shrinks_at_work),
+        cmocka_unit_test(test_no_request_meets_blocks_of_another_size),
         cmocka_unit_test(test_a_unit_leaves_when_nobody_uses_it),
         cmocka_unit_test(test_adapter_is_unplugged),
         cmocka_unit_test(test_names),

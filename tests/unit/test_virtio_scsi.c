@@ -323,6 +323,10 @@ static void test_what_is_wrong_is_refused(void **state)
     REFUSED((order.command.out = &order.out, order.command.n_out = 1), VST_ERR_UNSUPPORTED);
     REFUSED(order.command.in_protection_bytes = 8, VST_ERR_UNSUPPORTED);
     REFUSED(order.command.in_protection_bytes = 513, VST_ERR_INVALID);
+    REFUSED(order.command.out_protection_bytes = 1, VST_ERR_INVALID); /* there are no data to it */
+    REFUSED((order.command.n_in = 0, order.command.out = &order.out, order.command.n_out = 1,
+             order.command.out_protection_bytes = 8),
+            VST_ERR_UNSUPPORTED);
     for (size_t i = 0; i < VST_ARRAY_LENGTH(many); i++)
         many[i] = order.in;
     REFUSED((order.command.in = many, order.command.n_in = 31), VST_ERR_TOO_LARGE);
@@ -357,21 +361,28 @@ static void test_data_both_ways(void **state)
     }
 }
 
+static void set_up_protected(struct fixture *f, const struct ring_kind *kind, bool asked)
+{
+    set_up_as(f, kind, FAKE_MODERN);
+    f->scsi.device.offered_features |= VIRTIO_BIT(VIRTIO_SCSI_F_T10_PI);
+    f->config.protection = asked;
+    fake_virtio_scsi_add(&f->scsi, 0, 0);
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->hba->limits.protection, asked);
+}
+
 static void test_protection_information_where_asked_for(void **state)
 {
     static struct order order;
-    WITH(f);
-    f->scsi.device.offered_features |= VIRTIO_BIT(VIRTIO_SCSI_F_T10_PI);
-    fake_virtio_scsi_add(&f->scsi, 0, 0);
-    assert_int_equal(attach(f), VST_OK);
-    assert_false(f->hba->limits.protection);
+    struct fixture *f = &storage;
+
+    (void)state;
+    set_up_protected(f, &ring_kinds[0], false);
+    make_inquiry(&order, 0, 0);
+    order.command.in_protection_bytes = 8;
+    assert_int_equal(f->hba->ops->submit(f->queue, &order.command), VST_ERR_UNSUPPORTED);
     tear_down(f);
-    set_up(f);
-    f->scsi.device.offered_features |= VIRTIO_BIT(VIRTIO_SCSI_F_T10_PI);
-    f->config.protection = true;
-    fake_virtio_scsi_add(&f->scsi, 0, 0);
-    assert_int_equal(attach(f), VST_OK);
-    assert_true(f->hba->limits.protection);
+    set_up_protected(f, &ring_kinds[0], true);
     make_inquiry(&order, 0, 0);
     order.command.in_protection_bytes = 8;
     run(f, &order);
@@ -379,7 +390,80 @@ static void test_protection_information_where_asked_for(void **state)
     assert_int_equal(f->scsi.last_pi_out, 0);
     assert_int_equal(f->scsi.last_cdb[0], 0x12);
     assert_memory_equal(order.received + 8, "FAKE", 4);
+    order.command.in_protection_bytes = 513; /* more than all data */
+    assert_int_equal(f->hba->ops->submit(f->queue, &order.command), VST_ERR_INVALID);
+    order.command.in_protection_bytes = 0;
+    order.command.out_protection_bytes = 1;
+    assert_int_equal(f->hba->ops->submit(f->queue, &order.command), VST_ERR_INVALID);
     tear_down(f);
+}
+
+#define PROTECTED_BLOCKS 3u
+
+/** WRITE or READ (10) of block 5 and the next, with checks of their protection information. */
+static void make_protected(struct order *order, bool write,
+                           const struct vst_block_segment *segments, uint8_t n)
+{
+    make(order, 0, 0, write ? 0x2a : 0x28, 10);
+    order->command.cdb[1] = 1 << 5;
+    order->command.cdb[5] = 5;
+    order->command.cdb[8] = PROTECTED_BLOCKS;
+    if (write) {
+        order->command.out = segments;
+        order->command.n_out = n;
+        order->command.out_protection_bytes = 8 * PROTECTED_BLOCKS;
+    } else {
+        order->command.in = segments;
+        order->command.n_in = n;
+        order->command.in_protection_bytes = 8 * PROTECTED_BLOCKS;
+    }
+}
+
+/** It travels before all data, in a segment of its own or not; the request says how long it is. */
+static void protection_there_and_back(struct fixture *f)
+{
+    static uint8_t sent[520 * PROTECTED_BLOCKS], got[520 * PROTECTED_BLOCKS];
+    static struct order order;
+    const size_t first = 8 * PROTECTED_BLOCKS;
+    const struct vst_block_segment apart[] = {{sent, first},
+                                              {sent + first, 512 * PROTECTED_BLOCKS}};
+    const struct vst_block_segment amid[] = {{got, first + 5},
+                                             {got + first + 5, sizeof(got) - first - 5}};
+
+    for (size_t i = 0; i < sizeof(sent); i++)
+        sent[i] = (uint8_t)(i * 7 + i / 256);
+    make_protected(&order, true, apart, 2);
+    run(f, &order);
+    assert_int_equal(order.command.outcome.status, VST_SCSI_GOOD);
+    assert_int_equal(f->scsi.last_pi_out, first);
+    assert_int_equal(f->scsi.last_pi_in, 0);
+    assert_int_equal(f->scsi.n_out_bytes, sizeof(sent));
+    assert_memory_equal(f->scsi.protection + 5 * 8, sent, first);
+    assert_memory_equal(f->scsi.units[0].data + 5 * 512, sent + first, 512 * PROTECTED_BLOCKS);
+    memset(got, 0xee, sizeof(got));
+    make_protected(&order, false, amid, 2);
+    run(f, &order);
+    assert_int_equal(f->scsi.last_pi_out, 0);
+    assert_int_equal(f->scsi.last_pi_in, first);
+    assert_int_equal(order.command.outcome.residual_bytes, 0);
+    assert_memory_equal(got, sent, sizeof(sent));
+    /* What is in a slot of the ring from then does not stay there. */
+    make_inquiry(&order, 0, 0);
+    run(f, &order);
+    assert_int_equal(f->scsi.last_pi_out | f->scsi.last_pi_in, 0);
+}
+
+static void test_protection_information_comes_before_data(void **state)
+{
+    struct fixture *f = &storage;
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(ring_kinds); i++) {
+        set_up_protected(f, &ring_kinds[i], true);
+        for (unsigned k = 0; k < 300; k++) /* once round the ring */
+            protection_there_and_back(f);
+        tear_down(f);
+    }
 }
 
 /* ------------------------------------------------------------------ answers */
@@ -1002,6 +1086,7 @@ int main(void)
         cmocka_unit_test(test_what_is_wrong_is_refused),
         cmocka_unit_test(test_data_both_ways),
         cmocka_unit_test(test_protection_information_where_asked_for),
+        cmocka_unit_test(test_protection_information_comes_before_data),
         cmocka_unit_test(test_every_response_means_something),
         cmocka_unit_test(test_an_unwritten_answer_is_none),
         cmocka_unit_test(test_lengths_are_bounded),
