@@ -9,7 +9,8 @@ DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python
               ovmf:UEFI-firmware grub-common:boot-media grub-pc-bin:BIOS-boot grub-efi-amd64-bin:UEFI-boot \
               xorriso:boot-media mtools:FAT-images dosfstools:FAT-images gdisk:GPT-images \
               libclang-rt-14-dev:fuzzers-and-sanitizers-of-clang llvm:coverage-of-fuzzers spin:model-checker \
-              tgt:iSCSI-targets \
+              tgt:iSCSI-targets libiscsi-dev:server-of-vhost-user-scsi libglib2.0-dev:server-of-vhost-user-scsi \
+              pkg-config:server-of-vhost-user-scsi \
               gcovr:coverage-report valgrind:counts-instructions cpio:initramfs-of-the-Linux-guest
 DEPS       := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 

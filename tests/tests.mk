@@ -48,6 +48,14 @@ LINUX_GUEST := build/linux/vmlinuz
 $(LINUX_GUEST): tests/linux/fetch.sh | deps
 	$(Q)sh $< $(@D)
 
+# Another model of the SCSI adapter. Its sources are fetched; where they can't be, there is a reason instead of a server.
+VHOST_USER_SCSI := build/vhost-user-scsi/server
+$(VHOST_USER_SCSI): $(wildcard tests/vhost_user_scsi/*.* tests/vhost_user_scsi/qemu/*) | deps
+	$(Q)sh tests/vhost_user_scsi/build.sh $(@D)
+
+.PHONY: vhost-user-scsi
+vhost-user-scsi: $(VHOST_USER_SCSI) ## build the server of tests/qemu/test_vhost_user_scsi.py, out of QEMU's sources
+
 .PHONY: run
 run: $(KERNEL) | deps ## boot the kernel on demonstration disks, or on DISK=path [FORMAT=qcow2] [WRITE=1]
 	$(Q)$(PYTHON) -B tests/demo/run.py $(if $(DISK),--disk '$(DISK)') $(if $(FORMAT),--format $(FORMAT)) $(if $(WRITE),--write)
@@ -62,11 +70,11 @@ check: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## the f
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) | deps ## every test
+test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test
-qemu-test: all $(ICNT) $(LINUX_GUEST) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
+qemu-test: all $(ICNT) $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qemu $(ARGS)
 
 .PHONY: matrix
