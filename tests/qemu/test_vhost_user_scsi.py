@@ -117,7 +117,7 @@ def test_server_that_dies_amid_writes(prompt, served, queues):
     """Nobody answers, not even the functions that are to help: each request fails once, and the shell goes on."""
     path, server, socket = served
     before = path.read_bytes()
-    machine = machine_of(prompt, socket, queues, "vstor.irq=msix vstor.recovery=off vstor.timeout=1000")
+    machine = machine_of(prompt, socket, queues, "vstor.irq=msix vstor.recovery=off vstor.timeout=2000")
     assert not machine.command("fill sda 1M 1M seed=7 json=1").errors
     begun = written_bytes(server)
     where = "offset=8M size=4M number_ios=1000000"
