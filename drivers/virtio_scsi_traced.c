@@ -91,7 +91,8 @@ static size_t traced_poll(struct vst_scsi_block_queue *queue, struct vst_block_r
         uint32_t n_events = q->base.trace->n_recorded;
         size_t n = PLAIN->poll(queue, done + n_done, max > n_done ? 1 : 0);
         /* What was looked at before it was taken back has been recorded there. */
-        if (n > 0 && vq->n_used == n_used + 1 && q->base.trace->n_recorded == n_events)
+        if (n > 0 && vq->n_used == n_used + 1 && q->base.trace->n_recorded == n_events &&
+            vq->n_free > 0) /* 0: the queue was shut behind what was taken */
             vst_virtio_scsi_trace_end(q, virtq_take(vq)->id, queue, done[n_done]->start_sector, 0);
         n_done += n;
     } while (n_done < max && vq->n_used != n_used && PLAIN->ready(queue));
