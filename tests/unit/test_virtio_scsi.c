@@ -1070,6 +1070,377 @@ static void test_the_line_is_acknowledged(void **state)
     tear_down(f);
 }
 
+/* ------------------------------------------------------------------ what is refused, what is bent */
+
+static void test_which_functions_are_ours(void **state)
+{
+    static const struct {
+        uint16_t vendor, device;
+        bool ours;
+    } cases[] = {{0x1af4, 0x1048, true},
+                 {0x1af4, 0x1004, true},
+                 {0x1af4, 0x1042, false},
+                 {0x8086, 0x1048, false}};
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(cases); i++) {
+        struct vst_pci_function function = {.vendor_id = cases[i].vendor,
+                                            .device_id = cases[i].device};
+        assert_int_equal(vst_virtio_scsi_matches(&function), cases[i].ours);
+    }
+}
+
+static void test_what_is_wanted_is_bent(void **state)
+{
+    WITH(f);
+    f->config.max_sense_bytes = 1;
+    f->config.max_segments = 7;
+    f->config.timeout_ns = 3; /* the watch has no shorter interval than 1 ns */
+    f->config.recovery = VST_RECOVERY_QUEUE;
+    f->config.n_queues = 10000;
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->hba->limits.max_sense_bytes, 18);
+    assert_int_equal(f->hba->limits.max_segments, 7);
+    assert_int_equal(f->hba->n_queues, 1);
+    assert_int_equal(scsi_device_of(f->hba)->watch_interval_ns, 1);
+    assert_int_equal(scsi_device_of(f->hba)->timeout_epochs, 3);
+    assert_int_equal(scsi_device_of(f->hba)->config.recovery, VST_RECOVERY_DEVICE);
+    tear_down(f);
+    set_up(f);
+    f->config.max_sense_bytes = 1000;
+    f->config.timeout_ns = 40000000000000;
+    f->fake.platform.dma_max_maps = 4;
+    f->fake.platform.dma_max_map_bytes = 65536;
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->hba->limits.max_sense_bytes, 252);
+    assert_int_equal(f->hba->limits.max_segments, 4);
+    assert_int_equal(f->hba->limits.max_segment_bytes, 65536);
+    assert_int_equal(scsi_device_of(f->hba)->timeout_epochs, UINT16_MAX / 2);
+    tear_down(f);
+}
+
+static void test_a_ring_too_short_for_a_command(void **state)
+{
+    WITH(f);
+    fake_virtio_blk_offer_queue(&f->scsi.device, 2, 2);
+    assert_int_equal(attach(f), VST_ERR_MALFORMED);
+    tear_down(f);
+}
+
+static void test_a_queue_that_is_not_there_is_left_out(void **state)
+{
+    WITH(f);
+    fake_virtio_scsi_offer_queues(&f->scsi, 3, 64);
+    fake_virtio_blk_offer_queue(&f->scsi.device, 3, 0);
+    f->config.n_queues = 3;
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->hba->n_queues, 1);
+    tear_down(f);
+}
+
+static void test_devices_that_are_not_attached(void **state)
+{
+    WITH(f);
+    f->scsi.device.generation_always_changes = true;
+    assert_int_not_equal(attach(f), VST_OK);
+    assert_non_null(strstr(f->fake.all_logs, "never stops changing"));
+    tear_down(f);
+    set_up(f);
+    f->scsi.device.refuses_features_ok = true;
+    assert_int_not_equal(attach(f), VST_OK);
+    tear_down(f);
+    set_up(f);
+    f->scsi.device.function.n_capabilities = 0;
+    assert_int_not_equal(attach(f), VST_OK);
+    tear_down(f);
+    set_up_as(f, &ring_kinds[0], FAKE_MMIO_2);
+    f->front.type = 2;
+    assert_int_not_equal(attach(f), VST_OK);
+    tear_down(f);
+}
+
+/** Each allocation fails alone: what comes after it succeeds, and is given back. */
+static void test_nothing_is_left_when_one_allocation_fails(void **state)
+{
+    static const enum fake_front fronts[] = {FAKE_MODERN, FAKE_MMIO_2};
+
+    for (size_t i = 0; i < 2 * VST_ARRAY_LENGTH(fronts); i++) {
+        enum vst_status status = VST_ERR_NO_MEMORY;
+        for (size_t n = 0; status != VST_OK; n++) {
+            struct fixture *f = &storage;
+            (void)state;
+            set_up_as(f, &ring_kinds[i % 2 ? 7 : 0], fronts[i / 2]);
+            fake_virtio_scsi_offer_queues(&f->scsi, 2, 64);
+            f->config.n_queues = 2;
+            f->fake.fail_alloc_after = n;
+            f->fake.fail_alloc_once = true;
+            status = attach(f);
+            if (status != VST_OK)
+                assert_int_equal(status, VST_ERR_NO_MEMORY);
+            else
+                assert_true(n > 8 && f->fake.fail_alloc_after != SIZE_MAX);
+            tear_down(f);
+        }
+    }
+}
+
+/** A device that does not confirm its reset may still write: its memory is never used again. */
+static void test_a_device_that_does_not_stop_keeps_its_memory(void **state)
+{
+    WITH(f);
+    assert_int_equal(attach(f), VST_OK);
+    f->scsi.device.reset_takes_for_ever = true;
+    vst_virtio_scsi_detach(f->hba);
+    f->hba = NULL;
+    assert_non_null(strstr(f->fake.all_logs, "its memory is never used again"));
+    assert_true(f->fake.n_allocated > 0);
+    f->n_leaked = f->fake.n_allocated;
+    tear_down(f);
+}
+
+static void test_no_data_to_send_and_far_too_many_pieces(void **state)
+{
+    static struct order order;
+    WITH(f);
+    f->fake.platform.dma_max_map_bytes = 64;
+    assert_int_equal(attach(f), VST_OK);
+    make(&order, 0, 0, 0x2a, 10);
+    order.out.bytes = 0;
+    order.command.out = &order.out;
+    order.command.n_out = 1;
+    assert_int_equal(f->hba->ops->submit(f->queue, &order.command), VST_ERR_INVALID);
+    order.out.bytes = 8u << 20; /* 131072 pieces */
+    assert_int_equal(f->hba->ops->submit(f->queue, &order.command), VST_ERR_TOO_LARGE);
+    assert_int_equal(f->scsi.n_commands, 0);
+    tear_down(f);
+}
+
+/** Data of either direction can't be mapped: nothing stays mapped, and the next command goes well. */
+static void test_commands_that_cant_be_mapped(void **state)
+{
+    struct fixture *f = &storage;
+    static struct order order;
+
+    (void)state;
+    set_up_as(f, &ring_kinds[7], FAKE_MODERN);
+    f->scsi.device.offered_features |= VIRTIO_BIT(VIRTIO_SCSI_F_INOUT);
+    fake_virtio_scsi_add(&f->scsi, 0, 0);
+    assert_int_equal(attach(f), VST_OK);
+    for (size_t n = 0; n < 2; n++) {
+        make_inquiry(&order, 0, 0);
+        order.command.out = &order.out;
+        order.command.n_out = 1;
+        f->fake.fail_map_after = n;
+        assert_int_equal(f->hba->ops->submit(f->queue, &order.command), VST_ERR_NO_MEMORY);
+        assert_int_equal(f->fake.n_mapped, 0);
+        f->fake.fail_map_after = SIZE_MAX;
+    }
+    assert_int_equal(f->scsi.n_commands, 0);
+    make_inquiry(&order, 0, 0);
+    run(f, &order);
+    assert_int_equal(order.command.outcome.response, VST_SCSI_RESPONSE_OK);
+    tear_down(f);
+}
+
+static bool give_up_waiting(struct vst_scsi_command *command, uint64_t tag)
+{
+    *(uint64_t *)command->user = tag;
+    return false;
+}
+
+/** Who is told that it is late and does nothing about it has it ended by a reset. */
+static void test_late_and_nothing_done_about_it(void **state)
+{
+    static struct order order;
+    uint64_t tag = 0;
+    WITH(f);
+    fake_virtio_scsi_add(&f->scsi, 0, 0);
+    assert_int_equal(attach(f), VST_OK);
+    f->scsi.device.answers_nothing = true;
+    make_inquiry(&order, 0, 0);
+    order.command.late = give_up_waiting;
+    order.command.user = &tag;
+    run(f, &order);
+    assert_int_not_equal(tag, 0);
+    assert_int_equal(order.command.outcome.response, VST_SCSI_RESPONSE_TIMEOUT);
+    assert_int_equal(f->scsi.device.n_resets, 1);
+    tear_down(f);
+}
+
+/** Functions may name tags that never were, or that are nobody's any more. */
+static void test_functions_with_tags_of_nobody(void **state)
+{
+    static const uint64_t tags[] = {0xffff0000, 0xffff, 0, UINT64_MAX};
+    static struct order order;
+    WITH(f);
+    fake_virtio_scsi_add(&f->scsi, 0, 0);
+    assert_int_equal(attach(f), VST_OK);
+    f->scsi.device.queues[2].answers_nothing = true;
+    make_inquiry(&order, 0, 0);
+    order.command.timeout_ns = UINT64_MAX / 2; /* longer than the watch can count */
+    assert_int_equal(f->hba->ops->submit(f->queue, &order.command), VST_OK);
+    f->hba->ops->kick_commands(f->queue);
+    assert_int_equal(order.command.priv.n_epochs, UINT16_MAX / 2);
+    for (size_t i = 0; i <= VST_ARRAY_LENGTH(tags); i++) {
+        struct vst_scsi_function query = {
+            .kind = VST_SCSI_QUERY_TASK,
+            .nexus = nexus_of(0, 0),
+            .tag = i < VST_ARRAY_LENGTH(tags) ? tags[i] : f->scsi.last_tag ^ (1ull << 40)};
+        assert_int_equal(f->hba->ops->manage(f->hba, &query), VST_OK);
+        wait_for(f, &query);
+        assert_int_equal(query.response, VST_SCSI_FUNCTION_COMPLETE);
+    }
+    f->scsi.device.queues[2].answers_nothing = false;
+    fake_virtio_blk_answer_queue(&f->scsi.device.queues[2]);
+    for (unsigned i = 0; order.n_done == 0; i++) {
+        assert_true(i < MAX_LOOKS);
+        f->hba->ops->poll_commands(f->queue, 8);
+    }
+    assert_int_equal(order.command.outcome.response, VST_SCSI_RESPONSE_OK);
+    tear_down(f);
+}
+
+static void test_notifications_that_are_refused(void **state)
+{
+    WITH(f);
+    assert_int_equal(attach(f), VST_OK);
+    f->scsi.function_response = 3;
+    struct vst_scsi_function function = {
+        .kind = VST_SCSI_NOTIFICATION_QUERY, .nexus = nexus_of(0, 0), .classes = 0x5e};
+    assert_int_equal(f->hba->ops->manage(f->hba, &function), VST_OK);
+    wait_for(f, &function);
+    assert_int_equal(function.response, VST_SCSI_FUNCTION_BAD_TARGET);
+    assert_int_equal(function.actual_classes, 0);
+    tear_down(f);
+}
+
+/** Several functions answered by one used entry. */
+static void test_functions_in_order(void **state)
+{
+    struct vst_scsi_function functions[3];
+    struct fixture *f = &storage;
+
+    (void)state;
+    set_up_as(f, &ring_kinds[5], FAKE_MODERN);
+    f->scsi.device.in_order_batches = true;
+    assert_int_equal(attach(f), VST_OK);
+    f->scsi.device.queues[0].answers_nothing = true;
+    for (unsigned i = 0; i < 3; i++) {
+        functions[i] =
+            (struct vst_scsi_function){.kind = VST_SCSI_CLEAR_ACA, .nexus = nexus_of(0, 0)};
+        assert_int_equal(f->hba->ops->manage(f->hba, &functions[i]), VST_OK);
+    }
+    f->scsi.device.queues[0].answers_nothing = false;
+    fake_virtio_blk_answer_queue(&f->scsi.device.queues[0]);
+    for (unsigned i = 0; i < 3; i++) {
+        wait_for(f, &functions[i]);
+        assert_int_equal(functions[i].response, VST_SCSI_FUNCTION_COMPLETE);
+    }
+    tear_down(f);
+}
+
+/** A poll for none takes none; what `done` has reset is not polled on. */
+static void reset_in_done(struct vst_scsi_command *command)
+{
+    VST_CONTAINER_OF(command, struct order, command)->n_done++;
+    fixture_in_done->hba->ops->reset(fixture_in_done->queue, "a test wants it");
+}
+
+static void test_a_reset_from_done(void **state)
+{
+    static struct order orders[2];
+    WITH(f);
+    fixture_in_done = f;
+    fake_virtio_scsi_add(&f->scsi, 0, 0);
+    assert_int_equal(attach(f), VST_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        make_inquiry(&orders[i], 0, 0);
+        assert_int_equal(f->hba->ops->submit(f->queue, &orders[i].command), VST_OK);
+    }
+    orders[0].command.done = reset_in_done;
+    f->hba->ops->kick_commands(f->queue);
+    assert_int_equal(f->hba->ops->poll_commands(f->queue, 0), 0);
+    assert_int_equal(orders[0].n_done + orders[1].n_done, 0);
+    assert_int_equal(f->hba->ops->poll_commands(f->queue, 8), 1);
+    for (unsigned i = 0; orders[1].n_done == 0; i++) {
+        assert_true(i < MAX_LOOKS);
+        f->hba->ops->poll_commands(f->queue, 8);
+    }
+    assert_int_equal(orders[0].n_done, 1);
+    assert_int_equal(orders[1].command.outcome.response, VST_SCSI_RESPONSE_RESET);
+    assert_int_equal(f->scsi.device.n_resets, 1);
+    tear_down(f);
+}
+
+/** What a device refuses after a reset takes it out of service; a reset of it then does nothing. */
+static void test_what_is_missing_after_a_reset(void **state)
+{
+    static struct order order;
+
+    for (unsigned i = 0; i < 4; i++) {
+        WITH(f);
+        fake_virtio_scsi_add(&f->scsi, 0, 0);
+        assert_int_equal(attach(f), VST_OK);
+        if (i < 2)
+            f->scsi.device.queues[i].offered_size = 0;
+        else if (i == 2)
+            f->scsi.device.generation_always_changes = true;
+        else
+            fake_virtio_blk_set_config32(&f->scsi.device, 0, 0);
+        f->scsi.device.queues[2].answers_nothing = true;
+        make_inquiry(&order, 0, 0);
+        run(f, &order);
+        assert_true(f->hba->broken);
+        assert_string_equal(f->hba->broken_why, i < 2
+                                                    ? "after a reset it refuses a queue"
+                                                    : "after a reset its configuration is another");
+        unsigned n_resets = f->scsi.device.n_resets;
+        f->hba->ops->reset(f->queue, "a test wants it");
+        for (unsigned k = 0; k < 10; k++)
+            f->hba->ops->poll_commands(f->queue, 8);
+        assert_int_equal(f->scsi.device.n_resets, n_resets);
+        f->scsi.device.saw_misuse = false; /* it was asked for a queue that is not there */
+        tear_down(f);
+    }
+}
+
+/** No limit was told, or one segment: then that is what is expected after a reset, too. */
+static void test_limits_of_nothing_survive_a_reset(void **state)
+{
+    static struct order order;
+    WITH(f);
+    fake_virtio_scsi_add(&f->scsi, 0, 0);
+    fake_virtio_blk_set_config32(&f->scsi.device, 4, 0);
+    fake_virtio_blk_set_config32(&f->scsi.device, 8, 0);
+    f->config.irq.mode = VST_IRQ_INTX;
+    f->scsi.device.function.interrupt_pin = 1;
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(f->hba->limits.max_segments, 1);
+    f->scsi.device.answers_nothing = true;
+    make_inquiry(&order, 0, 0);
+    run(f, &order);
+    assert_int_equal(f->scsi.device.n_resets, 1);
+    assert_false(f->hba->broken);
+    assert_false(fake_virtio_blk_line(&f->scsi.device));
+    make_inquiry(&order, 0, 0);
+    run(f, &order);
+    assert_int_equal(order.command.outcome.response, VST_SCSI_RESPONSE_OK);
+    tear_down(f);
+}
+
+/** The line of a device that is not there is somebody else's. */
+static void test_interrupts_of_a_device_that_is_gone(void **state)
+{
+    WITH(f);
+    assert_int_equal(attach(f), VST_OK);
+    f->scsi.device.unplugged = true;
+    assert_false(f->hba->ops->interrupted(f->hba));
+    assert_false(f->hba->attention);
+    vst_virtio_scsi_unplug(f->hba);
+    assert_true(f->hba->gone);
+    tear_down(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1107,6 +1478,23 @@ int main(void)
         cmocka_unit_test(test_too_many_events_become_missed),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_the_line_is_acknowledged),
+        cmocka_unit_test(test_which_functions_are_ours),
+        cmocka_unit_test(test_what_is_wanted_is_bent),
+        cmocka_unit_test(test_a_ring_too_short_for_a_command),
+        cmocka_unit_test(test_a_queue_that_is_not_there_is_left_out),
+        cmocka_unit_test(test_devices_that_are_not_attached),
+        cmocka_unit_test(test_nothing_is_left_when_one_allocation_fails),
+        cmocka_unit_test(test_a_device_that_does_not_stop_keeps_its_memory),
+        cmocka_unit_test(test_no_data_to_send_and_far_too_many_pieces),
+        cmocka_unit_test(test_commands_that_cant_be_mapped),
+        cmocka_unit_test(test_late_and_nothing_done_about_it),
+        cmocka_unit_test(test_functions_with_tags_of_nobody),
+        cmocka_unit_test(test_notifications_that_are_refused),
+        cmocka_unit_test(test_functions_in_order),
+        cmocka_unit_test(test_a_reset_from_done),
+        cmocka_unit_test(test_what_is_missing_after_a_reset),
+        cmocka_unit_test(test_limits_of_nothing_survive_a_reset),
+        cmocka_unit_test(test_interrupts_of_a_device_that_is_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
