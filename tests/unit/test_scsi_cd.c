@@ -473,6 +473,36 @@ static void test_an_adapter_that_fails(void **state)
     tear_down_cd(f, device);
 }
 
+static void test_a_drive_that_is_gone(void **state)
+{
+    struct vst_block_device *device;
+    WITH(f);
+    struct fake_unit *unit = add_drive(f);
+    SCRIPT(unit, FAILS(0x00, 5, 0x25, 0));
+    assert_int_equal(attach(f), VST_OK);
+    assert_int_equal(attach_cd(f, &device), VST_ERR_GONE);
+    script(unit, NULL, 0);
+    assert_int_equal(attach_cd(f, &device), VST_OK);
+    tear_down_cd(f, device);
+}
+
+/** "Changed" is another medium as "new" is; tracks before the first are none. */
+static void test_the_drive_tells_of_a_change(void **state)
+{
+    static const uint8_t changed[] = {0, 6, 4, 0x10, 4, 2, 0, 0};
+    static const uint8_t before_first[] = {0, 10, 2, 3, 0, 0x14, 1, 0, 0, 0, 0, 0};
+    WITH(f);
+    struct fake_unit *unit = add_drive(f);
+    struct vst_block_device *device = set_up_cd(f);
+    assert_int_equal(vst_scsi_cd_medium(device)->n_tracks, 1);
+    SCRIPT(unit, ONCE(0x4a, changed), SAYS(0x43, before_first));
+    refresh_later(f, device);
+    assert_int_equal(device->medium, VST_OK);
+    assert_int_equal(device->media_id, 2);
+    assert_int_equal(vst_scsi_cd_medium(device)->n_tracks, 0);
+    tear_down_cd(f, device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +520,8 @@ int main(void)
         cmocka_unit_test(test_a_drive_without_events),
         cmocka_unit_test(test_eject_and_load),
         cmocka_unit_test(test_an_adapter_that_fails),
+        cmocka_unit_test(test_a_drive_that_is_gone),
+        cmocka_unit_test(test_the_drive_tells_of_a_change),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -520,6 +520,118 @@ static void test_modes_that_make_no_sense(void **state)
     tear_down(f);
 }
 
+/* ------------------------------------------------------------------ scans */
+
+/** More units are listed than an adapter is believed: it is told, and has an end. */
+static void test_more_units_than_are_believed(void **state)
+{
+    static uint8_t list[8 + 8 * 3000];
+    WITH(f);
+    fake_virtio_blk_set_config32(&f->scsi.device, 28, 1u << 16); /* two targets */
+    fake_virtio_scsi_add(&f->scsi, 0, 0);
+    fake_virtio_scsi_add(&f->scsi, 1, 0);
+    list[2] = 3000 * 8 >> 8;
+    list[3] = (uint8_t)(3000 * 8);
+    for (unsigned i = 0; i < 3000; i++) {
+        list[8 + 8 * i] = (uint8_t)(0x40 | i >> 8);
+        list[9 + 8 * i] = (uint8_t)i;
+    }
+    f->scsi.told_luns = list;
+    f->scsi.told_luns_bytes = sizeof(list);
+    begin(f);
+    assert_int_equal(units.n, 2);
+    assert_non_null(strstr(f->fake.all_logs, "others are left out"));
+    end(f);
+}
+
+/** A list is no longer than a command may be. */
+static void test_lists_cut_by_the_adapter(void **state)
+{
+    WITH(f);
+    fake_virtio_blk_set_config32(&f->scsi.device, 8, 9); /* max_sectors: 575 units */
+    for (uint16_t i = 0; i < 600; i++)
+        fake_virtio_scsi_add(&f->scsi, 0, i);
+    begin(f);
+    assert_int_equal(units.n, 575);
+    end(f);
+}
+
+/** The well-known unit lists those of all targets: who has told of its own is not looked up there. */
+static void test_well_known_unit_beside_lists(void **state)
+{
+    WITH(f);
+    fake_virtio_scsi_add(&f->scsi, 3, 12)->knows_no_luns = true;
+    fake_virtio_scsi_add(&f->scsi, 5, 1);
+    f->scsi.has_well_known = true;
+    begin(f);
+    assert_int_equal(units.n, 2);
+    end(f);
+}
+
+/** Tried one after the other: what is not there, what says nothing, and where it ends. */
+static void test_units_that_are_tried(void **state)
+{
+    static const uint8_t elsewhere[96] = {0x20, 0, 6, 2, 91}, nobody[96] = {0x1f, 0, 6, 2, 91};
+    static const struct {
+        struct fake_script line;
+        unsigned n_found;
+    } cases[] = {{INQUIRY(elsewhere), 3}, {INQUIRY(nobody), 3}, {INQUIRY(cut_short), 3}, {{0}, 4}};
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(cases); i++) {
+        WITH(f);
+        fake_virtio_blk_set_config32(&f->scsi.device, 32, 3); /* max_lun */
+        for (uint16_t k = 0; k < 4; k++)
+            fake_virtio_scsi_add(&f->scsi, 0, k)->knows_no_luns = true;
+        f->scsi.units[2].script[0] = cases[i].line;
+        begin(f);
+        assert_int_equal(units.n, cases[i].n_found);
+        assert_null(vst_scsi_unit_find(&units, "nothing"));
+        end(f);
+    }
+}
+
+/** Units are listed that the adapter can't reach: the others are found. */
+static void test_listed_beyond_the_adapter(void **state)
+{
+    WITH(f);
+    fake_virtio_blk_set_config32(&f->scsi.device, 32, 3); /* max_lun */
+    fake_virtio_scsi_add(&f->scsi, 0, 0);
+    fake_virtio_scsi_add(&f->scsi, 0, 9);
+    begin(f);
+    assert_int_equal(units.n, 1);
+    end(f);
+}
+
+/* ------------------------------------------------------------------ disks that say no */
+
+/** Looked at again, it is not there, or does not say; a mode that it does not tell stays. */
+static void test_disks_that_do_not_tell_again(void **state)
+{
+    static const struct fake_script lines[] = {{.operation = 0x9e, .key = 5, .asc = 0x25},
+                                               {.operation = 0x5a, .key = 5, .asc = 0x24}};
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(lines); i++) {
+        struct vst_block_device *device;
+        WITH(f);
+        struct fake_unit *unit = fake_virtio_scsi_add(&f->scsi, 0, 0);
+        begin(f);
+        assert_int_equal(vst_scsi_disk_attach_unit(units.first, &device), VST_OK);
+        unit->script[0] = lines[i];
+        if (i == 0) { /* by 10 bytes, too */
+            unit->script[1] = lines[0];
+            unit->script[1].operation = 0x25;
+        }
+        tell(f, 1, 0, 0);
+        look_after(f);
+        assert_int_equal(units.n, 1);
+        assert_false(device->gone); /* it is listed still, and calls itself what it did */
+        assert_int_equal(device->limits.n_sectors, FAKE_UNIT_SECTORS);
+        assert_true(device->write_cache_settable);
+        vst_scsi_disk_detach(device);
+        end(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +651,12 @@ int main(void)
         cmocka_unit_test(test_waiting_for_a_disk),
         cmocka_unit_test(test_where_a_check_failed),
         cmocka_unit_test(test_modes_that_make_no_sense),
+        cmocka_unit_test(test_more_units_than_are_believed),
+        cmocka_unit_test(test_lists_cut_by_the_adapter),
+        cmocka_unit_test(test_well_known_unit_beside_lists),
+        cmocka_unit_test(test_units_that_are_tried),
+        cmocka_unit_test(test_listed_beyond_the_adapter),
+        cmocka_unit_test(test_disks_that_do_not_tell_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
