@@ -147,6 +147,17 @@ static void turn_what_goes_down(struct listed *first, const struct listed *end)
     }
 }
 
+/** Bytes of the longest list that is looked at, in one command. */
+static uint32_t long_bytes(const struct vst_scsi_hba *hba)
+{
+    uint32_t bytes = SCSI_LUNS_HEADER_BYTES + MOST_LISTED * VST_SCSI_LUN_BYTES;
+    uint32_t most = hba->limits.max_segment_bytes;
+
+    if (most > hba->limits.max_sectors << VST_SECTOR_SHIFT)
+        most = hba->limits.max_sectors << VST_SECTOR_SHIFT;
+    return bytes < most ? bytes : most & ~7u;
+}
+
 static enum target_state take_list(struct scan *scan, uint8_t target, struct scsi_view view,
                                    uint32_t room)
 {
@@ -155,7 +166,7 @@ static enum target_state take_list(struct scan *scan, uint8_t target, struct scs
 
     if (vst_scsi_luns_parse(view, &luns) != VST_OK)
         return TARGET_CANT;
-    if (luns.whole_bytes > view.bytes && room == ANSWER_BYTES)
+    if (luns.whole_bytes > view.bytes && room < long_bytes(scan->hba))
         return TARGET_LONG;
     uint32_t first = scan->n_listed;
     for (uint32_t i = 0; i < luns.n_entries; i++)
@@ -199,17 +210,6 @@ static enum vst_status run(struct scan *scan, struct scsi_crowd *crowd,
     crowd->begin = begin;
     crowd->answered = answered;
     return vst_scsi_crowd_run(crowd);
-}
-
-/** Bytes of the longest list that is looked at, in one command. */
-static uint32_t long_bytes(const struct vst_scsi_hba *hba)
-{
-    uint32_t bytes = SCSI_LUNS_HEADER_BYTES + MOST_LISTED * VST_SCSI_LUN_BYTES;
-    uint32_t most = hba->limits.max_segment_bytes;
-
-    if (most > hba->limits.max_sectors << VST_SECTOR_SHIFT)
-        most = hba->limits.max_sectors << VST_SECTOR_SHIFT;
-    return bytes < most ? bytes : most & ~7u;
 }
 
 /** With room for all that is ever looked at. Few have so many. */

@@ -544,16 +544,22 @@ static void test_more_units_than_are_believed(void **state)
     end(f);
 }
 
-/** A list is no longer than a command may be. */
+/** A list is no longer than a command may be, be that no longer than the first one asked for. */
 static void test_lists_cut_by_the_adapter(void **state)
 {
-    WITH(f);
-    fake_virtio_blk_set_config32(&f->scsi.device, 8, 9); /* max_sectors: 575 units */
-    for (uint16_t i = 0; i < 600; i++)
-        fake_virtio_scsi_add(&f->scsi, 0, i);
-    begin(f);
-    assert_int_equal(units.n, 575);
-    end(f);
+    static const struct {
+        uint32_t max_sectors, n_units;
+    } cuts[] = {{8, 511}, {9, 575}};
+
+    for (size_t c = 0; c < VST_ARRAY_LENGTH(cuts); c++) {
+        WITH(f);
+        fake_virtio_blk_set_config32(&f->scsi.device, 8, cuts[c].max_sectors);
+        for (uint16_t i = 0; i < 600; i++)
+            fake_virtio_scsi_add(&f->scsi, 0, i);
+        begin(f);
+        assert_int_equal(units.n, cuts[c].n_units);
+        end(f);
+    }
 }
 
 /** The well-known unit lists those of all targets: who has told of its own is not looked up there. */
