@@ -278,6 +278,10 @@ static void test_which_units_are_one_disk(void **state)
         {{0, 0}, {" ", " "}, 0, 0, true, false}, /* nothing is told */
         {{LOCAL, LOCAL}, {"ONE", "ONE"}, 0, 0, true, true},
         {{LOCAL, LOCAL}, {"ONE", "TWO"}, 0, 0, true, false}, /* not unique in the world */
+        {{LOCAL, LOCAL + 1}, {"ONE", "ONE"}, 0, 0, true, false},
+        {{NAA, NAA}, {" ", "ONE"}, 0, 0, true, true},
+        {{0, 0}, {"costarring", "liquid"}, 0, 0, true, false}, /* of the same hash */
+        {{0, 0}, {"ONE", "ONE"}, 0, 4, true, false},
     };
 
     (void)state;
@@ -1110,6 +1114,235 @@ static void test_a_failed_path_comes_back_with_another_size(void **state)
     end(w);
 }
 
+/* ------------------------------------------------------------------ paths that refuse */
+
+static enum vst_status refusal;
+static unsigned n_refused;
+
+static enum vst_status refuse(struct vst_block_queue *queue, struct vst_block_request *request)
+{
+    (void)queue;
+    (void)request;
+    n_refused++;
+    return refusal;
+}
+
+/** The path's queue answers so to each submit, until its driver is put back. */
+static const struct vst_block_driver *refuse_at(struct vst_block_driver *refusing,
+                                                struct vst_scsi_unit *unit, enum vst_status how)
+{
+    const struct vst_block_driver *own = unit->block->queues[0]->driver;
+
+    *refusing = *own;
+    refusing->submit = refuse;
+    refusal = how;
+    n_refused = 0;
+    unit->block->queues[0]->driver = refusing;
+    return own;
+}
+
+static void test_a_path_that_refuses(void **state)
+{
+    static const struct {
+        enum vst_status how;
+        enum vst_scsi_path_state state;
+    } cases[] = {{VST_ERR_FULL, VST_SCSI_PATH_OPTIMIZED},
+                 {VST_ERR_BROKEN, VST_SCSI_PATH_FAILED},
+                 {VST_ERR_GONE, VST_SCSI_PATH_FAILED}};
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(cases); i++) {
+        struct fake_unit *units[2];
+        struct world *w = begin_one(units);
+        struct vst_block_driver refusing;
+        struct vst_scsi_unit *first = unit_of_hba(w, 0, 0);
+        const struct vst_block_driver *own = refuse_at(&refusing, first, cases[i].how);
+        for (unsigned k = 0; k < 4; k++)
+            read_well(w, units[1], k);
+        assert_true(n_refused > 0);
+        assert_int_equal(path(w, 0, 0).state, cases[i].state);
+        assert_int_equal(path(w, 0, 0).n_requests, 0);
+        assert_int_equal(path(w, 0, 0).n_in_flight, 0);
+        assert_int_equal(path(w, 1, 0).n_requests, 4);
+        first->block->queues[0]->driver = own;
+        end(w);
+    }
+}
+
+/** The only path that serves has no room, or does not take it: so does the disk. */
+static void test_all_paths_refuse(void **state)
+{
+    static const enum vst_status how[] = {VST_ERR_FULL, VST_ERR_INVALID};
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(how); i++) {
+        struct fake_unit *units[2];
+        struct world *w = begin_one(units);
+        struct vst_block_queue *queue = sda(w)->queues[0];
+        struct vst_block_driver refusing;
+        struct vst_scsi_unit *second = unit_of_hba(w, 1, 0);
+        submit(queue, &ios[1], VST_BLOCK_READ, 8, 8); /* to the first, which will fail it */
+        units[0]->response = 6;
+        submit(queue, &ios[2], VST_BLOCK_READ, 8, 8);
+        finish(queue, &ios[2]);
+        while (path(w, 0, 0).state != VST_SCSI_PATH_FAILED)
+            read_well(w, units[1], 0);
+        const struct vst_block_driver *own = refuse_at(&refusing, second, how[i]);
+        uint64_t n_commands = queue->stats.commands[VST_BLOCK_READ];
+        fill_io(&ios[0], VST_BLOCK_READ, 8, 8);
+        assert_int_equal(vst_block_submit(queue, &ios[0].request), how[i]);
+        struct vst_block_part part = {.op = VST_BLOCK_FLUSH};
+        assert_int_equal(queue->driver->submit_part(queue, &ios[0].request, &part), how[i]);
+        part = (struct vst_block_part){.op = VST_BLOCK_READ, .n_sectors = 4};
+        assert_int_equal(queue->driver->submit_part(queue, &ios[0].request, &part),
+                         VST_ERR_TOO_LARGE);
+        assert_int_equal(queue->stats.commands[VST_BLOCK_READ], n_commands);
+        second->block->queues[0]->driver = own;
+        if (!ios[1].back)
+            finish(queue, &ios[1]);
+        read_well(w, units[1], 3);
+        end(w);
+    }
+}
+
+/** Each clone is in use: parts are for later as well. */
+static void test_no_room_for_parts(void **state)
+{
+    struct fake_unit *units[2];
+    struct world *w = begin_one(units);
+    struct vst_block_queue *queue = sda(w)->queues[0];
+    const struct vst_block_part part = {.op = VST_BLOCK_FLUSH};
+    unsigned n = 0;
+
+    (void)state;
+    units[0]->response = units[1]->response = 6;
+    read_badly(w);
+    for (; n < 300; n++) { /* they wait for a path */
+        fill_io(&ios[n], VST_BLOCK_READ, n, 1);
+        if (vst_block_submit(queue, &ios[n].request) != VST_OK)
+            break;
+    }
+    assert_int_equal(n, sda(w)->limits.depth);
+    assert_int_equal(queue->driver->submit_part(queue, &ios[299].request, &part), VST_ERR_FULL);
+    pass(w, 2 * NO_PATH);
+    unsigned n_back = 0;
+    for (unsigned i = 0; i < 1000 && n_back < n; i++)
+        n_back += (unsigned)take(queue, 1); /* one at a time, though all end at once */
+    assert_int_equal(n_back, n);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(ios[i].request.status, VST_ERR_NOT_READY);
+    end(w);
+}
+
+/** Asked for an interrupt, the paths in use are; what has come is seen without a poll. */
+static void test_interrupts_of_paths(void **state)
+{
+    struct fake_unit *units[2];
+    struct world *w = begin_one(units);
+    struct vst_block_queue *queue = sda(w)->queues[0];
+
+    (void)state;
+    assert_true(vst_block_awaited(queue)); /* nothing is in flight */
+    for (unsigned n = 1; n <= 2; n++) {
+        for (unsigned i = 0; i < 2; i++)
+            w->f[i].scsi.device.queues[2].answers_nothing = true;
+        for (unsigned k = 0; k < n; k++)
+            submit(queue, &ios[k], VST_BLOCK_READ, 8 * k, 8);
+        vst_block_kick(queue);
+        assert_false(vst_block_ready(queue));
+        assert_true(vst_block_arm(queue)); /* without interrupts there is nothing to wait for */
+        vst_block_rest(queue);             /* not while it is in use */
+        for (unsigned i = 0; i < 2; i++) {
+            w->f[i].scsi.device.queues[2].answers_nothing = false;
+            fake_virtio_blk_answer_queue(&w->f[i].scsi.device.queues[2]);
+        }
+        assert_true(vst_block_awaited(queue));
+        assert_true(vst_block_ready(queue));
+        vst_block_disarm(queue);
+        for (unsigned k = 0; k < n; k++) {
+            finish(queue, &ios[k]);
+            check_read(units[0], &ios[k]);
+        }
+    }
+    end(w);
+}
+
+/** A request waits when the disk leaves: it ends as gone, and the disk stays until then. */
+static void test_a_request_waits_when_the_disk_leaves(void **state)
+{
+    struct fake_unit *units[2];
+    struct world *w = begin(1, 1);
+
+    (void)state;
+    w->paths.no_path_ns = 10000000000ull;
+    units[0] = add(w, 0, 0, NAA, NULL);
+    units[1] = add(w, 1, 0, NAA, units[0]);
+    start(w);
+    struct vst_block_device *device = one_disk(w, 2);
+    units[0]->away = units[1]->away = true;
+    look_for(w, 6000000000ull);
+    submit(device->queues[0], &ios[0], VST_BLOCK_FLUSH, 0, 0);
+    submit(device->queues[0], &ios[1], VST_BLOCK_READ, 5, 1);
+    look_for(w, 12000000000ull);
+    assert_true(device->gone);
+    assert_int_equal(w->n_left, 0);
+    take(device->queues[0], 64);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(ios[i].back);
+        assert_int_equal(ios[i].request.status, VST_ERR_GONE);
+    }
+    assert_int_equal(ios[1].request.error_sector, 5);
+    look_after(w);
+    assert_int_equal(w->n_left, 1);
+    end(w);
+}
+
+/** By the only ones that are left, the preferred one first. */
+static void test_the_preferred_standby_path_is_made_active(void **state)
+{
+    (void)state;
+    for (unsigned preferred = 0; preferred < 2; preferred++) {
+        struct fake_unit *units[2];
+        struct fake_alua alua;
+        struct world *w = begin_alua(units, &alua, 2, 2, 2);
+        alua.groups[preferred].preferred = true;
+        for (unsigned i = 0; i < 2; i++)
+            vst_scsi_unit_look_again(unit_of_hba(w, i, 0), VST_SCSI_LOOK_PATHS);
+        for (unsigned i = 0; i < 2; i++)
+            vst_scsi_units_look_after(&w->units, w->f[i].hba);
+        assert_true(path(w, preferred, 0).preferred);
+        look_for(w, 1000000000);
+        assert_int_equal(alua.n_set, 1);
+        assert_int_equal(alua.groups[preferred].state, 0);
+        assert_int_equal(alua.groups[1 - preferred].state, 2);
+        end(w);
+    }
+    assert_string_equal(vst_scsi_path_state_name(VST_SCSI_N_PATH_STATES), "unknown");
+}
+
+/** It is looked at again, and another size of its blocks is what a disk in use can't have. */
+static void test_a_path_with_other_blocks(void **state)
+{
+    struct fake_unit *units[2];
+    struct world *w = begin_one(units);
+
+    (void)state;
+    vst_scsi_unit_look_again(unit_of_hba(w, 0, 0), VST_SCSI_LOOK_IDENTITY);
+    look_after(w);
+    assert_int_equal(path(w, 0, 0).state, VST_SCSI_PATH_OPTIMIZED);
+    vst_scsi_paths_close(&w->paths); /* only what has no paths */
+    one_disk(w, 2);
+    units[0]->block_bytes = 1024;
+    units[0]->n_blocks = 256;
+    vst_scsi_unit_look_again(unit_of_hba(w, 0, 0), VST_SCSI_LOOK_CAPACITY);
+    look_after(w);
+    rest(w);
+    look_after(w);
+    assert_int_equal(sda(w)->n_known_paths, 1);
+    read_well(w, units[1], 7);
+    end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1142,6 +1375,13 @@ int main(void)
         cmocka_unit_test(test_hostile_port_groups),
         cmocka_unit_test(test_the_size_of_all_paths_changes),
         cmocka_unit_test(test_a_failed_path_comes_back_with_another_size),
+        cmocka_unit_test(test_a_path_that_refuses),
+        cmocka_unit_test(test_all_paths_refuse),
+        cmocka_unit_test(test_no_room_for_parts),
+        cmocka_unit_test(test_interrupts_of_paths),
+        cmocka_unit_test(test_a_request_waits_when_the_disk_leaves),
+        cmocka_unit_test(test_the_preferred_standby_path_is_made_active),
+        cmocka_unit_test(test_a_path_with_other_blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
