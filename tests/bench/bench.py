@@ -39,7 +39,7 @@ class Budget:
         "packed": {(1, "4k"): 360, (32, "4k"): 180, (8, "128k"): 260}})
     kicks_depth_32: float = 1 / 16
     boot_instructions: int = 20_000_000
-    kernel_bytes: int = 300 * KiB
+    kernel_bytes: int = 400 * KiB
     library_text_bytes: int = 24 * KiB
 
     def of(self, driver):
