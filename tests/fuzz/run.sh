@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Usage: run.sh BUILD TARGET SECONDS [KEPT]
 # Runs one fuzzer from its committed corpus. With KEPT it starts from that folder as well and leaves there what it finds
-# new. FUZZ_SEED is the seed of its dice, by default another one each time. One line of progress every 15 seconds or so; the numbers go to BUILD/result/TARGET, for summary.sh. On a finding:
-# the log, the input's path, the way to see it again, and failure.
+# new. With FUZZ_SEED it does the same each time, as far as it gets: those dice, and nothing that hangs on where things
+# lie in memory. One line of progress every 15 seconds or so; the numbers go to BUILD/result/TARGET, for summary.sh. On
+# a finding: the log, the input's path, the way to see it again, and failure.
 set -u
 build=$1 target=$2 seconds=$3 kept=${4:-}
 program=$build/fuzz_$target
@@ -13,7 +14,12 @@ new=$kept
 [ -n "$kept" ] || rm -rf "$new"
 mkdir -p "$new" "$build/findings" "$build/result"
 rm -f "$build/result/$target"
-"$program" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=2048 -print_final_stats=1 -seed="${FUZZ_SEED:-0}" -close_fd_mask=1 \
+steady=
+if [ -n "${FUZZ_SEED:-}" ]; then
+    setarch -R true 2>/dev/null && program="setarch -R $program"
+    steady=-use_cmp=0 # what was compared may be addresses
+fi
+$program $steady -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=2048 -print_final_stats=1 -seed="${FUZZ_SEED:-0}" -close_fd_mask=1 \
     -artifact_prefix="$build/findings/$target-" -verbosity=1 "$new" "tests/fuzz/corpus/$target" >"$log" 2>&1 &
 pid=$!
 trap 'kill $pid 2>/dev/null' INT TERM HUP
@@ -43,7 +49,7 @@ fi
         echo "The input: $found"
         echo "To see it again: FUZZ_LOG=1 $program $found"
         echo "which says:"
-        FUZZ_LOG=1 timeout 120 "$program" "$found" 2>&1 | grep -av -e '^INFO:' -e '^Running: ' | head -n 40
+        FUZZ_LOG=1 timeout 120 $program "$found" 2>&1 | grep -av -e '^INFO:' -e '^Running: ' | head -n 40
     else
         tail -n 20 "$log"
     fi
