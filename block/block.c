@@ -28,11 +28,6 @@ struct cursor {
     uint64_t skip_bytes; /* of that segment, behind us */
 };
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /**
  * Bytes, at most `want`, that fit `max_pieces` pieces of memory from the cursor on, and how many
  * pieces these are.
@@ -47,7 +42,8 @@ static uint64_t reach(const struct vst_block_request *request, const struct curs
     for (uint32_t i = from->segment_index; i < request->n_segments && bytes < want; skip = 0) {
         uint64_t left = request->segments[i++].bytes - skip;
         while (left > 0 && bytes < want && *n_pieces < limits->max_segments) {
-            uint64_t piece = min_u64(min_u64(left, limits->max_segment_bytes), want - bytes);
+            uint64_t piece =
+                vst_min_u64(vst_min_u64(left, limits->max_segment_bytes), want - bytes);
             bytes += piece;
             left -= piece;
             ++*n_pieces;
@@ -71,8 +67,8 @@ static struct vst_block_part next_part(const struct vst_block_request *request,
                                        const struct vst_block_limits *limits)
 {
     uint64_t start_sector = request->start_sector + at->sectors;
-    uint64_t most = min_u64(limits->max_sectors, vst_block_zone_reach(limits, start_sector));
-    uint64_t want = min_u64(request->n_sectors - at->sectors, most) << VST_SECTOR_SHIFT;
+    uint64_t most = vst_min_u64(limits->max_sectors, vst_block_zone_reach(limits, start_sector));
+    uint64_t want = vst_min_u64(request->n_sectors - at->sectors, most) << VST_SECTOR_SHIFT;
     struct vst_block_part part = {
         .op = request->op,
         .start_sector = start_sector,

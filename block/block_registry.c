@@ -35,13 +35,6 @@ static size_t text_length(const char *text)
     return n;
 }
 
-static bool text_equal(const char *a, const char *b)
-{
-    size_t n = text_length(a);
-
-    return n == text_length(b) && __builtin_memcmp(a, b, n) == 0;
-}
-
 static bool starts_with(const char *text, const char *prefix)
 {
     size_t n = text_length(prefix);
@@ -125,7 +118,7 @@ static struct vst_block_names *names_of(struct vst_block_registry *registry, con
             break;
         if (names->prefix[0] == '\0')
             __builtin_memcpy(names->prefix, prefix, bytes);
-        if (text_equal(names->prefix, prefix))
+        if (vst_text_equal(names->prefix, prefix))
             return names;
     }
     return NULL;
@@ -206,7 +199,8 @@ void vst_block_replace(struct vst_block_registry *registry, struct vst_block_dev
 /** Whether `name` is `key` with that value, which is not "". */
 static bool names(const char *name, const char *key, const char *value)
 {
-    return starts_with(name, key) && value[0] != '\0' && text_equal(name + text_length(key), value);
+    return starts_with(name, key) && value[0] != '\0' &&
+           vst_text_equal(name + text_length(key), value);
 }
 
 static const char *wwn_of(const struct vst_block_device *device)
@@ -219,11 +213,11 @@ struct vst_block_device *vst_block_find(const struct vst_block_registry *registr
     struct vst_block_device *found = NULL;
 
     for (struct vst_block_device *device = registry->first; device != NULL; device = device->next) {
-        if (text_equal(name, device->name))
+        if (vst_text_equal(name, device->name))
             return device;
         if (device->gone) /* another may stand in its place, or be the same disk elsewhere */
             continue;
-        if (text_equal(name, device->path))
+        if (vst_text_equal(name, device->path))
             return device;
         if (!names(name, "serial=", device->serial) && !names(name, "wwn=", wwn_of(device)))
             continue;

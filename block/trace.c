@@ -38,11 +38,6 @@ void vst_trace_put(const struct vst_platform *platform, struct vst_trace *trace,
     __atomic_store_n(&trace->n_recorded, trace->n_recorded + 1, __ATOMIC_RELEASE);
 }
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 size_t vst_trace_read(const struct vst_block_queue *queue, struct vst_trace_event *events,
                       size_t max)
 {
@@ -52,13 +47,13 @@ size_t vst_trace_read(const struct vst_block_queue *queue, struct vst_trace_even
         return 0;
     uint32_t end = __atomic_load_n(&trace->n_recorded, __ATOMIC_ACQUIRE);
     /* The slot behind the newest may be half written at any time. */
-    uint32_t most = min_u32(end, trace->n_slots - 1);
+    uint32_t most = vst_min_u32(end, trace->n_slots - 1);
     uint32_t n = max < most ? (uint32_t)max : most;
     for (uint32_t i = 0; i < n; i++)
         events[i] = trace->events[(end - n + i) & (trace->n_slots - 1)];
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     uint32_t since = __atomic_load_n(&trace->n_recorded, __ATOMIC_RELAXED) - end;
-    uint32_t kept = since >= trace->n_slots - 1 ? 0 : min_u32(n, trace->n_slots - 1 - since);
+    uint32_t kept = since >= trace->n_slots - 1 ? 0 : vst_min_u32(n, trace->n_slots - 1 - since);
     for (uint32_t i = 0; i < kept; i++)
         events[i] = events[n - kept + i];
     return kept;

@@ -72,15 +72,10 @@ void vst_virtio_blk_read_fields(struct virtio_device *device, void *into)
     vst_virtio_blk_read_zones(device, read);
 }
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /** At most `bound`, of which 0 says that there is none. */
 static uint32_t bounded(uint32_t value, uint32_t bound)
 {
-    return bound == 0 ? value : min_u32(value, bound);
+    return bound == 0 ? value : vst_min_u32(value, bound);
 }
 
 static enum vst_status malformed(const struct blk_device *blk, const char *what, uint64_t value)
@@ -117,9 +112,9 @@ enum vst_status vst_virtio_blk_limits(const struct blk_device *blk,
      * status. */
     if (queue_size < 3)
         return malformed(blk, "queue size", queue_size);
-    limits->max_segments =
-        min_u32(read->seg_max == 0 ? 1 : read->seg_max,
-                min_u32(min_u32(blk->config.max_segments, MOST_SEGMENTS), queue_size - 2u));
+    limits->max_segments = vst_min_u32(
+        read->seg_max == 0 ? 1 : read->seg_max,
+        vst_min_u32(vst_min_u32(blk->config.max_segments, MOST_SEGMENTS), queue_size - 2u));
     limits->max_segments = bounded(limits->max_segments, platform->dma_max_maps);
     limits->max_segment_bytes =
         bounded(bounded(MAX_COMMAND_BYTES, read->size_max), platform->dma_max_map_bytes);

@@ -42,15 +42,6 @@ static const struct {
     {VIRTIO_F_RING_RESET, 0, "RING_RESET"},
 };
 
-static bool text_equal(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 static bool has_type(size_t i, uint32_t type)
 {
     return feature_table[i].type == 0 || feature_table[i].type == type;
@@ -59,7 +50,7 @@ static bool has_type(size_t i, uint32_t type)
 int vst_virtio_feature_bit_of(uint32_t type, const char *name)
 {
     for (size_t i = 0; i < VST_ARRAY_LENGTH(feature_table); i++)
-        if (has_type(i, type) && text_equal(name, feature_table[i].name))
+        if (has_type(i, type) && vst_text_equal(name, feature_table[i].name))
             return feature_table[i].bit;
     return -1;
 }

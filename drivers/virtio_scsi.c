@@ -72,15 +72,10 @@ void vst_virtio_scsi_read_fields(struct virtio_device *device, void *into)
     };
 }
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /** At most `bound`, of which 0 says that there is none. */
 static uint32_t bounded(uint32_t value, uint32_t bound)
 {
-    return bound == 0 ? value : min_u32(value, bound);
+    return bound == 0 ? value : vst_min_u32(value, bound);
 }
 
 static enum vst_status malformed(const struct scsi_device *scsi, const char *what, uint64_t value)
@@ -138,18 +133,18 @@ static enum vst_status take_limits(struct scsi_device *scsi, const struct scsi_c
         return malformed(scsi, "queue size", queue_size);
     scsi->base.limits = (struct vst_scsi_hba_limits){
         .max_channel = read->max_channel,
-        .max_target = (uint16_t)min_u32(read->max_target, MOST_TARGET),
-        .max_lun = min_u32(read->max_lun, MOST_LUN),
-        .max_segments =
-            bounded(min_u32(seg_max, min_u32(min_u32(scsi->config.max_segments, MOST_SEGMENTS),
+        .max_target = (uint16_t)vst_min_u32(read->max_target, MOST_TARGET),
+        .max_lun = vst_min_u32(read->max_lun, MOST_LUN),
+        .max_segments = bounded(
+            vst_min_u32(seg_max, vst_min_u32(vst_min_u32(scsi->config.max_segments, MOST_SEGMENTS),
                                              queue_size - 2u)),
-                    platform->dma_max_maps),
+            platform->dma_max_maps),
         .max_segment_bytes = bounded(MAX_COMMAND_BYTES, platform->dma_max_map_bytes),
-        .max_sectors = min_u32(max_sectors, MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT),
+        .max_sectors = vst_min_u32(max_sectors, MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT),
         .depth = indirect ? queue_size : (uint16_t)(queue_size / 3),
-        .depth_of_unit = (uint16_t)min_u32(cmd_per_lun, UINT16_MAX),
+        .depth_of_unit = (uint16_t)vst_min_u32(cmd_per_lun, UINT16_MAX),
         .max_cdb_bytes = (uint8_t)read->cdb_size,
-        .max_sense_bytes = (uint16_t)min_u32(read->sense_size, VST_SCSI_SENSE_BYTES),
+        .max_sense_bytes = (uint16_t)vst_min_u32(read->sense_size, VST_SCSI_SENSE_BYTES),
         .bidirectional = virtio_has(&scsi->virtio, VIRTIO_SCSI_F_INOUT),
         .protection = virtio_has(&scsi->virtio, VIRTIO_SCSI_F_T10_PI),
         .tells_plugging = virtio_has(&scsi->virtio, VIRTIO_SCSI_F_HOTPLUG),
@@ -201,7 +196,7 @@ static uint16_t choose_n_queues(struct scsi_device *scsi, const struct scsi_conf
 {
     bool by_window = scsi->irq.is_pci && !scsi->virtio.legacy &&
                      scsi->pci.notify.kind == VIRTIO_REGISTERS_WINDOW;
-    uint32_t n = by_window ? 1 : min_u32(read->num_queues, scsi->config.n_queues);
+    uint32_t n = by_window ? 1 : vst_min_u32(read->num_queues, scsi->config.n_queues);
     uint16_t i = 1, size;
 
     while (i < n &&

@@ -37,11 +37,6 @@ static enum vst_status ask_all(struct scsi_talk *talk, struct scsi_disk_told *to
 
 /* ------------------------------------------------------------------ making a block device */
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint8_t shift_of(uint32_t block_bytes)
 {
     uint8_t shift = 0;
@@ -67,13 +62,13 @@ static uint32_t max_sectors(const struct disk *disk, const struct scsi_disk_told
 {
     const struct vst_scsi_hba *hba = disk->hba;
     uint8_t shift = shift_of(told->capacity.block_bytes);
-    uint32_t most = min_u32(hba->limits.max_sectors, MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT);
+    uint32_t most = vst_min_u32(hba->limits.max_sectors, MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT);
     uint32_t blocks = most >> shift;
 
     if (disk->unit->limits.max_transfer != 0)
-        blocks = min_u32(blocks, disk->unit->limits.max_transfer);
+        blocks = vst_min_u32(blocks, disk->unit->limits.max_transfer);
     if (!needs_long(&told->capacity) && !needs_longest(&told->capacity))
-        blocks = min_u32(blocks, MOST_10_BLOCKS);
+        blocks = vst_min_u32(blocks, MOST_10_BLOCKS);
     return blocks << shift;
 }
 

@@ -152,11 +152,6 @@ static enum vst_status check(const struct vst_block_queue *queue, uint64_t start
     return n_sectors > capacity || start_sector > capacity - n_sectors ? VST_ERR_RANGE : VST_OK;
 }
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /** Where in the blocks from start_sector on it failed, as far as the unit says. */
 static uint64_t failed_at(const struct disk_queue *q, const struct vst_scsi_command *command,
                           uint64_t start_sector, uint64_t n_sectors)
@@ -195,7 +190,8 @@ enum vst_status vst_scsi_disk_verify(struct vst_block_queue *queue, uint64_t sta
 
     while (status == VST_OK && n_sectors > 0) {
         uint64_t most = q->is_long ? UINT64_MAX : (uint64_t)UINT16_MAX << q->block_shift;
-        uint64_t n = min_u64(min_u64(n_sectors, most), MOST_VERIFY_BYTES >> VST_SECTOR_SHIFT);
+        uint64_t n =
+            vst_min_u64(vst_min_u64(n_sectors, most), MOST_VERIFY_BYTES >> VST_SECTOR_SHIFT);
         status = verify_some(q, start_sector, n, &failed);
         start_sector += n;
         n_sectors -= n;

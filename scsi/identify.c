@@ -257,21 +257,12 @@ enum vst_status vst_scsi_identify_one(struct unit *unit)
     return status == VST_OK ? alone.found : status;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 bool vst_scsi_is_same_unit(const struct unit *known, const struct unit *seen, bool briefly)
 {
     const struct vst_scsi_unit *a = &known->base, *b = &seen->base;
 
-    if (a->type != b->type || !same_text(a->vendor, b->vendor) ||
-        !same_text(a->product, b->product))
+    if (a->type != b->type || !vst_text_equal(a->vendor, b->vendor) ||
+        !vst_text_equal(a->product, b->product))
         return false;
-    return briefly || (same_text(a->serial, b->serial) && same_text(a->wwn, b->wwn));
+    return briefly || (vst_text_equal(a->serial, b->serial) && vst_text_equal(a->wwn, b->wwn));
 }

@@ -49,15 +49,6 @@ bool vst_scsi_path_info(const struct vst_scsi_unit *unit, struct vst_scsi_path_i
 
 /* ------------------------------------------------------------------ who is who */
 
-static bool same_text(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 /** What a disk is told apart by, be it a unit's or one of several paths. */
 struct who {
     const char *vendor, *product, *serial, *wwn;
@@ -79,14 +70,14 @@ static struct who who_of_multi(const struct scsi_multi *multi)
 
 static bool may_be_same(const struct who *a, const struct who *b)
 {
-    bool same_serial = same_text(a->serial, b->serial);
+    bool same_serial = vst_text_equal(a->serial, b->serial);
 
-    if (a->is_unique != b->is_unique || !same_text(a->wwn, b->wwn))
+    if (a->is_unique != b->is_unique || !vst_text_equal(a->wwn, b->wwn))
         return false;
     if (a->is_unique && a->wwn[0] != '\0')
         return same_serial || a->serial[0] == '\0' || b->serial[0] == '\0';
-    return same_serial && a->serial[0] != '\0' && same_text(a->vendor, b->vendor) &&
-           same_text(a->product, b->product);
+    return same_serial && a->serial[0] != '\0' && vst_text_equal(a->vendor, b->vendor) &&
+           vst_text_equal(a->product, b->product);
 }
 
 /**
@@ -164,16 +155,11 @@ static bool is_same(const struct who *a, const struct who *b)
 
 /* ------------------------------------------------------------------ what the disk is like */
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 static void narrow(struct vst_block_range_limits *limits, const struct vst_block_range_limits *of)
 {
     if (of->max_ranges == 0)
         *limits = (struct vst_block_range_limits){0};
-    limits->max_sectors = min_u32(limits->max_sectors, of->max_sectors);
+    limits->max_sectors = vst_min_u32(limits->max_sectors, of->max_sectors);
 }
 
 /** What all of the paths can do. */
@@ -291,7 +277,7 @@ static void copy_device(struct scsi_multi *multi, const struct vst_block_device 
     limits->max_segments = UINT32_MAX;
     limits->max_segment_bytes = 1u << 31;
     limits->max_sectors = 1u << 31;
-    limits->depth = (uint16_t)min_u32(2u * disk->limits.depth, MOST_DEPTH);
+    limits->depth = (uint16_t)vst_min_u32(2u * disk->limits.depth, MOST_DEPTH);
     limits->discard.max_ranges = limits->discard.max_ranges != 0;
     limits->zeroes.max_ranges = limits->zeroes.max_ranges != 0;
     limits->erase.max_ranges = limits->erase.max_ranges != 0;
@@ -318,7 +304,7 @@ static struct scsi_multi *create(struct vst_scsi_paths *paths, struct vst_scsi_u
                                  uint16_t n_queues)
 {
     const struct vst_platform *platform = unit->hba->platform;
-    size_t depth = min_u32(2u * unit->block->limits.depth, MOST_DEPTH);
+    size_t depth = vst_min_u32(2u * unit->block->limits.depth, MOST_DEPTH);
     size_t queue_bytes = sizeof(struct multi_queue) + depth * sizeof(struct clone) +
                          sizeof(struct vst_block_stats) + sizeof(struct vst_block_queue *);
     size_t bytes = sizeof(struct scsi_multi) + n_queues * queue_bytes;

@@ -55,8 +55,9 @@ struct scan {
     bool all;
     uint8_t targets[N_TARGETS]; /**< enum target_state */
     uint32_t tried[N_TARGETS], n_missing[N_TARGETS];
+    bool not_whole[N_TARGETS]; /**< not all that it has is in the list: who is not may be there */
     bool asked_well_known;
-    bool cut; /**< not everything was looked at: enum vst_status below says why */
+    bool full; /**< of some there was no room for all */
     enum vst_status status;
     struct vst_scsi_unit **link; /**< where in the registry the next new one may stand */
     uint32_t next;               /**< target, or listed unit, to be asked next */
@@ -79,7 +80,7 @@ static void list(struct scan *scan, uint8_t target, const struct vst_scsi_lun *l
     if (lun->method == VST_SCSI_LUN_WELL_KNOWN)
         return;
     if (scan->n_listed == MOST_LISTED) {
-        scan->cut = true;
+        scan->full = scan->not_whole[target] = true;
         return;
     }
     scan->listed[scan->n_listed++] = (struct listed){.target = target, .lun = *lun};
@@ -168,6 +169,7 @@ static enum target_state take_list(struct scan *scan, uint8_t target, struct scs
         return TARGET_CANT;
     if (luns.whole_bytes > view.bytes && room < long_bytes(scan->hba))
         return TARGET_LONG;
+    scan->not_whole[target] = luns.whole_bytes > view.bytes;
     uint32_t first = scan->n_listed;
     for (uint32_t i = 0; i < luns.n_entries; i++)
         if (vst_scsi_luns_entry(&luns, i, &lun) == VST_OK)
@@ -268,6 +270,7 @@ static void well_known_answered(struct scsi_crowd *crowd, struct scsi_call *call
         if (vst_scsi_nexus_decode(entry, &target, &lun) != VST_OK ||
             scan->targets[target] != TARGET_CANT)
             continue;
+        scan->not_whole[target] = luns.whole_bytes > view.bytes;
         list(scan, target, &lun);
         scan->tried[target] = MOST_TRIED; /* its units are known */
     }
@@ -374,7 +377,8 @@ static void sort(struct scan *scan)
 
 static bool is_asked(const struct scan *scan, const struct vst_scsi_unit *unit)
 {
-    return unit->hba == scan->hba && scan->targets[unit->target] == TARGET_TOLD;
+    return unit->hba == scan->hba && scan->targets[unit->target] == TARGET_TOLD &&
+           !scan->not_whole[unit->target];
 }
 
 /** Both are in order. */
@@ -549,7 +553,7 @@ enum vst_status vst_scsi_scan_targets(struct vst_scsi_units *units, struct vst_s
         status = find_out(scan);
         vst_scsi_crowd_close(scan->crowd);
     }
-    if (scan->cut)
+    if (scan->full)
         vst_log(platform, VST_LOG_WARNING, "%s: more than %u units are listed; others are left out",
                 hba->path, MOST_LISTED);
     tell_who_is_new(scan);

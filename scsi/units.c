@@ -38,15 +38,6 @@ static void remove_hba(struct vst_scsi_units *units, struct vst_scsi_hba *hba)
 
 /* ------------------------------------------------------------------ finding */
 
-static bool same_text(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 /** What follows `key` in `name`; NULL if it does not begin so, or nothing follows. */
 static const char *behind(const char *name, const char *key)
 {
@@ -68,7 +59,7 @@ const char *vst_scsi_unit_name(const struct vst_scsi_unit *unit)
 static bool has_name(const struct vst_scsi_unit *unit, const char *name)
 {
     return name[0] != '\0' &&
-           (same_text(name, unit->name) || same_text(name, vst_scsi_unit_name(unit)));
+           (vst_text_equal(name, unit->name) || vst_text_equal(name, vst_scsi_unit_name(unit)));
 }
 
 /** The better of two paths to one disk; NULL if they are not that. */
@@ -96,10 +87,10 @@ struct vst_scsi_unit *vst_scsi_unit_find(const struct vst_scsi_units *units, con
         }
         if (unit->gone) /* another may stand in its place, or be the same elsewhere */
             continue;
-        if (same_text(name, unit->path))
+        if (vst_text_equal(name, unit->path))
             return unit;
-        if ((serial == NULL || !same_text(serial, unit->serial)) &&
-            (wwn == NULL || !same_text(wwn, unit->wwn)))
+        if ((serial == NULL || !vst_text_equal(serial, unit->serial)) &&
+            (wwn == NULL || !vst_text_equal(wwn, unit->wwn)))
             continue;
         found = found == NULL ? unit : better(found, unit);
         if (found == NULL) /* a unit chooses its own: two of a name are nobody */

@@ -778,11 +778,6 @@ static bool run_all(struct bench *benches, void (*function)(void *bench))
            shell_fail(benches[0].context, VST_ERR_UNSUPPORTED, "CPU %u takes no work", n);
 }
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint64_t max_u64(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -807,9 +802,9 @@ static struct result sum_up(struct bench *benches)
         sum.n_writes += one->n_writes;
         sum.kicks += one->kicks;
         sum.interrupts += one->interrupts;
-        sum.start_ns = min_u64(sum.start_ns, one->start_ns);
+        sum.start_ns = vst_min_u64(sum.start_ns, one->start_ns);
         sum.end_ns = max_u64(sum.end_ns, one->end_ns);
-        sum.start_ticks = min_u64(sum.start_ticks, one->start_ticks);
+        sum.start_ticks = vst_min_u64(sum.start_ticks, one->start_ticks);
         sum.end_ticks = max_u64(sum.end_ticks, one->end_ticks);
         add_histogram(&benches[0].histogram, &benches[k].histogram);
     }

@@ -143,6 +143,25 @@ static inline uint64_t vst_mul_saturated_u64(uint64_t a, uint64_t b)
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
+static inline uint32_t vst_min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+static inline uint64_t vst_min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/** Whether two texts, both ended by NUL, are the same. */
+static inline bool vst_text_equal(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
 static inline bool vst_is_power_of_two(uint64_t n)
 {
     return n != 0 && (n & (n - 1)) == 0;

@@ -231,6 +231,35 @@ static void test_lists_that_lie(void **state)
     }
 }
 
+static uint16_t zero_last(uint32_t i)
+{
+    return (uint16_t)((i + 1) % 3000);
+}
+
+/** Who is not in a list that there was no room for, or that was cut, may be there all the same. */
+static void test_no_unit_is_lost_by_a_list_too_long(void **state)
+{
+    static const uint32_t told[] = {3000, 4500};
+
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(told); i++) {
+        struct fixture *f = &storage;
+        set_up(f);
+        fake_virtio_blk_set_config32(&f->scsi.device, 28, 1u << 16); /* two targets */
+        fake_virtio_scsi_add(&f->scsi, 0, 0);
+        fake_virtio_scsi_add(&f->scsi, 1, 0);
+        fake_virtio_scsi_add(&f->scsi, 1, 4400);
+        begin(f, false);
+        scan(f);
+        expect_changes(3, 0);
+        make_list(f, told[i], told[i], zero_last);
+        scan(f);
+        expect_changes(0, 0);
+        assert_int_equal(owner.units.n, 3);
+        end(f);
+    }
+}
+
 /** Levels, methods and lengths that mean nothing; nothing but what can be reached is asked. */
 static void test_lists_of_garbage(void **state)
 {
@@ -704,6 +733,7 @@ int main(void)
         cmocka_unit_test(test_well_known_unit),
         cmocka_unit_test(test_tried_one_after_the_other_has_an_end),
         cmocka_unit_test(test_lists_that_lie),
+        cmocka_unit_test(test_no_unit_is_lost_by_a_list_too_long),
         cmocka_unit_test(test_lists_of_garbage),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_missed_events),
