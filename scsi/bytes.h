@@ -21,6 +21,16 @@ static inline struct scsi_view scsi_view_of(const void *data, size_t bytes)
     return (struct scsi_view){data, bytes};
 }
 
+/** What a unit has written, read once: from then on no device changes it. */
+static inline struct scsi_view scsi_copy_out(uint8_t *to, const void *shared, size_t bytes)
+{
+    const uint8_t *from = shared;
+
+    for (size_t i = 0; i < bytes; i++)
+        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    return scsi_view_of(to, bytes);
+}
+
 static inline bool scsi_has(struct scsi_view view, size_t offset, size_t bytes)
 {
     return offset <= view.bytes && bytes <= view.bytes - offset;

@@ -19,11 +19,6 @@
 #define PROFILE_BYTES SCSI_CONFIGURATION_HEADER_BYTES
 #define OF_MEDIUM     ((uint32_t)(VST_SCSI_LOOK_MEDIUM | VST_SCSI_LOOK_CAPACITY))
 
-static struct disk *disk_of(struct vst_block_device *device)
-{
-    return VST_CONTAINER_OF(device, struct disk, base);
-}
-
 /** Whether who polls has met that the medium is another; forgets it. */
 static bool take_signs(struct disk *disk)
 {
@@ -231,7 +226,7 @@ static bool is_time(struct disk *disk)
 
 enum vst_status vst_scsi_cd_refresh(struct vst_block_device *device)
 {
-    struct disk *disk = disk_of(device);
+    struct disk *disk = scsi_disk_of(device);
     bool perhaps = false;
 
     if (take_signs(disk))
@@ -248,7 +243,7 @@ enum vst_status vst_scsi_cd_refresh(struct vst_block_device *device)
 
 void vst_scsi_cd_held(struct vst_block_device *device, bool held)
 {
-    struct disk *disk = disk_of(device);
+    struct disk *disk = scsi_disk_of(device);
 
     if (device->broken || disk->hba->broken)
         return;
@@ -262,7 +257,7 @@ void vst_scsi_cd_held(struct vst_block_device *device, bool held)
 
 enum vst_status vst_scsi_cd_move(struct vst_block_device *device, bool load)
 {
-    struct disk *disk = disk_of(device);
+    struct disk *disk = scsi_disk_of(device);
     struct scsi_view view;
 
     lock_in(disk, false);
@@ -289,32 +284,18 @@ const struct vst_scsi_medium *vst_scsi_cd_medium(const struct vst_block_device *
 
 static enum vst_status fill_limits(struct disk *disk)
 {
-    const struct vst_scsi_hba_limits *of_hba = &disk->hba->limits;
-    const uint32_t most = MAX_BYTES / VST_SECTOR_BYTES;
-    uint16_t share = (uint16_t)(of_hba->depth_of_unit / disk->hba->n_queues);
-    uint32_t max_sectors = of_hba->max_sectors < most ? of_hba->max_sectors : most;
+    uint32_t most = vst_min_u32(disk->hba->limits.max_sectors, MAX_BYTES / VST_SECTOR_BYTES);
 
-    disk->base.limits = (struct vst_block_limits){
-        .logical_block_bytes = SCSI_CD_BLOCK_BYTES,
-        .physical_block_bytes = SCSI_CD_BLOCK_BYTES,
-        .max_segments = of_hba->max_segments,
-        .max_segment_bytes = of_hba->max_segment_bytes,
-        .max_sectors = max_sectors / CD_SECTORS * CD_SECTORS,
-        .depth = share < 1               ? 1
-                 : share < of_hba->depth ? share
-                                         : of_hba->depth,
-    };
     disk->base.read_only = true;
     disk->base.removable = true;
-    return max_sectors < CD_SECTORS ||
-                   (uint64_t)of_hba->max_segments * of_hba->max_segment_bytes < SCSI_CD_BLOCK_BYTES
-               ? VST_ERR_MALFORMED
-               : VST_OK;
+    return vst_scsi_disk_take_hba_limits(disk, SCSI_CD_BLOCK_BYTES, most / CD_SECTORS * CD_SECTORS)
+               ? VST_OK
+               : VST_ERR_MALFORMED;
 }
 
 static enum vst_status look_again(struct unit *unit, struct scsi_talk *talk, uint32_t what)
 {
-    struct disk *disk = VST_CONTAINER_OF(unit->base.block, struct disk, base);
+    struct disk *disk = scsi_disk_of_unit(&unit->base);
     enum vst_status status = look(disk, 0, (what & OF_MEDIUM) != 0);
 
     (void)talk; /* it has its own */

@@ -66,7 +66,7 @@ void vst_scsi_crowd_close(struct scsi_crowd *crowd)
     const struct vst_scsi_hba *hba = crowd->queue->hba;
     const struct vst_platform *platform = hba->platform;
 
-    /* An adapter that failed may not have let go of it; one that is gone has. */
+    /* An adapter that failed or is gone may not have let go of it. */
     if (!hba->keeps_memory)
         platform->free(platform->ctx, crowd->calls[0].shared, shared_bytes(crowd),
                        VST_MEMORY_SHARED);
@@ -118,22 +118,12 @@ void vst_scsi_call_ask(struct scsi_call *call, const struct vst_scsi_nexus *nexu
     call->state = SCSI_CALL_ASKS;
 }
 
-/** What came is copied out once: from then on no device changes it. */
-static struct scsi_view copy_out(struct scsi_crowd *crowd, const struct scsi_call *call)
-{
-    uint32_t n = (uint32_t)call->segment.bytes - call->command.outcome.residual_bytes;
-    const uint8_t *shared = call->shared;
-
-    for (uint32_t i = 0; i < n; i++)
-        crowd->bytes[i] = __atomic_load_n(&shared[i], __ATOMIC_RELAXED);
-    return scsi_view_of(crowd->bytes, n);
-}
-
 static void tell(struct scsi_crowd *crowd, struct scsi_call *call, enum vst_status status)
 {
+    size_t n = status == VST_OK ? call->segment.bytes - call->command.outcome.residual_bytes : 0;
+
     call->state = SCSI_CALL_IDLE;
-    crowd->answered(crowd, call, status,
-                    status == VST_OK ? copy_out(crowd, call) : scsi_view_of(crowd->bytes, 0));
+    crowd->answered(crowd, call, status, scsi_copy_out(crowd->bytes, call->shared, n));
 }
 
 static void give(struct scsi_crowd *crowd, struct scsi_call *call)

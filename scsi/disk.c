@@ -37,15 +37,6 @@ static enum vst_status ask_all(struct scsi_talk *talk, struct scsi_disk_told *to
 
 /* ------------------------------------------------------------------ making a block device */
 
-static uint8_t shift_of(uint32_t block_bytes)
-{
-    uint8_t shift = 0;
-
-    while (VST_SECTOR_BYTES << shift < block_bytes)
-        shift++;
-    return shift;
-}
-
 static bool needs_long(const struct scsi_capacity *capacity)
 {
     return capacity->n_blocks - 1 > MOST_10_LAST;
@@ -61,7 +52,7 @@ static bool needs_longest(const struct scsi_capacity *capacity)
 static uint32_t max_sectors(const struct disk *disk, const struct scsi_disk_told *told)
 {
     const struct vst_scsi_hba *hba = disk->hba;
-    uint8_t shift = shift_of(told->capacity.block_bytes);
+    uint8_t shift = scsi_block_shift(told->capacity.block_bytes);
     uint32_t most = vst_min_u32(hba->limits.max_sectors, MAX_COMMAND_BYTES >> VST_SECTOR_SHIFT);
     uint32_t blocks = most >> shift;
 
@@ -89,31 +80,41 @@ static void take_mode(struct disk *disk, const struct scsi_disk_told *told)
     disk->mode_form = told->mode_form;
 }
 
+bool vst_scsi_disk_take_hba_limits(struct disk *disk, uint32_t block_bytes, uint32_t max_sectors)
+{
+    const struct vst_scsi_hba_limits *of_hba = &disk->hba->limits;
+    uint16_t share = (uint16_t)(of_hba->depth_of_unit / disk->hba->n_queues);
+
+    disk->base.limits = (struct vst_block_limits){
+        .logical_block_bytes = block_bytes,
+        .physical_block_bytes = block_bytes,
+        .max_segments = of_hba->max_segments,
+        .max_segment_bytes = of_hba->max_segment_bytes,
+        .max_sectors = max_sectors,
+        .depth = share < 1               ? 1
+                 : share < of_hba->depth ? share
+                                         : of_hba->depth,
+    };
+    return max_sectors > 0 &&
+           (uint64_t)of_hba->max_segments * of_hba->max_segment_bytes >= block_bytes;
+}
+
 static enum vst_status fill_limits(struct disk *disk, const struct scsi_disk_told *told)
 {
     const struct vst_scsi_hba *hba = disk->hba;
     const struct scsi_block_limits *of_unit = &disk->unit->limits;
     const struct scsi_capacity *capacity = &told->capacity;
     struct vst_block_limits *limits = &disk->base.limits;
-    uint16_t share = (uint16_t)(hba->limits.depth_of_unit / hba->n_queues);
+    bool carries_a_block =
+        vst_scsi_disk_take_hba_limits(disk, capacity->block_bytes, max_sectors(disk, told));
 
-    *limits = (struct vst_block_limits){
-        .n_sectors = capacity->n_sectors,
-        .logical_block_bytes = capacity->block_bytes,
-        .physical_block_bytes = capacity->physical_block_bytes,
-        .max_segments = hba->limits.max_segments,
-        .max_segment_bytes = hba->limits.max_segment_bytes,
-        .max_sectors = max_sectors(disk, told),
-        .depth = share < 1                   ? 1
-                 : share < hba->limits.depth ? share
-                                             : hba->limits.depth,
-        .min_io_bytes = hint_bytes(capacity, of_unit->optimal_granularity),
-        .opt_io_bytes = hint_bytes(capacity, of_unit->optimal_transfer),
-        .first_physical_sector = (uint32_t)capacity->first_aligned_block
-                                 << shift_of(capacity->block_bytes),
-    };
-    if (limits->max_sectors == 0 ||
-        (uint64_t)limits->max_segments * limits->max_segment_bytes < capacity->block_bytes) {
+    limits->n_sectors = capacity->n_sectors;
+    limits->physical_block_bytes = capacity->physical_block_bytes;
+    limits->min_io_bytes = hint_bytes(capacity, of_unit->optimal_granularity);
+    limits->opt_io_bytes = hint_bytes(capacity, of_unit->optimal_transfer);
+    limits->first_physical_sector = (uint32_t)capacity->first_aligned_block
+                                    << scsi_block_shift(capacity->block_bytes);
+    if (!carries_a_block) {
         vst_log(hba->platform, VST_LOG_ERROR, "%s: not even one block of %lu bytes at once",
                 disk->base.path, (unsigned long)capacity->block_bytes);
         return VST_ERR_MALFORMED;
@@ -167,7 +168,7 @@ void vst_scsi_disk_make_queues(struct disk *disk, const struct vst_block_driver 
     for (uint16_t i = 0; i < disk->base.n_queues; i++) {
         struct disk_queue *q = &disk->queues[i];
         q->disk = disk;
-        q->block_shift = shift_of(disk->base.limits.logical_block_bytes);
+        q->block_shift = scsi_block_shift(disk->base.limits.logical_block_bytes);
         q->is_long = is_long;
         q->base.base.device = &disk->base;
         q->base.base.driver = driver;
@@ -303,6 +304,8 @@ void vst_scsi_disk_detach(struct vst_block_device *device)
     struct unit *unit = disk->unit;
 
     disarm(disk);
+    bool closed = disk->recovery.hba == NULL ||
+                  vst_scsi_recovery_close(&disk->recovery, disk->hba->queues[0]);
     if (disk->cd.talk != NULL)
         vst_scsi_talk_close(disk->cd.talk);
     unit->base.block = NULL;
@@ -311,17 +314,11 @@ void vst_scsi_disk_detach(struct vst_block_device *device)
         vst_scsi_unit_free(unit);
     if (disk->shared != NULL && !disk->hba->keeps_memory)
         platform->free(platform->ctx, disk->shared, disk->shared_bytes, VST_MEMORY_SHARED);
-    if (disk->recovery.hba == NULL ||
-        vst_scsi_recovery_close(&disk->recovery, disk->hba->queues[0]))
+    if (closed)
         platform->free(platform->ctx, disk, disk->bytes, VST_MEMORY_PRIVATE);
 }
 
 /* ------------------------------------------------------------------ what changes */
-
-static struct disk *disk_of(const struct unit *unit)
-{
-    return VST_CONTAINER_OF(unit->base.block, struct disk, base);
-}
 
 /**
  * Queues on other CPUs go on meanwhile. The longer commands do for a smaller disk as well, so they
@@ -339,7 +336,7 @@ static void take_capacity(struct disk *disk, const struct scsi_capacity *capacit
 
 static enum vst_status look_again(struct unit *unit, struct scsi_talk *talk, uint32_t what)
 {
-    struct disk *disk = disk_of(unit);
+    struct disk *disk = scsi_disk_of_unit(&unit->base);
     enum vst_status status = VST_OK;
     struct scsi_disk_told told;
 
@@ -369,7 +366,7 @@ static void end_service(struct disk *disk, const char *why)
 
 void vst_scsi_disk_unplug(struct unit *unit)
 {
-    struct disk *disk = disk_of(unit);
+    struct disk *disk = scsi_disk_of_unit(&unit->base);
 
     end_service(disk, "unplugged");
     __atomic_store_n(&disk->base.gone, true, __ATOMIC_RELEASE);
@@ -378,7 +375,7 @@ void vst_scsi_disk_unplug(struct unit *unit)
 
 void vst_scsi_disk_give_up(struct unit *unit)
 {
-    end_service(disk_of(unit), unit->base.hba->broken_why);
+    end_service(scsi_disk_of_unit(&unit->base), unit->base.hba->broken_why);
 }
 
 /** As seen from another CPU: a glance that errs on the side of "busy". */
@@ -393,7 +390,7 @@ static bool is_idle_queue(const struct disk_queue *q)
 /** Queues of other CPUs, too: a glance that is looked at again. */
 bool vst_scsi_disk_is_idle(const struct unit *unit)
 {
-    const struct disk *disk = disk_of(unit);
+    const struct disk *disk = scsi_disk_of_unit(&unit->base);
 
     for (uint16_t i = 0; i < disk->base.n_queues; i++)
         if (!is_idle_queue(&disk->queues[i]))

@@ -118,6 +118,20 @@ static inline struct disk *scsi_disk_of(struct vst_block_device *device)
 {
     return VST_CONTAINER_OF(device, struct disk, base);
 }
+/** Of a unit that is used as a block device. */
+static inline struct disk *scsi_disk_of_unit(const struct vst_scsi_unit *unit)
+{
+    return scsi_disk_of(unit->block);
+}
+
+/** A block of that length is VST_SECTOR_BYTES << that; a power of two. */
+static inline uint8_t scsi_block_shift(uint32_t block_bytes)
+{
+    return (uint8_t)__builtin_ctz(block_bytes / VST_SECTOR_BYTES);
+}
+
+/** What all block devices of SCSI take from their adapter. False: not even one block at once. */
+bool vst_scsi_disk_take_hba_limits(struct disk *disk, uint32_t block_bytes, uint32_t max_sectors);
 
 /* disk_ranges.c */
 /** Discard and write zeroes, as far as the unit has told of them. */

@@ -91,9 +91,7 @@ static enum vst_status sense(struct disk *disk, uint8_t bytes[SCSI_MODE_BYTES],
 
     if (status != VST_OK)
         return status;
-    for (uint32_t i = 0; i < n; i++)
-        bytes[i] = __atomic_load_n(&mode_place(disk)[i], __ATOMIC_RELAXED);
-    return vst_scsi_mode_parse(scsi_view_of(bytes, n), disk->mode_form, mode);
+    return vst_scsi_mode_parse(scsi_copy_out(bytes, mode_place(disk), n), disk->mode_form, mode);
 }
 
 static enum vst_status select(struct disk *disk, const struct scsi_mode *mode, bool on)

@@ -17,11 +17,6 @@
 
 /* ------------------------------------------------------------------ limits */
 
-static uint8_t shift_of(const struct scsi_disk_told *told)
-{
-    return (uint8_t)__builtin_ctz(told->capacity.block_bytes / VST_SECTOR_BYTES);
-}
-
 /** As many as 32 bits count. */
 static uint32_t sectors_of(uint64_t blocks, uint8_t shift)
 {
@@ -78,7 +73,7 @@ void vst_scsi_disk_range_limits(struct disk *disk, const struct scsi_disk_told *
     struct vst_block_limits *limits = &disk->base.limits;
     const struct unit *unit = disk->unit;
     bool unmaps_by_same = told->capacity.thin && unit->provisioning.same_unmap_16;
-    uint8_t shift = shift_of(told);
+    uint8_t shift = scsi_block_shift(told->capacity.block_bytes);
 
     limits->zeroes = same_limits(unit, shift);
     limits->zeroes_may_unmap =

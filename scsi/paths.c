@@ -22,11 +22,6 @@ static uint64_t now_ns(const struct scsi_multi *multi)
     return multi->platform->time_ns(multi->platform->ctx);
 }
 
-static struct disk *disk_of(const struct vst_scsi_unit *unit)
-{
-    return VST_CONTAINER_OF(unit->block, struct disk, base);
-}
-
 bool vst_scsi_path_info(const struct vst_scsi_unit *unit, struct vst_scsi_path_info *info)
 {
     const struct vst_scsi_path *path = unit->way;
@@ -478,7 +473,7 @@ static void join(struct scsi_multi *multi, struct vst_scsi_unit *unit)
         .state = VST_SCSI_PATH_NONE,
         .access = VST_SCSI_PATH_OPTIMIZED,
         .unit = unit,
-        .disk = disk_of(unit),
+        .disk = scsi_disk_of_unit(unit),
         .driver = unit_of(unit)->driver,
     };
     unit->way = path;

@@ -38,9 +38,7 @@ static enum vst_status ask(struct scsi_talk *talk, struct vst_scsi_unit *unit,
     enum vst_status status = run(unit, &command, vst_scsi_reserve_in(what, ASK_BYTES), verdict);
     size_t n = status == VST_OK ? ASK_BYTES - command.outcome.residual_bytes : 0;
 
-    for (size_t i = 0; i < n; i++)
-        talk->bytes[i] = __atomic_load_n((const uint8_t *)talk->shared + i, __ATOMIC_RELAXED);
-    *view = scsi_view_of(talk->bytes, n);
+    *view = scsi_copy_out(talk->bytes, talk->shared, n);
     return status;
 }
 

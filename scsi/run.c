@@ -167,18 +167,6 @@ enum vst_status vst_scsi_talk_to(struct scsi_talk *talk, uint8_t target,
     return vst_scsi_nexus_encode(target, lun, talk->nexus.bytes);
 }
 
-/** What came is copied out once: from then on no device changes it. */
-static struct scsi_view copy_out(struct scsi_talk *talk, const struct vst_scsi_command *command,
-                                 uint32_t bytes)
-{
-    uint32_t n = bytes - command->outcome.residual_bytes;
-    const uint8_t *shared = talk->shared;
-
-    for (uint32_t i = 0; i < n; i++)
-        talk->bytes[i] = __atomic_load_n(&shared[i], __ATOMIC_RELAXED);
-    return scsi_view_of(talk->bytes, n);
-}
-
 enum vst_status vst_scsi_ask(struct scsi_talk *talk, struct vst_scsi_cdb cdb, uint32_t bytes,
                              uint32_t patience_ms, struct scsi_view *view)
 {
@@ -194,6 +182,7 @@ enum vst_status vst_scsi_ask(struct scsi_talk *talk, struct vst_scsi_cdb cdb, ui
     __builtin_memcpy(command.cdb, cdb.bytes, sizeof(cdb.bytes));
     enum vst_status status =
         vst_scsi_run_patiently(talk->queue, &command, patience_ms, &talk->signs);
-    *view = status == VST_OK ? copy_out(talk, &command, bytes) : scsi_view_of(talk->bytes, 0);
+    *view = scsi_copy_out(talk->bytes, talk->shared,
+                          status == VST_OK ? bytes - command.outcome.residual_bytes : 0);
     return status;
 }
