@@ -63,24 +63,39 @@ static void name_raw(struct vst_scsi_unit *unit)
         snprintf(unit->name, sizeof(unit->name), "%s%u", prefix, number);
 }
 
-static void found(void *ctx, struct vst_scsi_unit *unit)
+static bool is_block(const struct vst_scsi_unit *unit)
+{
+    return unit->type == VST_SCSI_TYPE_DISK || unit->type == VST_SCSI_TYPE_CD;
+}
+
+static bool make_block(struct vst_scsi_unit *unit)
 {
     struct vst_block_device *device;
+    enum vst_status status = vst_scsi_disk_attach_unit(unit, &device);
 
+    if (status == VST_OK)
+        vst_scsi_paths_take(&paths, &units, unit);
+    else
+        printf("%s: %s\n", unit->path, vst_status_text(status));
+    return status == VST_OK;
+}
+
+static void found(void *ctx, struct vst_scsi_unit *unit)
+{
     (void)ctx;
     log_printf(VST_LOG_DEBUG, "%s: %s %s %s", unit->path, vst_scsi_type_name(unit->type),
                unit->vendor, unit->product);
-    if (unit->type != VST_SCSI_TYPE_DISK && unit->type != VST_SCSI_TYPE_CD) {
+    if (!is_block(unit) || !make_block(unit))
         name_raw(unit);
-        return;
-    }
-    enum vst_status status = vst_scsi_disk_attach_unit(unit, &device);
-    if (status == VST_OK) {
-        vst_scsi_paths_take(&paths, &units, unit);
-        return;
-    }
-    printf("%s: %s\n", unit->path, vst_status_text(status));
-    name_raw(unit);
+}
+
+/* Who was not ready when it was found may be by now: a disk that was starting, a standby path. */
+static void try_again(const struct vst_scsi_hba *hba)
+{
+    for (struct vst_scsi_unit *unit = units.first; unit != NULL; unit = unit->next)
+        if (unit->hba == hba && is_block(unit) && unit->block == NULL && !unit->gone &&
+            make_block(unit))
+            unit->name[0] = '\0';
 }
 
 static void lost(void *ctx, struct vst_scsi_unit *unit)
@@ -215,6 +230,7 @@ static enum vst_status rescan(struct vst_scsi_hba *hba)
 {
     enum vst_status status = vst_scsi_units_scan(&units, hba);
 
+    try_again(hba);
     vst_scsi_units_look_after(&units, hba); /* those that are gone leave */
     return status;
 }

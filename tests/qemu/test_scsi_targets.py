@@ -2,12 +2,14 @@
 """Real SCSI targets: tgtd's disk, CD and tape, to which scsi-block and scsi-generic pass on what they are given; and two
 guests that reserve one disk against each other."""
 import hashlib
+import time
 
 import pytest
 
 import images
 import iscsi
 import pattern
+from harness import DEADLINE_S
 from images import MiB
 
 HOSTS = ["iqn.2007-10.org.example:one", "iqn.2007-10.org.example:two"]
@@ -73,6 +75,25 @@ def test_disk_and_cd(prompt, target, disk_path, device):
     assert ok(machine, "bench sda rw=randread number_ios=500")[0]["errors"] == 0
     assert disk_path.read_bytes()[MiB:3 * MiB] == pattern.pattern(MiB, 2 * MiB, 6)
     assert refused(machine, "write sr0 0 00")["error"] == "read_only"
+
+
+def test_a_disk_that_gets_ready_later(prompt, target, disk_path):
+    """What is not ready when it is found can be sent raw commands; `rescan` makes a disk of it once it is."""
+    late = target.unit(target.disk(disk_path), "scsi-generic")
+    machine = prompt(disks=[target.unit(target.disk(images.copy_of(images.image("1m.raw"), target.folder)), "scsi-block")])
+    machine.qmp("blockdev-add", **late.blockdev[0])
+    target.set(1, removable=1, online=0)
+    machine.qmp("device_add", driver="scsi-generic", bus="s0.0", drive=late.blockdev[0]["node-name"], **{"scsi-id": 3})
+    deadline = time.monotonic() + DEADLINE_S
+    while "sg0" not in [r["dev"] for r in ok(machine, "lsscsi")]:
+        assert time.monotonic() < deadline, machine.describe()
+    assert "sdb" not in [r["dev"] for r in ok(machine, "lsblk")]
+    ok(machine, "rescan")
+    assert "sdb" not in [r["dev"] for r in ok(machine, "lsblk")]
+    target.set(1, online=1)
+    ok(machine, "rescan")
+    assert [r["dev"] for r in ok(machine, "lsscsi")] == ["sda", "sdb"]
+    assert ok(machine, "sum sdb")[0]["sha256"] == images.sha256(disk_path)
 
 
 @pytest.mark.parametrize("device", ["scsi-block", "scsi-generic"])
