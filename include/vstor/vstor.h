@@ -9,6 +9,7 @@
 #include <vstor/bounce.h>
 #include <vstor/pci.h>
 #include <vstor/block.h>
+#include <vstor/partition.h>
 #include <vstor/scsi.h>
 #include <vstor/scsi_units.h>
 #include <vstor/scsi_paths.h>

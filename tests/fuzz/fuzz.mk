@@ -2,7 +2,7 @@
 # Fuzzing with clang's libFuzzer. Included by the Makefile, whose names it uses.
 
 FUZZ_B       := build/fuzz
-FUZZ_TARGETS := pci blk_config ring ring_varied device boot $(addprefix scsi_,sense inquiry vpd luns capacity mode others hba event)
+FUZZ_TARGETS := pci blk_config ring ring_varied device boot partitions $(addprefix scsi_,sense inquiry vpd luns capacity mode others hba event)
 FUZZ_JOBS    ?= $(shell nproc)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_CFLAGS   = $(COMMON) -O1 $(FUZZ_SANITIZE) $(FUZZ_GUIDE) -Iarch/host/include
