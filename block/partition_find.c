@@ -145,7 +145,8 @@ static enum vst_status find_on(struct vst_block_device *device, const struct wis
 
     if (device->n_queues == 0)
         return VST_ERR_NOT_FOUND;
-    enum vst_status status = vst_partitions_read_list(device->queues[0], memory, &list);
+    enum vst_status status =
+        vst_partitions_read_list(device->queues[0], memory, &list, vst_partitions_parse);
     if (status != VST_OK)
         return status;
     if (table.n == 0 || (table.flaws & VST_PARTITIONS_TOO_MANY) != 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "block/partitions.h"
 
+#define CD_BLOCK_BYTES 2048u
+
 /* What is read, and blocks that are cut. */
 _Static_assert(VST_PARTITIONS_MEMORY_BYTES == 2 * MAX_TABLE_BLOCK_BYTES,
                "two blocks of the largest");
@@ -9,7 +11,7 @@ _Static_assert(VST_PARTITIONS_MEMORY_BYTES == 2 * MAX_TABLE_BLOCK_BYTES,
 
 const char *vst_partition_scheme_name(enum vst_partition_scheme scheme)
 {
-    static const char *const names[] = {"none", "mbr", "gpt"};
+    static const char *const names[] = {"none", "mbr", "gpt", "el-torito"};
 
     return (unsigned)scheme < VST_ARRAY_LENGTH(names) ? names[scheme] : "unknown";
 }
@@ -17,13 +19,13 @@ const char *vst_partition_scheme_name(enum vst_partition_scheme scheme)
 const char *vst_partition_flaw_text(uint32_t flaw)
 {
     static const char *const texts[VST_PARTITIONS_N_FLAWS] = {
-        "the first copy of the GPT is damaged; the second one is used (sgdisk: -e, w; gdisk: r, b)",
-        "the second copy of the GPT is damaged or missing (sgdisk -e writes it anew)",
-        "the second copy of the GPT is not at the end: the disk has grown (sgdisk -e moves it)",
-        "the two copies of the GPT are not the same; the first one is used",
-        "some partitions reach beyond the end of the disk, or of what may be used; left out",
+        "the first copy of the GPT is damaged and the second one counts; sgdisk -e writes it anew",
+        "the second copy of the GPT is damaged or missing; sgdisk -e writes it anew",
+        "the second copy of the GPT is not at the end: the disk has grown; sgdisk -e moves it",
+        "the two copies of the GPT differ and the first one counts; sgdisk -e makes them the same",
+        "some partitions reach beyond the disk (left out), or into what is not for partitions",
         "some partitions overlap",
-        "the chain of logical partitions makes no sense from some point on",
+        "the table's chain of entries makes no sense from some point on; what follows is left out",
         "there are more partitions than can be told",
     };
 
@@ -70,19 +72,39 @@ static const struct {
     uint8_t type;
     const char *name;
 } mbr_types[] = {
-    {0x01, "FAT12"}, {0x04, "FAT16"},      {0x06, "FAT16"}, {0x07, "NTFS"},       {0x0b, "FAT32"},
-    {0x0c, "FAT32"}, {0x0e, "FAT16"},      {0x82, "swap"},  {0x83, "Linux"},      {0x8e, "LVM"},
-    {0xa5, "BSD"},   {0xef, "EFI system"}, {0xfd, "RAID"},  {0xee, "protective"},
+    {0x05, "extended"},   {0x0f, "extended"}, {0x85, "extended"},   {0x01, "FAT12"},
+    {0x04, "FAT16"},      {0x06, "FAT16"},    {0x07, "NTFS"},       {0x0b, "FAT32"},
+    {0x0c, "FAT32"},      {0x0e, "FAT16"},    {0x82, "swap"},       {0x83, "Linux"},
+    {0x8e, "LVM"},        {0xa5, "BSD"},      {0xef, "EFI system"}, {0xfd, "RAID"},
+    {0xee, "protective"},
 };
 
-const char *vst_partition_type_name(const struct vst_partition *partition)
+static const struct {
+    uint8_t platform;
+    const char *name;
+} boot_types[] = {
+    {VST_EL_TORITO_BIOS, "BIOS boot image"},
+    {VST_EL_TORITO_POWERPC, "PowerPC boot image"},
+    {VST_EL_TORITO_MAC, "Mac boot image"},
+    {VST_EL_TORITO_EFI, "EFI boot image"},
+};
+
+const char *vst_partition_type_name(const struct vst_partition_table *table,
+                                    const struct vst_partition *partition)
 {
-    for (size_t i = 0; partition->mbr_type != 0 && i < VST_ARRAY_LENGTH(mbr_types); i++)
-        if (mbr_types[i].type == partition->mbr_type)
-            return mbr_types[i].name;
-    for (size_t i = 0; partition->mbr_type == 0 && i < VST_ARRAY_LENGTH(gpt_types); i++)
-        if (__builtin_memcmp(gpt_types[i].start, partition->type, sizeof(gpt_types[i].start)) == 0)
-            return gpt_types[i].name;
+    if (table->scheme == VST_PARTITIONS_MBR)
+        for (size_t i = 0; i < VST_ARRAY_LENGTH(mbr_types); i++)
+            if (mbr_types[i].type == partition->mbr_type)
+                return mbr_types[i].name;
+    if (table->scheme == VST_PARTITIONS_GPT)
+        for (size_t i = 0; i < VST_ARRAY_LENGTH(gpt_types); i++)
+            if (__builtin_memcmp(gpt_types[i].start, partition->type, sizeof(gpt_types[i].start)) ==
+                0)
+                return gpt_types[i].name;
+    if (table->scheme == VST_PARTITIONS_EL_TORITO)
+        for (size_t i = 0; i < VST_ARRAY_LENGTH(boot_types); i++)
+            if (boot_types[i].platform == partition->boot_platform)
+                return boot_types[i].name;
     return NULL;
 }
 
@@ -126,30 +148,56 @@ static void find_overlaps(const struct partition_list *list)
             }
 }
 
-enum vst_status vst_partitions_parse(const struct partition_source *source,
-                                     struct partition_list *list)
+/** The first sector and what it leads to. */
+static enum vst_status parse_disk(const struct partition_source *source,
+                                  struct partition_list *list)
 {
-    enum vst_status status = VST_OK;
+    enum vst_status status = source->read(source->ctx, 0, source->buffer, VST_SECTOR_BYTES);
 
-    *list->table = (struct vst_partition_table){.block_bytes = source->block_bytes};
-    list->capacity_bytes = source->capacity_bytes;
-    if (source->capacity_bytes < source->block_bytes)
-        return VST_OK;
-    status = source->read(source->ctx, 0, source->buffer, VST_SECTOR_BYTES);
     if (status != VST_OK)
         return status;
     switch (vst_mbr_kind(source->buffer)) {
     case MBR_NONE:
         return VST_OK;
     case MBR_PROTECTIVE:
-        status = vst_gpt_parse(source, list);
-        break;
+        return vst_gpt_parse(source, list);
     default:
-        status = vst_mbr_parse(source, source->buffer, list);
-        break;
+        return vst_mbr_parse(source, source->buffer, list);
     }
-    find_overlaps(list);
+}
+
+static void begin(const struct partition_source *source, struct partition_list *list)
+{
+    *list->table = (struct vst_partition_table){.block_bytes = source->block_bytes};
+    list->capacity_bytes = source->capacity_bytes;
+}
+
+/** A CD's own table is the boot catalogue: the others are there for its copies on sticks. */
+enum vst_status vst_partitions_parse(const struct partition_source *source,
+                                     struct partition_list *list)
+{
+    bool is_cd = source->block_bytes == CD_BLOCK_BYTES;
+    partition_parser *const parsers[] = {is_cd ? vst_el_torito_parse : parse_disk,
+                                         is_cd ? parse_disk : vst_el_torito_parse};
+    struct vst_partition_table *table = list->table;
+    enum vst_status status = VST_OK;
+
+    begin(source, list);
+    if (source->capacity_bytes < source->block_bytes)
+        return VST_OK;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(parsers); i++)
+        if (status == VST_OK && table->scheme == VST_PARTITIONS_NONE)
+            status = parsers[i](source, list);
+    if (table->scheme != VST_PARTITIONS_EL_TORITO)
+        find_overlaps(list);
     return status;
+}
+
+static enum vst_status parse_catalogue(const struct partition_source *source,
+                                       struct partition_list *list)
+{
+    begin(source, list);
+    return vst_el_torito_parse(source, list);
 }
 
 /* ------------------------------------------------------------------ from a device */
@@ -168,7 +216,7 @@ static enum vst_status read_device(void *ctx, uint64_t offset_bytes, void *buffe
 }
 
 enum vst_status vst_partitions_read_list(struct vst_block_queue *queue, void *memory,
-                                         struct partition_list *list)
+                                         struct partition_list *list, partition_parser *parse)
 {
     const struct vst_block_limits *limits = &queue->device->limits;
     struct reader reader = {queue, (uint8_t *)memory + MAX_TABLE_BLOCK_BYTES};
@@ -180,7 +228,7 @@ enum vst_status vst_partitions_read_list(struct vst_block_queue *queue, void *me
         .buffer = memory,
     };
 
-    return vst_partitions_parse(&source, list);
+    return parse(&source, list);
 }
 
 enum vst_status vst_partitions_read(struct vst_block_queue *queue, void *memory,
@@ -189,5 +237,14 @@ enum vst_status vst_partitions_read(struct vst_block_queue *queue, void *memory,
 {
     struct partition_list all = {.partitions = list, .max = max, .table = table};
 
-    return vst_partitions_read_list(queue, memory, &all);
+    return vst_partitions_read_list(queue, memory, &all, vst_partitions_parse);
+}
+
+enum vst_status vst_el_torito_read(struct vst_block_queue *queue, void *memory,
+                                   struct vst_partition *list, uint32_t max,
+                                   struct vst_partition_table *table)
+{
+    struct partition_list all = {.partitions = list, .max = max, .table = table};
+
+    return vst_partitions_read_list(queue, memory, &all, parse_catalogue);
 }

@@ -37,9 +37,14 @@ void vst_partition_add(struct partition_list *list, struct vst_partition *partit
 enum vst_status vst_partitions_parse(const struct partition_source *source,
                                      struct partition_list *list) VST_MUST_USE;
 
+/** The table of a source, or its boot catalogue alone. */
+typedef enum vst_status partition_parser(const struct partition_source *source,
+                                         struct partition_list *list);
+
 /** The table of a queue's device; see vst_partitions_read for `memory` and results. */
 enum vst_status vst_partitions_read_list(struct vst_block_queue *queue, void *memory,
-                                         struct partition_list *list) VST_MUST_USE;
+                                         struct partition_list *list,
+                                         partition_parser *parse) VST_MUST_USE;
 
 /** The first sector has been found to say that there is a GPT. */
 enum vst_status vst_gpt_parse(const struct partition_source *source,
@@ -47,6 +52,10 @@ enum vst_status vst_gpt_parse(const struct partition_source *source,
 /** `sector`: the first. */
 enum vst_status vst_mbr_parse(const struct partition_source *source, const uint8_t *sector,
                               struct partition_list *list) VST_MUST_USE;
+
+/** A boot catalogue, wherever the medium lies; VST_OK and scheme NONE if there is none. */
+enum vst_status vst_el_torito_parse(const struct partition_source *source,
+                                    struct partition_list *list) VST_MUST_USE;
 
 enum mbr_kind { MBR_NONE, MBR_TABLE, MBR_PROTECTIVE };
 /** What 512 bytes from the start of a disk are. */

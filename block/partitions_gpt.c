@@ -102,9 +102,9 @@ static enum vst_status walk_entries(const struct partition_source *source,
 }
 
 /** Reads a copy, header and array, and checks it. VST_ERR_MALFORMED: it is no good. */
-static enum vst_status read_copy(const struct partition_source *source,
-                                 const struct partition_list *list, uint64_t at,
-                                 struct header *header)
+static enum vst_status check_copy(const struct partition_source *source,
+                                  const struct partition_list *list, uint64_t at,
+                                  struct header *header)
 {
     uint32_t block_bytes = list->table->block_bytes, crc;
     const uint8_t *sector = source->buffer;
@@ -132,6 +132,16 @@ static enum vst_status read_copy(const struct partition_source *source,
         return VST_ERR_MALFORMED;
     status = walk_entries(source, list, header, NULL, NULL, &crc);
     return status == VST_OK && crc != header->entries_crc ? VST_ERR_MALFORMED : status;
+}
+
+/** Bad blocks are why there are two copies. */
+static enum vst_status read_copy(const struct partition_source *source,
+                                 const struct partition_list *list, uint64_t at,
+                                 struct header *header)
+{
+    enum vst_status status = check_copy(source, list, at, header);
+
+    return status == VST_ERR_IO || status == VST_ERR_MEDIUM ? VST_ERR_MALFORMED : status;
 }
 
 /* ------------------------------------------------------------------ entries */
@@ -192,24 +202,16 @@ static void add_entry(struct partition_list *list, uint32_t number, const uint8_
     uint64_t first = table_le64(entry + 32), last = table_le64(entry + 40);
     struct vst_partition partition = {.number = number, .attributes = table_le64(entry + 48)};
 
-    if (first < header->first_usable || last > header->last_usable || last < first) {
+    if (first < header->first_usable || last > header->last_usable || last < first)
         list->table->flaws |= VST_PARTITIONS_OUTSIDE;
-        return;
-    }
     partition.bootable = (partition.attributes & LEGACY_BOOT) != 0;
     __builtin_memcpy(partition.type, entry, sizeof(partition.type));
     __builtin_memcpy(partition.id, entry + 16, sizeof(partition.id));
     take_name(partition.name, entry + NAME_AT);
-    vst_partition_add(list, &partition, first, last - first + 1);
+    vst_partition_add(list, &partition, first, last < first ? 0 : last - first + 1);
 }
 
 /* ------------------------------------------------------------------ both copies */
-
-/** True if reading may go on: it went well, or what was read is no good. */
-static bool was_read(enum vst_status status)
-{
-    return status == VST_OK || status == VST_ERR_MALFORMED;
-}
 
 /** Whether the two say the same, but for where they are. */
 static bool agree(const struct header *a, const struct header *b)
@@ -227,7 +229,7 @@ static enum vst_status check_backup(const struct partition_source *source,
     uint64_t last = n_blocks(source, list) - 1;
     enum vst_status status = read_copy(source, list, primary->other_at, &backup);
 
-    if (!was_read(status))
+    if (status != VST_OK && status != VST_ERR_MALFORMED)
         return status;
     if (status == VST_ERR_MALFORMED || backup.other_at != primary->at)
         list->table->flaws |= VST_PARTITIONS_BACKUP_BAD;

@@ -13,7 +13,7 @@
 #define ACTIVE        0x80u
 #define PROTECTIVE    0xeeu
 #define FIRST_LOGICAL 5u
-#define MOST_LOGICAL  128u /* so that a chain that loops has an end */
+#define MOST_LOGICAL  128u
 
 struct entry {
     uint8_t active, type;
@@ -68,13 +68,23 @@ static void add(struct partition_list *list, uint32_t number, const struct entry
     vst_partition_add(list, &partition, base + entry->first_block, entry->n_blocks);
 }
 
+/** Whether a block is none of those before it, which it joins. */
+static bool is_new(uint64_t seen[MOST_LOGICAL], unsigned n, uint64_t at)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (seen[i] == at)
+            return false;
+    seen[n] = at;
+    return true;
+}
+
 /** The logical partitions of an extended one. Links are relative to its start. */
 static enum vst_status follow(const struct partition_source *source, struct partition_list *list,
                               const struct entry *extended, uint32_t *number)
 {
-    uint64_t start = extended->first_block, at = start;
+    uint64_t start = extended->first_block, at = start, seen[MOST_LOGICAL];
 
-    for (unsigned n = 0; n < MOST_LOGICAL; n++) {
+    for (unsigned n = 0; n < MOST_LOGICAL && is_new(seen, n, at); n++) {
         if ((at + 1) * source->block_bytes > source->capacity_bytes)
             break;
         enum vst_status status =

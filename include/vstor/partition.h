@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vstor/partition.h: what a disk is divided into. GPT (UEFI 2.10, 5.3) and MBR with extended
- * partitions. A partition is a range of its disk: who reads it adds its offset.
+ * vstor/partition.h: what a disk is divided into: GPT (UEFI 2.10, 5.3), MBR with extended
+ * partitions, and the boot catalogues of CDs (El Torito), whose images are ranges too. A partition is a range of its disk: who reads it adds its offset.
  *
  * A table is a disk's word, so nothing in it is believed: what does not lie wholly on the disk is
  * left out, chains end, checksums are checked. What somebody ought to repair is said.
@@ -20,18 +20,40 @@ enum vst_partition_scheme {
     VST_PARTITIONS_NONE, /**< no table: empty, or a file system from the first block on */
     VST_PARTITIONS_MBR,
     VST_PARTITIONS_GPT,
+    VST_PARTITIONS_EL_TORITO,
     VST_PARTITIONS_N_SCHEMES
 };
 
+/** For which machines a boot image is; other values are told as they are. */
+enum vst_el_torito_platform {
+    VST_EL_TORITO_BIOS = 0,
+    VST_EL_TORITO_POWERPC = 1,
+    VST_EL_TORITO_MAC = 2,
+    VST_EL_TORITO_EFI = 0xef
+};
+
+/** As what a BIOS shows a boot image. */
+enum vst_el_torito_media {
+    VST_EL_TORITO_NO_EMULATION,
+    VST_EL_TORITO_FLOPPY_1200K,
+    VST_EL_TORITO_FLOPPY_1440K,
+    VST_EL_TORITO_FLOPPY_2880K,
+    VST_EL_TORITO_HARD_DISK
+};
+
 struct vst_partition {
-    uint32_t number; /**< from 1, as Linux does: the entry's; logical ones of an MBR from 5 */
+    uint32_t number; /**< from 1, as Linux does: the entry's; logical ones of an MBR from 5; boot
+                        images in the order of the catalogue */
     uint64_t offset_bytes, bytes; /**< on the disk, multiples of table->block_bytes, bytes > 0 */
     uint8_t mbr_type;             /**< MBR: the type byte, else 0 */
     bool bootable;                /**< MBR: active; GPT: legacy BIOS bootable */
     uint8_t type[VST_GUID_BYTES]; /**< GPT, as on the disk; else zeroes */
     uint8_t id[VST_GUID_BYTES];   /**< the same, its own */
     uint64_t attributes;          /**< GPT, else 0 */
-    char name[VST_PARTITION_NAME_BYTES]; /**< GPT, UTF-8, printable; "" else */
+    uint8_t boot_platform, boot_media; /**< El Torito: VST_EL_TORITO_*, unchecked; else 0 */
+    uint16_t load_sectors; /**< El Torito: of 512 bytes, what a BIOS loads at first; else 0 */
+    char name[VST_PARTITION_NAME_BYTES]; /**< UTF-8, printable: of a GPT's entry, of a boot
+                                            catalogue's section; "" else */
 };
 
 /** What is wrong with a table; several at once. */
@@ -40,10 +62,14 @@ enum vst_partition_flaw {
     VST_PARTITIONS_BACKUP_BAD = 1u << 1,  /**< GPT: the second copy is missing or damaged */
     VST_PARTITIONS_MOVED =
         1u << 2, /**< GPT: the second copy is not at the end: the disk has grown */
-    VST_PARTITIONS_DIFFER = 1u << 3,  /**< GPT: both copies are sound, and not the same */
-    VST_PARTITIONS_OUTSIDE = 1u << 4, /**< of some partitions a part is beyond the disk: left out */
+    VST_PARTITIONS_DIFFER = 1u << 3, /**< GPT: both copies are sound, and not the same */
+    VST_PARTITIONS_OUTSIDE =
+        1u << 4, /**< some partitions have a part beyond the disk: left out; or, of
+                                        a GPT, where no partition belongs: not left out */
     VST_PARTITIONS_OVERLAP = 1u << 5, /**< some have blocks in common */
-    VST_PARTITIONS_ENDLESS = 1u << 6, /**< MBR: the chain of logical ones makes no sense */
+    VST_PARTITIONS_ENDLESS =
+        1u
+        << 6, /**< MBR: the chain of logical ones makes no sense; El Torito: sections end before they say so */
     VST_PARTITIONS_TOO_MANY = 1u << 7, /**< not all had room in the caller's list */
     VST_PARTITIONS_N_FLAWS = 8
 };
@@ -70,6 +96,14 @@ struct vst_partition_table {
 enum vst_status vst_partitions_read(struct vst_block_queue *queue, void *memory,
                                     struct vst_partition *list, uint32_t max,
                                     struct vst_partition_table *table) VST_MUST_USE;
+
+/**
+ * The same for the boot catalogue alone. vst_partitions_read gives that only where blocks are of 2048
+ * bytes, or where there is no other table: images for sticks have both.
+ */
+enum vst_status vst_el_torito_read(struct vst_block_queue *queue, void *memory,
+                                   struct vst_partition *list, uint32_t max,
+                                   struct vst_partition_table *table) VST_MUST_USE;
 #define VST_PARTITIONS_MEMORY_BYTES 131072u
 
 /** Bytes of a device: all of them, or those of a partition. Who reads adds offset_bytes. */
@@ -113,7 +147,7 @@ const char *vst_partition_uuid_text(const struct vst_partition_table *table,
                                     const struct vst_partition *partition,
                                     char text[VST_GUID_TEXT_BYTES]);
 
-/** "gpt", "mbr", "none". */
+/** "gpt", "mbr", "el-torito", "none". */
 const char *vst_partition_scheme_name(enum vst_partition_scheme scheme);
 
 /** What a flaw means and how it is mended: fixed text. `flaw` is one of VST_PARTITIONS_*. */
@@ -122,7 +156,8 @@ const char *vst_partition_flaw_text(uint32_t flaw);
 /** "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"; returns `text`. */
 const char *vst_guid_text(const uint8_t guid[VST_GUID_BYTES], char text[VST_GUID_TEXT_BYTES]);
 
-/** "EFI system", "Linux", ...; NULL if not known. */
-const char *vst_partition_type_name(const struct vst_partition *partition);
+/** "EFI system", "Linux", "EFI boot image", ...; NULL if not known. */
+const char *vst_partition_type_name(const struct vst_partition_table *table,
+                                    const struct vst_partition *partition);
 
 #endif

@@ -57,6 +57,22 @@ static void mend(uint8_t *header, uint32_t block_bytes)
     put_le32(header + 16, crc32_of(header, 92));
 }
 
+/** The catalogue that the descriptor names, if it lies on the disk, has the sum that it should. */
+static void mend_catalogue(void)
+{
+    uint64_t at = (uint64_t)table_le32(disk + 17 * 2048 + 71) * 2048;
+    uint16_t sum = 0;
+
+    if (at > DISK_BYTES - 32)
+        return;
+    disk[at] = 1;
+    memcpy(disk + at + 28, "\0\0\x55\xaa", 4);
+    for (unsigned i = 0; i < 32; i += 2)
+        sum = (uint16_t)(sum + table_le16(disk + at + i));
+    disk[at + 28] = (uint8_t)-sum;
+    disk[at + 29] = (uint8_t)((uint16_t)-sum >> 8);
+}
+
 static void check(const struct vst_partition *list, const struct vst_partition_table *table)
 {
     FUZZ_CHECK((unsigned)table->scheme < VST_PARTITIONS_N_SCHEMES && table->n <= MOST);
@@ -67,7 +83,7 @@ static void check(const struct vst_partition *list, const struct vst_partition_t
                    p->bytes <= DISK_BYTES - p->offset_bytes);
         FUZZ_CHECK((p->offset_bytes | p->bytes) % table->block_bytes == 0);
         FUZZ_CHECK(p->number >= 1 && memchr(p->name, 0, sizeof(p->name)) != NULL);
-        (void)vst_partition_type_name(p);
+        (void)vst_partition_type_name(table, p);
     }
 }
 
@@ -94,7 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct fuzz_input input = {data, bytes};
     struct vst_partition_table table;
     uint8_t how = fuzz_u8(&input);
-    uint32_t block_bytes = how & 1 ? 4096 : 512, table_bytes = how & 2 ? 4096 : 512;
+    uint32_t block_bytes = how & 128 ? 2048 : how & 1 ? 4096 : 512;
+    uint32_t table_bytes = how & 2 ? 4096 : 512;
 
     put_pieces(&input);
     if (how & 4)
@@ -105,6 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         mend(disk + table_bytes, table_bytes);
     if (how & 32)
         mend(disk + DISK_BYTES - table_bytes, table_bytes);
+    if (how & 128)
+        mend_catalogue();
     n_reads = 0;
     const struct partition_source source = {NULL, read_disk, DISK_BYTES, block_bytes, buffer};
     struct partition_list found = {.partitions = list, .max = how & 64 ? 3 : MOST, .table = &table};

@@ -19,8 +19,8 @@ static struct fixture {
     uint32_t max;
     uint64_t capacity_bytes;
     uint32_t block_bytes;
-    uint64_t bad_offset; /* who reads it gets an error; 0: none */
-    unsigned n_reads;
+    uint64_t bad_offset;              /* who reads it gets an error; 0: none */
+    unsigned n_reads, change_at_read; /* an entry changes at that read; 0: never */
 } storage;
 
 static struct fixture *set_up(uint32_t block_bytes)
@@ -38,7 +38,8 @@ static enum vst_status read_disk(void *ctx, uint64_t offset_bytes, void *buffer,
 {
     struct fixture *f = ctx;
 
-    f->n_reads++;
+    if (++f->n_reads == f->change_at_read)
+        f->disk[1024 + 40] ^= 1;
     assert_true(offset_bytes <= f->capacity_bytes && bytes <= f->capacity_bytes - offset_bytes);
     if (f->bad_offset != 0 && f->bad_offset - offset_bytes < bytes)
         return VST_ERR_IO;
@@ -129,7 +130,7 @@ static void mbr_with_logical_partitions(void **state)
         assert_int_equal(f->table.n, 4);
         assert_partition(f, 0, 1, 10, 100, 0x0c);
         assert_true(f->list[0].bootable);
-        assert_string_equal(vst_partition_type_name(&f->list[0]), "FAT32");
+        assert_string_equal(vst_partition_type_name(&f->table, &f->list[0]), "FAT32");
         assert_partition(f, 1, 3, 200, 500, 0x0f);
         assert_partition(f, 2, 5, 208, 50, 0x83);
         assert_partition(f, 3, 6, 304, 40, 0x82);
@@ -163,8 +164,10 @@ static void chains_end(void **state)
         put_entry(f, 300, 1, 0, 0x05, links[i], 60);
         assert_int_equal(parse(f), VST_OK);
         assert_true(f->table.flaws & VST_PARTITIONS_ENDLESS);
-        assert_true(f->n_reads < 200);
+        assert_true(f->n_reads <= 4);
+        assert_int_equal(f->table.n, 3); /* none of them twice */
         assert_partition(f, 1, 5, 208, 5, 0x83);
+        assert_partition(f, 2, 6, 308, 5, 0x83);
     }
 }
 
@@ -306,8 +309,8 @@ static void assert_gpt(struct fixture *f, uint32_t table_block_bytes, uint32_t f
     assert_partition(f, 0, 1, 40, 60, 0);
     assert_partition(f, 1, 4, 100, DISK_BYTES / table_block_bytes - 33 - 100, 0);
     assert_string_equal(f->list[0].name, "E\xc3\xbc\xe2\x82\xac\xf0\x9f\x92\xbe??");
-    assert_string_equal(vst_partition_type_name(&f->list[0]), "EFI system");
-    assert_null(vst_partition_type_name(&f->list[1]));
+    assert_string_equal(vst_partition_type_name(&f->table, &f->list[0]), "EFI system");
+    assert_null(vst_partition_type_name(&f->table, &f->list[1]));
     assert_true(f->list[0].bootable && !f->list[1].bootable);
 }
 
@@ -402,34 +405,61 @@ static void copies_that_differ(void **state)
 
 static void entries_beyond_what_may_be_used(void **state)
 {
-    static const uint64_t ranges[][2] = {{33, 99},         {40, DISK_BYTES / 512 - 33},
-                                         {41, 40},         {40, UINT64_MAX},
-                                         {UINT64_MAX, 40}, {UINT64_MAX, UINT64_MAX}};
+    static const struct {
+        uint64_t first, last;
+        unsigned n_left;
+    } cases[] = {{33, 99, 2},
+                 {40, DISK_BYTES / 512 - 33, 2},
+                 {40, DISK_BYTES / 512, 1},
+                 {41, 40, 1},
+                 {40, UINT64_MAX, 1},
+                 {0, UINT64_MAX, 1},
+                 {UINT64_MAX, 40, 1},
+                 {UINT64_MAX, UINT64_MAX, 1}};
     const struct copy first = first_copy(512);
 
     (void)state;
-    for (size_t i = 0; i < VST_ARRAY_LENGTH(ranges); i++) {
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(cases); i++) {
         struct fixture *f = set_up_gpt(512, 512);
-        put(f->disk + 1024 + 32, ranges[i][0], 8);
-        put(f->disk + 1024 + 40, ranges[i][1], 8);
+        put(f->disk + 1024 + 32, cases[i].first, 8);
+        put(f->disk + 1024 + 40, cases[i].last, 8);
         seal(f, 512, &first);
         assert_int_equal(parse(f), VST_OK);
-        assert_int_equal(f->table.flaws, VST_PARTITIONS_OUTSIDE | VST_PARTITIONS_DIFFER);
-        assert_int_equal(f->table.n, 1);
-        assert_int_equal(f->list[0].number, 4);
+        assert_int_equal(f->table.flaws & ~(uint32_t)VST_PARTITIONS_OVERLAP,
+                         VST_PARTITIONS_OUTSIDE | VST_PARTITIONS_DIFFER);
+        assert_int_equal(f->table.n, cases[i].n_left);
+        assert_int_equal(f->list[cases[i].n_left - 1].number, 4);
     }
 }
 
+/** Bad blocks of a copy: the other one serves. */
 static void reading_fails_anywhere(void **state)
 {
-    const uint64_t places[] = {512, 1024, DISK_BYTES - 512, DISK_BYTES - 512 - 16384};
+    const uint64_t front[] = {512, 1024}, back[] = {DISK_BYTES - 512, DISK_BYTES - 512 - 16384};
 
     (void)state;
-    for (size_t i = 0; i < VST_ARRAY_LENGTH(places); i++) {
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(front); i++) {
         struct fixture *f = set_up_gpt(512, 512);
-        f->bad_offset = places[i] + 1;
-        assert_int_equal(parse(f), VST_ERR_IO);
+        f->bad_offset = front[i] + 1;
+        assert_gpt(f, 512, VST_PARTITIONS_PRIMARY_BAD);
+        f->bad_offset = back[i] + 1;
+        assert_gpt(f, 512, VST_PARTITIONS_BACKUP_BAD);
+        f->disk[512] ^= 1;
+        assert_int_equal(parse(f), VST_ERR_MALFORMED);
         assert_int_equal(f->table.n, 0);
+    }
+}
+
+/** The second time the array is read, it is another. */
+static void a_disk_that_changes_its_mind(void **state)
+{
+    struct fixture *f = set_up_gpt(512, 512);
+
+    (void)state;
+    for (f->change_at_read = 1; f->change_at_read < 8; f->change_at_read++) {
+        enum vst_status status = parse(f);
+        assert_true(status == VST_OK || (status == VST_ERR_MALFORMED && f->table.n == 0));
+        f->disk[1024 + 40] = 99;
     }
 }
 
@@ -442,6 +472,187 @@ static void disks_too_small_for_a_gpt(void **state)
         assert_int_equal(parse(f), VST_ERR_MALFORMED);
         assert_int_equal(f->table.n, 0);
     }
+}
+
+/* ------------------------------------------------------------------ El Torito */
+
+#define CATALOGUE (20u * 2048)
+
+static void put_validation(uint8_t *at, uint8_t platform)
+{
+    uint16_t sum = 0;
+
+    memset(at, 0, 32);
+    at[0] = 1;
+    at[1] = platform;
+    memcpy(at + 4, "A maker  ", 9);
+    put(at + 30, 0xaa55, 2);
+    for (unsigned i = 0; i < 32; i += 2)
+        sum = (uint16_t)(sum + table_le16(at + i));
+    put(at + 28, (uint16_t)-sum, 2);
+}
+
+static void put_image(uint8_t *at, uint8_t media, uint16_t sectors, uint32_t place)
+{
+    at[0] = 0x88;
+    at[1] = media;
+    put(at + 6, sectors, 2);
+    put(at + 8, place, 4);
+}
+
+static void put_section(uint8_t *at, uint8_t kind, uint8_t platform, uint16_t n)
+{
+    at[0] = kind;
+    at[1] = platform;
+    put(at + 2, n, 2);
+}
+
+/** A CD with images for BIOS and EFI, as xorriso makes them. */
+static struct fixture *set_up_cd(uint32_t block_bytes)
+{
+    struct fixture *f = set_up(block_bytes);
+
+    memcpy(f->disk + 16 * 2048, "\1CD001\1", 7);
+    memcpy(f->disk + 17 * 2048, "\0CD001\1EL TORITO SPECIFICATION", 30);
+    put(f->disk + 17 * 2048 + 71, CATALOGUE / 2048, 4);
+    memcpy(f->disk + 18 * 2048,
+           "\xff"
+           "CD001\1",
+           7);
+    put_validation(f->disk + CATALOGUE, 0);
+    put_image(f->disk + CATALOGUE + 32, 0, 4, 30);
+    put_section(f->disk + CATALOGUE + 64, 0x91, 0xef, 1);
+    put_image(f->disk + CATALOGUE + 96, 0, 64, 40);
+    return f;
+}
+
+static void assert_image(const struct fixture *f, unsigned i, uint64_t place, uint64_t bytes,
+                         const char *type)
+{
+    assert_true(i < f->table.n);
+    assert_int_equal(f->list[i].offset_bytes, place * 2048);
+    assert_int_equal(f->list[i].bytes, bytes);
+    assert_string_equal(vst_partition_type_name(&f->table, &f->list[i]), type);
+}
+
+static void boot_images(void **state)
+{
+    (void)state;
+    for (uint32_t block_bytes = 512; block_bytes <= 4096; block_bytes *= 2) {
+        struct fixture *f = set_up_cd(block_bytes);
+        assert_int_equal(parse(f), VST_OK);
+        assert_int_equal(f->table.scheme, VST_PARTITIONS_EL_TORITO);
+        assert_int_equal(f->table.flaws, 0);
+        assert_int_equal(f->table.n, 2);
+        assert_image(f, 0, 30, 2048, "BIOS boot image");
+        assert_image(f, 1, 40, 64 * 512, "EFI boot image");
+        assert_int_equal(f->list[1].load_sectors, 64);
+        assert_true(f->list[0].bootable && f->list[1].bootable);
+        assert_string_equal(f->list[0].name, "A maker");
+    }
+}
+
+/** An image for sticks has an MBR as well, which is what counts there. */
+static void a_cd_with_an_mbr(void **state)
+{
+    struct fixture *f = set_up_cd(2048);
+
+    (void)state;
+    put_entry(f, 0, 0, 0x80, 0x17, 0, 1000);
+    put(f->disk + 510, 0xaa55, 2);
+    assert_int_equal(parse(f), VST_OK);
+    assert_int_equal(f->table.scheme, VST_PARTITIONS_EL_TORITO);
+    f->block_bytes = 512;
+    assert_int_equal(parse(f), VST_OK);
+    assert_int_equal(f->table.scheme, VST_PARTITIONS_MBR);
+}
+
+static void lengths_of_boot_images(void **state)
+{
+    struct fixture *f = set_up_cd(2048);
+    uint8_t *first = f->disk + CATALOGUE + 32, *second = f->disk + CATALOGUE + 96;
+
+    (void)state;
+    for (uint16_t n = 0; n < 2; n++) {
+        put_image(first, 2, 1, 30);
+        put_image(second, 0, n, 40);
+        assert_int_equal(parse(f), VST_OK);
+        assert_image(f, 0, 30, 1440 * 1024, "BIOS boot image");
+        assert_image(f, 1, 40, DISK_BYTES - 40 * 2048, "EFI boot image");
+    }
+    put_image(first, 4, 1, 30);
+    assert_int_equal(parse(f), VST_OK);
+    assert_image(f, 0, 30, 512, "BIOS boot image"); /* its first sector is no MBR */
+    f->disk[30 * 2048 + 446 + 4] = 6;
+    put(f->disk + 30 * 2048 + 446 + 8, 63, 4);
+    put(f->disk + 30 * 2048 + 446 + 12, 100, 4);
+    put(f->disk + 30 * 2048 + 510, 0xaa55, 2);
+    assert_int_equal(parse(f), VST_OK);
+    assert_image(f, 0, 30, 163 * 512, "BIOS boot image");
+    put_image(first, 4, 1, 0xffffffff);
+    put_image(second, 1, 1, DISK_BYTES / 2048 - 10);
+    assert_int_equal(parse(f), VST_OK);
+    assert_int_equal(f->table.n, 0);
+    assert_int_equal(f->table.flaws, VST_PARTITIONS_OUTSIDE);
+}
+
+static void catalogues_that_make_no_sense(void **state)
+{
+    struct fixture *f = set_up_cd(2048);
+
+    (void)state;
+    f->disk[CATALOGUE + 28] ^= 1;
+    assert_int_equal(parse(f), VST_ERR_MALFORMED);
+    f->disk[CATALOGUE + 28] ^= 1;
+    put(f->disk + CATALOGUE + 66, 0xffff, 2); /* more entries than there can be */
+    assert_int_equal(parse(f), VST_OK);
+    assert_int_equal(f->table.flaws, VST_PARTITIONS_ENDLESS);
+    assert_int_equal(f->table.n, 2);
+    put_section(f->disk + CATALOGUE + 64, 0x90, 0xef, 0);
+    for (unsigned at = 96; at < 4096; at += 32)
+        put_section(f->disk + CATALOGUE + at, 0x90, 0xef, 0);
+    assert_int_equal(parse(f), VST_OK);
+    assert_int_equal(f->table.flaws, VST_PARTITIONS_ENDLESS);
+    put(f->disk + 17 * 2048 + 71, 0xffffffff, 4);
+    assert_int_equal(parse(f), VST_ERR_MALFORMED);
+    put(f->disk + 17 * 2048 + 71, DISK_BYTES / 2048 - 1, 4);
+    assert_int_equal(parse(f), VST_ERR_MALFORMED);
+    put(f->disk + 17 * 2048 + 71, 0, 4);
+    assert_int_equal(parse(f), VST_OK);
+    assert_int_equal(f->table.scheme, VST_PARTITIONS_NONE);
+    for (unsigned i = 16; i < 100; i++) /* descriptors without an end */
+        memcpy(f->disk + (size_t)i * 2048, "\1CD001\1", 7);
+    assert_int_equal(parse(f), VST_OK);
+    assert_true(f->n_reads < 40);
+    f->capacity_bytes = 16 * 2048 + 512;
+    assert_int_equal(parse(f), VST_OK);
+}
+
+static void sections_and_their_extensions(void **state)
+{
+    struct fixture *f = set_up_cd(2048);
+    uint8_t *at = f->disk + CATALOGUE + 64;
+
+    (void)state;
+    put_section(at, 0x90, 0, 2);
+    memcpy(at + 4, "two", 3);
+    put_image(at + 32, 0, 8, 50);
+    at[64] = 0x44;
+    put_image(at + 96, 0, 8, 60);
+    at[96] = 0; /* not to boot from */
+    put_section(at + 128, 0x91, 2, 1);
+    put_image(at + 160, 0, 8, 70);
+    assert_int_equal(parse(f), VST_OK);
+    assert_int_equal(f->table.flaws, 0);
+    assert_int_equal(f->table.n, 4);
+    assert_image(f, 1, 50, 4096, "BIOS boot image");
+    assert_image(f, 2, 60, 4096, "BIOS boot image");
+    assert_image(f, 3, 70, 4096, "Mac boot image");
+    assert_string_equal(f->list[1].name, "two");
+    assert_true(f->list[1].bootable && !f->list[2].bootable);
+    f->max = 2;
+    assert_int_equal(parse(f), VST_OK);
+    assert_int_equal(f->table.flaws, VST_PARTITIONS_TOO_MANY);
 }
 
 /* ------------------------------------------------------------------ texts */
@@ -478,6 +689,12 @@ int main(void)
         cmocka_unit_test(copies_that_differ),
         cmocka_unit_test(entries_beyond_what_may_be_used),
         cmocka_unit_test(reading_fails_anywhere),
+        cmocka_unit_test(a_disk_that_changes_its_mind),
+        cmocka_unit_test(boot_images),
+        cmocka_unit_test(a_cd_with_an_mbr),
+        cmocka_unit_test(lengths_of_boot_images),
+        cmocka_unit_test(catalogues_that_make_no_sense),
+        cmocka_unit_test(sections_and_their_extensions),
         cmocka_unit_test(disks_too_small_for_a_gpt),
         cmocka_unit_test(texts),
     };
