@@ -101,6 +101,7 @@ void vst_block_limits_changed(struct vst_block_device *device)
         device->watched ? vst_block_note : begin;
 
     tell_queues(device);
+    __atomic_fetch_add(&device->n_changes, 1, __ATOMIC_RELEASE);
     tell(device, VST_BLOCK_EVENT_RESIZED, capacity_of(device));
     tell(device, VST_BLOCK_EVENT_WRITE_CACHE, device->write_cache);
     tell(device, VST_BLOCK_EVENT_READ_ONLY, device->read_only);

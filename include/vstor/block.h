@@ -310,6 +310,7 @@ struct vst_block_device {
     uint16_t change_message;     /**< irq_mode "msix": which of the caller's messages calls for
                                     vst_block_config_interrupted, or VST_BLOCK_NO_MESSAGE */
     bool config_interrupt;       /**< set by that; cleared by vst_block_refresh */
+    uint32_t n_changes;          /**< calls of vst_block_limits_changed; atomic */
     bool watched;                /**< the slots hold what the device was like at first */
     struct vst_block_event_slot events[VST_BLOCK_N_EVENTS];
     bool multipath;            /**< it may be reached in several ways (vstor/scsi_paths.h) */

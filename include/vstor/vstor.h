@@ -10,6 +10,7 @@
 #include <vstor/pci.h>
 #include <vstor/block.h>
 #include <vstor/partition.h>
+#include <vstor/cache.h>
 #include <vstor/scsi.h>
 #include <vstor/scsi_units.h>
 #include <vstor/scsi_paths.h>
