@@ -125,7 +125,7 @@ static void set_sizes(struct vst_cache *cache, const struct vst_cache_config *co
     cache->max_first = n / 4;
     cache->dirty_start = n / 4;
     cache->dirty_max = n / 2;
-    cache->chunk_lines = clamp(cache->max_first / 6, 1, cache->slot_lines);
+    cache->chunk_lines = clamp(cache->max_first / 7, 1, cache->slot_lines);
     /* What is read ahead must not push out itself. */
     cache->max_window = cache->max_first - cache->chunk_lines;
     if (ahead > 0)
@@ -160,13 +160,15 @@ enum vst_status vst_cache_open(struct vst_cache **opened, const struct vst_cache
         .whole = (uint8_t)((1u << (l.line_bytes / limits->logical_block_bytes)) - 1),
         .write_back = config->mode == VST_CACHE_WRITE_BACK,
         .no_ahead = config->no_ahead,
+        .wait = config->wait,
+        .wait_ctx = config->wait_ctx,
         .media_id = device->media_id,
         .n_changes = __atomic_load_n(&device->n_changes, __ATOMIC_ACQUIRE) - 1,
     };
     lay_out(cache, &l, start);
     vst_cache_lines_init(cache);
     set_sizes(cache, config);
-    vst_cache_look_at_device(cache);
+    vst_cache_take_changes(cache);
     *opened = cache;
     return VST_OK;
 }
@@ -220,11 +222,14 @@ struct vst_cache_state vst_cache_look(const struct vst_cache *cache)
 
 /* ------------------------------------------------------------------ calls that wait */
 
-static void relax(const struct vst_cache *cache)
+static void wait(const struct vst_cache *cache)
 {
     const struct vst_platform *platform = cache->queue->device->platform;
 
-    platform->relax(platform->ctx);
+    if (cache->wait != NULL)
+        cache->wait(cache->wait_ctx, cache->queue);
+    else
+        platform->relax(platform->ctx);
 }
 
 /** Takes the request from those that have ended; false if it has not. */
@@ -255,7 +260,7 @@ static enum vst_status execute(struct vst_cache *cache, struct vst_cache_request
         vst_cache_kick(cache);
         while (!take_done(cache, request))
             if (!vst_cache_progress(cache, &others))
-                relax(cache);
+                wait(cache);
         status = request->status;
     }
     vst_cache_give_back(cache, &others);
@@ -285,9 +290,7 @@ enum vst_status vst_cache_read(struct vst_cache *cache, uint64_t offset_bytes, v
     /* Of the entry for none no block is there. */
     if (VST_LIKELY(line->valid == cache->whole &&
                    (line->flags & (CACHE_FILLING | CACHE_MARK)) == 0 &&
-                   bytes <= cache->line_mask + 1 - in_line &&
-                   __atomic_load_n(&cache->queue->device->n_changes, __ATOMIC_RELAXED) ==
-                       cache->n_changes)) {
+                   bytes <= cache->line_mask + 1 - in_line && cache_is_current(cache))) {
         line->referenced = 1;
         cache->stats.hits++;
         __builtin_memcpy(buffer, cache_data(cache, line) + in_line, bytes);
@@ -343,7 +346,7 @@ void vst_cache_rest(struct vst_cache *cache)
 
     while (cache->n_in_flight > 0)
         if (!vst_cache_progress(cache, &others))
-            relax(cache);
+            wait(cache);
     vst_cache_give_back(cache, &others);
     vst_block_rest(cache->queue);
 }

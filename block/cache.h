@@ -96,7 +96,9 @@ struct vst_cache {
     uint32_t max_first;
     uint64_t n_sectors, end_line; /* the device's end, in lines rounded up */
     uint32_t media_id;
-    bool write_back, no_ahead, unkicked, shut;
+    bool write_back, no_ahead, unkicked;
+    void (*wait)(void *wait_ctx, struct vst_block_queue *queue);
+    void *wait_ctx;
 
     /* Reading ahead */
     struct cache_stream streams[CACHE_N_STREAMS];
@@ -124,6 +126,14 @@ struct vst_cache {
     struct vst_cache_request *waiting, *last_waiting;
     struct vst_cache_request *done, *last_done;
 };
+
+/** How many blocks a mask has. (The compiler's own may be a function of its library.) */
+static inline unsigned cache_n_blocks(unsigned blocks)
+{
+    blocks -= (blocks >> 1) & 0x55u;
+    blocks = (blocks & 0x33u) + ((blocks >> 2) & 0x33u);
+    return (blocks + (blocks >> 4)) & 0x0fu;
+}
 
 /* ------------------------------------------------------------------ cache_lines.c */
 
@@ -231,7 +241,13 @@ bool vst_cache_in_range_op(const struct vst_cache *cache, uint64_t number);
 
 bool vst_cache_step_range(struct vst_cache *cache, struct vst_cache_request *request);
 /** Takes over what has changed of the device. */
-void vst_cache_look_at_device(struct vst_cache *cache);
+void vst_cache_take_changes(struct vst_cache *cache);
+/** Whether the device is as it was when it was last looked at, and well. */
+static inline bool cache_is_current(const struct vst_cache *cache)
+{
+    return VST_LIKELY(__atomic_load_n(&cache->queue->device->n_changes, __ATOMIC_ACQUIRE) ==
+                      cache->n_changes);
+}
 /** Drops what lies from there on. Dirty data are lost, for the reason given. */
 void vst_cache_drop_from(struct vst_cache *cache, uint64_t offset_bytes, enum vst_status why);
 

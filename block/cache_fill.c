@@ -158,7 +158,7 @@ static enum vst_status fill_lines(struct vst_cache *cache, uint64_t first, uint6
             break;
         uint8_t blocks = vst_cache_blocks_of(cache, number);
         line->flags = mark && number == first ? CACHE_FILLING | CACHE_MARK : CACHE_FILLING;
-        vst_cache_slot_add(cache, slot, line, 0, (unsigned)__builtin_popcount(blocks));
+        vst_cache_slot_add(cache, slot, line, 0, cache_n_blocks(blocks));
         slot->mask = blocks;
     }
     if (slot->n_lines == 0) {

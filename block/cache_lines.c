@@ -98,7 +98,8 @@ void vst_cache_lines_init(struct vst_cache *cache)
     for (uint32_t i = 0; i < cache->n_lines + cache->n_ghosts; i++) {
         struct cache_line *line = &cache->lines[CACHE_N_LISTS + i];
         *line = (struct cache_line){.number = NO_NUMBER, .frame = i};
-        link_oldest(cache, line, i < cache->n_lines ? CACHE_FREE : CACHE_GHOST);
+        /* The first frame is the first to be taken, so that neighbours in memory stay together. */
+        link_newest(cache, line, i < cache->n_lines ? CACHE_FREE : CACHE_GHOST);
     }
 }
 

@@ -61,7 +61,7 @@ static void drop_end(struct vst_cache *cache, struct cache_line *line, uint64_t 
     uint8_t lost = line->dirty & blocks;
     if (lost != 0) {
         cache->lost = why;
-        cache->stats.lost_bytes += (uint64_t)__builtin_popcount(lost) << cache->block_shift;
+        cache->stats.lost_bytes += (uint64_t)cache_n_blocks(lost) << cache->block_shift;
     }
     if (drop_blocks(cache, line, blocks))
         return;
@@ -138,15 +138,13 @@ enum vst_status vst_cache_device_status(const struct vst_cache *cache)
     return device->removable ? vst_block_medium_status(device) : VST_OK;
 }
 
-void vst_cache_look_at_device(struct vst_cache *cache)
+void vst_cache_take_changes(struct vst_cache *cache)
 {
     const struct vst_block_device *device = cache->queue->device;
     uint32_t n_changes = __atomic_load_n(&device->n_changes, __ATOMIC_ACQUIRE);
     enum vst_status status = vst_cache_device_status(cache);
     uint64_t n_sectors = __atomic_load_n(&device->limits.n_sectors, __ATOMIC_RELAXED);
 
-    if (n_changes == cache->n_changes)
-        return;
     if (status != VST_OK && status != VST_ERR_BROKEN)
         vst_cache_drop_from(cache, 0, status);
     else if (device->media_id != cache->media_id)

@@ -283,7 +283,7 @@ static enum vst_status check(const struct vst_cache *cache, const struct vst_cac
     const struct vst_block_device *device = cache->queue->device;
     uint64_t capacity = cache->n_sectors << VST_SECTOR_SHIFT;
     bool ranges = vst_block_op_has_ranges(request->op);
-    enum vst_status status = vst_cache_device_status(cache);
+    enum vst_status status = cache_is_current(cache) ? VST_OK : vst_cache_device_status(cache);
 
     if (request->op == VST_BLOCK_FLUSH)
         return status != VST_OK && cache->lost != VST_OK ? cache->lost : status;
@@ -308,7 +308,8 @@ static enum vst_status check(const struct vst_cache *cache, const struct vst_cac
 
 enum vst_status vst_cache_submit(struct vst_cache *cache, struct vst_cache_request *request)
 {
-    vst_cache_look_at_device(cache);
+    if (!cache_is_current(cache))
+        vst_cache_take_changes(cache);
     enum vst_status status = check(cache, request);
     bool held = false;
 
@@ -400,7 +401,8 @@ bool vst_cache_progress(struct vst_cache *cache, struct vst_block_request_list *
         else
             request_list_append(others, done[i]);
     }
-    vst_cache_look_at_device(cache);
+    if (!cache_is_current(cache))
+        vst_cache_take_changes(cache);
     while (step_waiting(cache))
         ;
     vst_cache_write_on(cache);

@@ -86,8 +86,7 @@ static void add_line(struct vst_cache *cache, struct cache_slot *slot, struct ca
 {
     line->flags |= CACHE_WRITING;
     cache->n_writing++;
-    vst_cache_slot_add(cache, slot, line, (unsigned)__builtin_ctz(blocks),
-                       (unsigned)__builtin_popcount(blocks));
+    vst_cache_slot_add(cache, slot, line, (unsigned)__builtin_ctz(blocks), cache_n_blocks(blocks));
 }
 
 /* The line behind, if it can be written in the same request. */

@@ -887,10 +887,12 @@ static bool run_bench(struct shell_context *context)
 
     if (!parse_rw(context, &job) || !parse_shape(context, &job) || !parse_jobs(context, &job) ||
         !parse_length(context, &job) || !parse_area(context, &job) ||
-        !bench_verify_parse(context, &job))
+        !bench_verify_parse(context, &job) || !bench_cache_parse(context, &job))
         return false;
     if (job.verify)
         return bench_verify(context, &job);
+    if (job.cache_bytes > 0)
+        return bench_cache(context, &job);
     struct bench *benches = calloc(job.n_jobs, sizeof(*benches));
     bool ok = benches != NULL ? run_jobs(context, &job, benches)
                               : shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the jobs");
@@ -899,8 +901,9 @@ static bool run_bench(struct shell_context *context)
 }
 
 static const char *const options_bench[] = {
-    "rw=",   "rwmixread=", "bs=",     "iodepth=", "number_ios=", "runtime=",  "size=", "offset=",
-    "seed=", "numjobs=",   "verify=", "fsync=",   "sync=",       "segments=", NULL};
+    "rw=",   "rwmixread=", "bs=",    "iodepth=",   "number_ios=", "runtime=",
+    "size=", "offset=",    "seed=",  "numjobs=",   "verify=",     "fsync=",
+    "sync=", "segments=",  "cache=", "cachemode=", NULL};
 
 const struct shell_command command_bench = {
     .name = "bench",
@@ -925,6 +928,11 @@ const struct shell_command command_bench = {
             "    fsync=N         with verify=1: a flush after every N writes\n"
             "    sync=1          with verify=1: each write is durable when it ends\n"
             "    segments=N      with verify=1: data of each I/O in N pieces of memory\n"
+            "    cache=SIZE      the I/Os go through a cache of so much memory, one after the\n"
+            "                    other whatever iodepth= is (with verify=1: as deep as that);\n"
+            "                    tells hits, misses, what was read ahead and written back.\n"
+            "                    There is no warm-up, and writes end with a flush\n"
+            "    cachemode=MODE  writeback, the default, or writethrough\n"
             "A warm-up comes first and does not count. Nothing is flushed.\n"
             "Percentiles are exact to 3 %. Ticks are those of the processor's counter.\n"
             "    bench vda rw=randread bs=4k iodepth=32 number_ios=100000\n",

@@ -35,12 +35,14 @@
 #define MAX_SEGMENTS      4096u
 #define RANDOM_MULTIPLIER 6364136223846793005u
 #define RANDOM_INCREMENT  1442695040888963407u
+#define POLL_BATCH        16u
 #define SEED_NEVER        0u         /* of a block that was not written */
 #define SEED_UNKNOWN      UINT64_MAX /* of one whose last write failed: it may hold anything */
 
 /* A write in flight, or none. */
 struct slot {
     struct vst_block_request request; /* first, so that what poll returns leads back here */
+    struct vst_cache_request cached;  /* the same for a cache */
     struct vst_block_segment *segments;
     uint8_t *data;
     uint64_t block, seed;
@@ -53,6 +55,8 @@ struct writer {
     const struct shell_context *context;
     const struct job *job;
     struct vst_block_queue *queue;
+    struct vst_cache *cache; /* NULL: the device itself */
+    void *cache_memory;
     unsigned index;
     bool *stop;      /* shared by all jobs, atomic */
     uint64_t *seeds; /* of every block of the whole area, by what was written last */
@@ -62,6 +66,7 @@ struct writer {
     struct vst_block_request **done;
     void *memory;
     struct vst_block_request flush;
+    struct vst_cache_request cached_flush;
     bool flushing;
     uint32_t number, durable; /* of the last write issued; all up to this one are durable */
     uint32_t covered;         /* as many will be when the flush in flight has ended */
@@ -154,10 +159,42 @@ static void prepare(struct writer *writer, struct slot *slot)
     };
 }
 
+static enum vst_status submit_cached(struct writer *writer, struct vst_block_request *request)
+{
+    bool flush = request == &writer->flush;
+    struct vst_cache_request *cached =
+        flush ? &writer->cached_flush : &((struct slot *)request)->cached;
+
+    *cached = (struct vst_cache_request){
+        .op = request->op,
+        .offset_bytes = request->start_sector * VST_SECTOR_BYTES,
+        .buffer = flush ? NULL : request->segments->buffer,
+        .bytes = request->n_sectors * VST_SECTOR_BYTES,
+        .user = request,
+    };
+    return vst_cache_submit(writer->cache, cached);
+}
+
+/* What has ended, as if the device had done it. */
+static size_t poll_cached(struct writer *writer)
+{
+    struct vst_cache_request *done[POLL_BATCH];
+    size_t most = writer->job->depth + 1 < POLL_BATCH ? writer->job->depth + 1 : POLL_BATCH;
+    size_t n = vst_cache_poll(writer->cache, done, most);
+
+    for (size_t i = 0; i < n; i++) {
+        writer->done[i] = done[i]->user;
+        writer->done[i]->status = done[i]->status;
+        writer->done[i]->error_sector = done[i]->error_offset / VST_SECTOR_BYTES;
+    }
+    return n;
+}
+
 /* True if it was accepted. What refuses it for good ends the job. */
 static bool submit(struct writer *writer, struct vst_block_request *request)
 {
-    enum vst_status status = vst_block_submit(writer->queue, request);
+    enum vst_status status = writer->cache != NULL ? submit_cached(writer, request)
+                                                   : vst_block_submit(writer->queue, request);
 
     if (status == VST_OK) {
         writer->n_in_flight++;
@@ -230,7 +267,9 @@ static void collect(struct writer *writer)
 {
     const struct vst_platform *platform = writer->context->host->platform;
     const struct vst_block_device *device = writer->queue->device;
-    size_t n = vst_block_poll(writer->queue, writer->done, writer->job->depth + 1);
+    size_t n = writer->cache != NULL
+                   ? poll_cached(writer)
+                   : vst_block_poll(writer->queue, writer->done, writer->job->depth + 1);
 
     for (size_t i = 0; i < n; i++) {
         if (writer->done[i] == &writer->flush)
@@ -244,7 +283,7 @@ static void collect(struct writer *writer)
         return;
     }
     writer->moved_ns = now_ns(writer);
-    if (writer->job->sync || !device->write_cache)
+    if (writer->job->sync || (!device->write_cache && writer->cache == NULL))
         writer->durable = oldest_in_flight(writer) - 1;
 }
 
@@ -277,7 +316,10 @@ static void write_all(void *argument)
     do {
         issue_writes(writer);
         issue_flush(writer);
-        vst_block_kick(writer->queue);
+        if (writer->cache != NULL)
+            vst_cache_kick(writer->cache);
+        else
+            vst_block_kick(writer->queue);
         collect(writer);
         look_around(writer);
     } while (writer->n_in_flight > 0 || writer->n_remaining > 0);
@@ -409,6 +451,7 @@ static bool allocate(struct writer *writer)
 
 static void release(struct writer *writer)
 {
+    free(writer->cache_memory);
     free(writer->memory);
     free(writer->done);
     free(writer->segments);
@@ -485,6 +528,18 @@ static void report(const struct writer *sum, const struct reader *reader)
     json_close(&json);
 }
 
+/* What could not be written is an error of the run. */
+static void close_cache(struct writer *writer)
+{
+    enum vst_status status = VST_OK;
+
+    if (writer->cache != NULL)
+        status = vst_cache_close(writer->cache);
+    writer->cache = NULL;
+    if (status != VST_OK)
+        note_error(writer, status, 0);
+}
+
 static bool write_and_read_back(const struct shell_context *context, struct writer *writers)
 {
     const struct job *job = writers[0].job;
@@ -492,6 +547,7 @@ static bool write_and_read_back(const struct shell_context *context, struct writ
 
     if (!run_all(writers))
         return false;
+    close_cache(&writers[0]);
     struct writer sum = sum_up(writers);
     if (sum.interrupted)
         return shell_fail_interrupted(context);
@@ -518,6 +574,10 @@ bool bench_verify(const struct shell_context *context, const struct job *job)
         writers[k].stop = &stop;
         writers[k].seeds = seeds;
         ok = allocate(&writers[k]);
+    }
+    if (ok && job->cache_bytes > 0) {
+        writers[0].cache = bench_cache_open(context, job, &writers[0].cache_memory);
+        ok = writers[0].cache != NULL;
     }
     ok = ok && write_and_read_back(context, writers);
     for (unsigned k = 0; k < job->n_jobs && writers != NULL; k++)

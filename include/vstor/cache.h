@@ -33,8 +33,8 @@
  *
  * Reading ahead: up to eight streams are told apart by where their next line would be. From the second
  * line in a row on, lines are asked for ahead of the reader, doubling up to a window of a quarter of
- * the cache, in requests of a sixth of that, 256 KiB at most: from 4 MiB of memory on that is 128 KiB
- * and more, and five in flight. The window shrinks when lines leave unread. What does not go on is not
+ * the cache, in requests of a seventh of that, 256 KiB at most: from 4 MiB of memory on that is 128
+ * KiB and more, and five in flight. The window shrinks when lines leave unread. What does not go on is not
  * a stream, so random reads read nothing but their own line.
  *
  * What is promised about writes. "Durable" is what outlives a loss of power.
@@ -82,6 +82,13 @@ struct vst_cache_config {
     enum vst_cache_mode mode;
     uint32_t max_ahead_bytes; /**< most that is read ahead for one stream; 0: as described above */
     bool no_ahead;            /**< nothing is read ahead */
+    /**
+     * Called over and over while a blocking call has to wait; returns, within a second, when
+     * vst_block_ready(queue) may be true: to sleep until an interrupt, for instance. NULL: the
+     * platform's relax.
+     */
+    void (*wait)(void *wait_ctx, struct vst_block_queue *queue);
+    void *wait_ctx;
 };
 
 /** Counters since open. Lines are of line_bytes. */
