@@ -30,6 +30,17 @@ $(HOST_B)/qtest/%: $(HOST_B)/obj/tests/qtest/%.o $(call host_object,$(QTEST_COMM
 qtest: $(QTEST_PROGRAMS) | deps ## the library under sanitizers against QEMU's device models; ARGS='-k packed'
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qtest $(ARGS)
 
+# The file systems on the host, under sanitizers, on images that others' tools have made.
+FILES_TREE := $(HOST_B)/files/tree
+$(FILES_TREE): $(HOST_B)/obj/tests/files/tree.o $(HOST_LIB)
+	$(SAY) HOSTLD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lbearssl
+
+.PHONY: files-test
+files-test: $(FILES_TREE) | deps ## whole trees of FAT and ISO 9660 images, as read here and as their makers' tools say; ARGS='-k joliet'
+	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/files $(ARGS)
+
 # The driver in several threads: no lock in the path of a request, so ThreadSanitizer is the judge.
 THREADS_SRCS = $(LIB_SRCS) $(addprefix tests/unit/fake_,virtio_blk.c virtio_scsi.c scsi_disk.c msix.c platform.c machine.c)
 THREADS      = $(addprefix $(HOST_B)/tsan/,recovery scsi)
@@ -66,11 +77,11 @@ check-hot: $(BLK_OBJS) $(SCSI_OBJS) ## fail on an indirect call in the drivers' 
 	$(Q)$(PYTHON) -B tests/check_hot.py --roots $(SCSI_ROOTS) $(SCSI_OBJS)
 
 .PHONY: check
-check: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
+check: all $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(ICNT) $(QTEST_PROGRAMS) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
+test: all $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test

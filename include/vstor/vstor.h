@@ -11,6 +11,7 @@
 #include <vstor/block.h>
 #include <vstor/partition.h>
 #include <vstor/cache.h>
+#include <vstor/files.h>
 #include <vstor/scsi.h>
 #include <vstor/scsi_units.h>
 #include <vstor/scsi_paths.h>
