@@ -40,6 +40,9 @@ extern const struct shell_command command_rescan;
 /* commands_media.c */
 extern const struct shell_command command_eject;
 extern const struct shell_command command_load;
+/* commands_files.c */
+extern const struct shell_command command_ls;
+extern const struct shell_command command_cat;
 /* commands_data.c */
 extern const struct shell_command command_sum;
 extern const struct shell_command command_fill;

@@ -8,6 +8,7 @@
 #include "mismatch.h"
 #include "pattern.h"
 #include "stream.h"
+#include "volume.h"
 
 /* ---------------------------------------------------------------- sum */
 
@@ -18,22 +19,63 @@ static bool sum_chunk(void *user, uint64_t offset_bytes, uint8_t *data, size_t b
     return true;
 }
 
+#define SUM_TEXT_BYTES (2 * br_sha256_SIZE + 1)
+
+static void sum_text(const br_sha256_context *sha256, char text[SUM_TEXT_BYTES])
+{
+    uint8_t digest[br_sha256_SIZE];
+
+    br_sha256_out(sha256, digest);
+    for (size_t i = 0; i < sizeof(digest); i++)
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* The file that the second word names. */
+static bool sum_file(struct shell_context *context)
+{
+    const char *path = context->words[1];
+    br_sha256_context sha256;
+    char text[SUM_TEXT_BYTES];
+    struct vst_file file;
+    struct json json;
+
+    if (context->n_words > 2)
+        return shell_fail_usage(context, "'%s' is one word too many", context->words[2]);
+    struct volume *volume = volume_open(context);
+    br_sha256_init(&sha256);
+    bool ok = volume != NULL && volume_find(context, volume, path, true, &file) &&
+              volume_stream(context, volume, &file, path, sum_chunk, &sha256) == STREAM_DONE;
+    volume_close(volume);
+    if (!ok)
+        return false;
+    sum_text(&sha256, text);
+    if (!context->json) {
+        printf("%s  %s\n", text, path);
+        return true;
+    }
+    shell_json_open(context, &json);
+    json_text(&json, "path", path);
+    json_u64(&json, "bytes", file.bytes);
+    json_text(&json, "sha256", text);
+    json_close(&json);
+    return true;
+}
+
 static bool run_sum(struct shell_context *context)
 {
     br_sha256_context sha256;
-    uint8_t digest[br_sha256_SIZE];
-    char text[2 * br_sha256_SIZE + 1];
+    char text[SUM_TEXT_BYTES];
     uint64_t offset, bytes;
     struct json json;
 
+    if (context->n_words > 1 && context->words[1][0] == '/')
+        return sum_file(context);
     if (!shell_range(context, &offset, &bytes))
         return false;
     br_sha256_init(&sha256);
     if (stream_read(context, offset, bytes, sum_chunk, &sha256) != STREAM_DONE)
         return false;
-    br_sha256_out(&sha256, digest);
-    for (size_t i = 0; i < sizeof(digest); i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    sum_text(&sha256, text);
     if (!context->json) {
         printf("%s  %s\n", text, context->device->name);
         return true;
@@ -50,12 +92,14 @@ static const char *const options_sum[] = {"queue=", NULL};
 
 const struct shell_command command_sum = {
     .name = "sum",
-    .usage = "DEV [OFF [LEN]] [queue=N]",
-    .summary = "Prints the SHA-256 of a device or of a part of it",
-    .help = "Like sha256sum on the same bytes. Without LEN up to the end of the device.\n"
+    .usage = "DEV [OFF [LEN] | /PATH] [queue=N]",
+    .summary = "Prints the SHA-256 of a device, of a part of it, or of a file on it",
+    .help = "Like sha256sum on the same bytes. Without LEN up to the end of the device. With\n"
+            "a path, which begins with '/', of that file: see ls.\n"
             "queue=N reads by another than the first, 0.\n"
             "    sum vda\n"
-            "    sum vda 1M 16M\n",
+            "    sum vda 1M 16M\n"
+            "    sum sr0 /boot/vmlinuz\n",
     .min_words = 1,
     .max_words = 3,
     .device = DEVICE_REQUIRED,

@@ -4,17 +4,34 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "utf8.h"
+
+/* In ASCII whatever it is: a character beyond it as JSON writes it, a byte that is none as if it were
+ * one of Latin-1. */
+static size_t put_character(const char *text)
+{
+    uint32_t rune;
+    size_t n = utf8_take(text, &rune);
+
+    if (n == 0)
+        rune = (unsigned char)*text;
+    if (rune == '"' || rune == '\\')
+        printf("\\%c", (char)rune);
+    else if (rune >= 0x20 && rune < 0x7f)
+        putchar((char)rune);
+    else if (rune < 0x10000)
+        printf("\\u%04x", (unsigned)rune);
+    else
+        printf("\\u%04x\\u%04x", (unsigned)(0xd800 + ((rune - 0x10000) >> 10)),
+               (unsigned)(0xdc00 + (rune & 0x3ff)));
+    return n == 0 ? 1 : n;
+}
+
 static void put_text(const char *text)
 {
     putchar('"');
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\')
-            printf("\\%c", *c);
-        else if (*c < 0x20 || *c >= 0x7f)
-            printf("\\u%04x", *c);
-        else
-            putchar(*c);
-    }
+    while (*text != '\0')
+        text += put_character(text);
     putchar('"');
 }
 

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "volume.h"
+
+#include <stdlib.h>
+
+#include "progress.h"
+
+#define MEMORY_BYTES (128u * 1024u)
+#define PIECE_BYTES  (1024u * 1024u)
+
+bool volume_fail(const struct shell_context *context, const char *path, enum vst_status status)
+{
+    if (status == VST_ERR_NOT_FOUND)
+        return shell_fail(context, status, "%s: no such file or directory", path);
+    if (status == VST_ERR_TOO_LARGE)
+        return shell_fail(context, status, "that path is too long");
+    return shell_fail(context, status, "%s: %s", path, vst_status_text(status));
+}
+
+static bool open_files(const struct shell_context *context, struct volume *volume)
+{
+    struct vst_files_source source;
+    const uint32_t block_bytes = context->device->limits.logical_block_bytes;
+    const size_t memory_bytes = MEMORY_BYTES + 2 * block_bytes;
+
+    if (!shell_range_is_inside(context, 0, 0))
+        return false;
+    volume->memory = malloc(memory_bytes + block_bytes);
+    if (volume->memory == NULL)
+        return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the volume");
+    volume->device = (struct vst_files_device){.queue = context->queue,
+                                               .bytes = shell_device_bytes(context->device),
+                                               .bounce = (uint8_t *)volume->memory + memory_bytes,
+                                               .bounce_bytes = block_bytes};
+    vst_files_source_of_device(&source, &volume->device);
+    enum vst_status status = vst_files_open(&volume->files, &source, volume->memory, memory_bytes);
+    if (status == VST_ERR_NOT_FOUND)
+        return shell_fail(context, status, "neither FAT nor ISO 9660");
+    if (status != VST_OK)
+        return shell_fail(context, status, "the file system: %s", vst_status_text(status));
+    return true;
+}
+
+struct volume *volume_open(const struct shell_context *context)
+{
+    struct volume *volume = calloc(1, sizeof(*volume));
+
+    if (volume == NULL)
+        shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the volume");
+    if (volume != NULL && open_files(context, volume))
+        return volume;
+    volume_close(volume);
+    return NULL;
+}
+
+void volume_close(struct volume *volume)
+{
+    if (volume == NULL)
+        return;
+    if (volume->device.queue != NULL)
+        vst_block_rest(volume->device.queue);
+    free(volume->memory);
+    free(volume);
+}
+
+bool volume_find(const struct shell_context *context, struct volume *volume, const char *path,
+                 bool follow, struct vst_file *file)
+{
+    enum vst_status status = vst_files_find(&volume->files, path, follow, file);
+
+    return status == VST_OK || volume_fail(context, path, status);
+}
+
+static enum stream_outcome stream(const struct shell_context *context, struct volume *volume,
+                                  struct vst_file *file, const char *path, stream_function *consume,
+                                  void *user, uint8_t *piece)
+{
+    struct progress progress;
+    enum stream_outcome outcome = STREAM_DONE;
+
+    progress_begin(&progress, context, file->bytes);
+    for (uint64_t at = 0; at < file->bytes && outcome == STREAM_DONE;) {
+        size_t n;
+        enum vst_status status = vst_files_read(&volume->files, file, at, piece, PIECE_BYTES, &n);
+        if (n > 0 && !consume(user, at, piece, n))
+            outcome = STREAM_REFUSED;
+        at += n;
+        if (outcome == STREAM_DONE && status != VST_OK) {
+            progress_end(&progress);
+            shell_fail(context, status, "%s: %s at byte %llu of the file", path,
+                       vst_status_text(status), (unsigned long long)at);
+            outcome = STREAM_FAILED;
+        }
+        if (outcome == STREAM_DONE && !progress_step(&progress, at)) {
+            progress_end(&progress);
+            shell_fail_interrupted(context);
+            outcome = STREAM_FAILED;
+        }
+    }
+    progress_end(&progress);
+    return outcome;
+}
+
+enum stream_outcome volume_stream(const struct shell_context *context, struct volume *volume,
+                                  struct vst_file *file, const char *path, stream_function *consume,
+                                  void *user)
+{
+    enum stream_outcome outcome = STREAM_FAILED;
+    uint8_t *piece = malloc(PIECE_BYTES);
+
+    if (piece == NULL)
+        shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the data");
+    else if (file->type == VST_FILE_DIRECTORY)
+        shell_fail(context, VST_ERR_INVALID, "%s is a directory", path);
+    else if (file->type != VST_FILE_REGULAR)
+        shell_fail(context, VST_ERR_UNSUPPORTED, "%s is no regular file", path);
+    else
+        outcome = stream(context, volume, file, path, consume, user, piece);
+    free(piece);
+    return outcome;
+}
