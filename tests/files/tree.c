@@ -3,10 +3,11 @@
  * Reads a whole file system of an image by vstor/files.h and tells of it in JSON Lines: the volume,
  * each file with its SHA-256, and at the end what was read from the image for that.
  *
- *     tree IMAGE [block=512] [memory=131072] [offset=0] [bytes=N] [find=PATH ...]
+ *     tree IMAGE [block=512] [memory=131072] [offset=0] [bytes=N] [find=PATH ...] [range=AT+N ...]
  *
  * Files are read in large pieces, and those of at most a MiB again in odd ones from the last to the
- * first. With find=, only these are looked up. Ends with 1 on any error that the library tells.
+ * first. With find=, only these are looked up; with range=, of these only ranges are summed. Ends with
+ * 1 on any error that the library tells.
  */
 #include <bearssl.h>
 #include <inttypes.h>
@@ -31,6 +32,8 @@ struct image {
 static struct image image;
 static struct vst_files files;
 static uint8_t *piece;
+static char **ranges; /* "range=AT+N" */
+static int n_ranges;
 
 static enum vst_status read_image(void *ctx, uint64_t offset_bytes, void *buffer, size_t bytes)
 {
@@ -51,7 +54,7 @@ static enum vst_status read_image(void *ctx, uint64_t offset_bytes, void *buffer
 
 static void fail(const char *what, enum vst_status status)
 {
-    printf("{\"failed\":\"%s\",\"error\":\"%s\"}\n", what, vst_status_name(status));
+    printf("\n{\"failed\":\"%s\",\"error\":\"%s\"}\n", what, vst_status_name(status));
     exit(1);
 }
 
@@ -74,7 +77,7 @@ static void put_sum(br_sha256_context *sha256)
     uint8_t digest[br_sha256_SIZE];
 
     br_sha256_out(sha256, digest);
-    fputs(",\"sha256\":\"", stdout);
+    putchar('"');
     for (size_t i = 0; i < sizeof(digest); i++)
         printf("%02x", digest[i]);
     putchar('"');
@@ -92,7 +95,7 @@ static void check_backwards(const struct vst_file *file, const char *path)
     for (uint64_t i = last + 1; status == VST_OK && i-- > 0;) {
         status = vst_files_read(&files, &copy, i * ODD_PIECE_BYTES, piece, ODD_PIECE_BYTES, &n);
         if (status == VST_OK && (n == 0 || memcmp(piece, whole + i * ODD_PIECE_BYTES, n) != 0)) {
-            printf("{\"failed\":\"backwards\"}\n");
+            printf("\n{\"failed\":\"backwards\",\"error\":\"backwards\"}\n");
             exit(1);
         }
     }
@@ -116,9 +119,30 @@ static void put_contents(struct vst_file *file, const char *path)
     } while (n > 0);
     if (at != file->bytes)
         fail(path, VST_ERR_RANGE);
+    fputs(",\"sha256\":", stdout);
     put_sum(&sha256);
     if (at > 0 && at <= PIECE_BYTES)
         check_backwards(file, path);
+}
+
+/* Ranges of at most a piece. */
+static void put_ranges(struct vst_file *file, const char *path)
+{
+    for (int i = 0; i < n_ranges; i++) {
+        br_sha256_context sha256;
+        char *end;
+        uint64_t at = strtoull(ranges[i], &end, 0);
+        size_t n;
+        enum vst_status status =
+            vst_files_read(&files, file, at, piece, strtoull(end + 1, NULL, 0), &n);
+        if (status != VST_OK)
+            fail(path, status);
+        br_sha256_init(&sha256);
+        br_sha256_update(&sha256, piece, n);
+        fputs(i == 0 ? ",\"ranges\":[" : ",", stdout);
+        put_sum(&sha256);
+    }
+    putchar(']');
 }
 
 static void put_file(struct vst_file *file, const char *path)
@@ -131,7 +155,9 @@ static void put_file(struct vst_file *file, const char *path)
     printf(",\"type\":\"%s\",\"bytes\":%" PRIu64, types[file->type], file->bytes);
     if (file->has_time)
         printf(",\"time\":%" PRId64, file->time_s);
-    if (file->type == VST_FILE_REGULAR)
+    if (file->type == VST_FILE_REGULAR && n_ranges > 0)
+        put_ranges(file, path);
+    else if (file->type == VST_FILE_REGULAR)
         put_contents(file, path);
     if (file->type == VST_FILE_LINK) {
         enum vst_status status = vst_files_link(&files, file, target, sizeof(target));
@@ -210,6 +236,10 @@ int main(int argc, char **argv)
     if (argc < 2)
         return 2;
     piece = malloc(PIECE_BYTES);
+    ranges = malloc((size_t)argc * sizeof(*ranges));
+    for (int i = 2; i < argc; i++)
+        if (strncmp(argv[i], "range=", 6) == 0)
+            ranges[n_ranges++] = argv[i] + 6;
     image.offset_bytes = number(argc, argv, "offset=", 0);
     open_image(argv[1], (uint32_t)number(argc, argv, "block=", 512),
                number(argc, argv, "memory=", 131072), number(argc, argv, "bytes=", 0));
