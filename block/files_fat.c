@@ -38,7 +38,7 @@ static const uint16_t code_page[128] = {
 
 static void put_short(struct files_text *text, const uint8_t *from, unsigned n, bool lower)
 {
-    while (n > 0 && from[n - 1] == ' ')
+    while (n > 0 && (from[n - 1] == ' ' || from[n - 1] == 0)) /* some pad with that */
         n--;
     for (unsigned i = 0; i < n; i++) {
         uint32_t rune = from[i] < 0x80 ? from[i] : code_page[from[i] - 0x80];

@@ -192,24 +192,33 @@ enum vst_status vst_rock_ridge_read(struct vst_files *files, struct susp_area ar
 
 /* ------------------------------------------------------------------ links */
 
-/** The components of one entry (4.1.3.1). `joined`: the next one goes on with the last one's text. */
-static void take_components(const uint8_t *entry, struct files_text *text, bool *joined)
+/** The path that a link's components make. */
+struct link_path {
+    struct files_text text;
+    bool joined; /* the next component goes on with the last one's text, or is the first */
+    bool rooted;
+};
+
+/** The components of one entry. (4.1.3.1) */
+static void take_components(const uint8_t *entry, struct link_path *path)
 {
     unsigned at = 5;
 
     while (at + 2 <= entry[2] && at + 2 + entry[at + 1] <= entry[2]) {
         const uint8_t flags = entry[at], bytes = entry[at + 1];
-        if (!*joined)
-            vst_files_put_bytes(text, "/", 1);
-        *joined = (flags & FLAG_CONTINUES) != 0;
-        if ((flags & FLAG_ROOT) != 0)
-            *joined = false; /* its '/' is that before the next one */
-        else if ((flags & FLAG_OWN) != 0)
-            vst_files_put_bytes(text, ".", 1);
-        else if ((flags & FLAG_PARENT) != 0)
-            vst_files_put_bytes(text, "..", 2);
-        else
-            vst_files_put_bytes(text, entry + at + 2, files_length(entry + at + 2, bytes));
+        if (!path->joined)
+            vst_files_put_bytes(&path->text, "/", 1);
+        path->joined = (flags & FLAG_CONTINUES) != 0;
+        if ((flags & FLAG_ROOT) != 0) {
+            path->joined = false; /* its '/' is that before the next one */
+            path->rooted = true;
+        } else if ((flags & FLAG_OWN) != 0) {
+            vst_files_put_bytes(&path->text, ".", 1);
+        } else if ((flags & FLAG_PARENT) != 0) {
+            vst_files_put_bytes(&path->text, "..", 2);
+        } else {
+            vst_files_put_bytes(&path->text, entry + at + 2, files_length(entry + at + 2, bytes));
+        }
         at += 2u + bytes;
     }
 }
@@ -218,19 +227,17 @@ enum vst_status vst_rock_ridge_link(struct vst_files *files, struct susp_area ar
                                     size_t text_bytes)
 {
     struct susp susp = susp_begin(files, area);
-    struct files_text to = files_text_begin(text, text_bytes);
-    bool joined = true; /* nothing stands before the first one */
+    struct link_path path = {files_text_begin(text, text_bytes), true, false};
     enum vst_status status;
 
     while ((status = susp_next(&susp)) == VST_OK)
         if (susp_is(&susp, "SL", 5))
-            take_components(susp.entry, &to, &joined);
+            take_components(susp.entry, &path);
     if (status != VST_ERR_NOT_FOUND)
         return status;
-    if (to.full)
+    if (text[0] == '\0' && path.rooted) /* the root alone */
+        vst_files_put_bytes(&path.text, "/", 1);
+    if (path.text.full)
         return VST_ERR_TOO_LARGE;
-    /* The root alone. */
-    if (text[0] == '\0' && !joined)
-        vst_files_put_bytes(&to, "/", 1);
     return text[0] == '\0' ? VST_ERR_MALFORMED : VST_OK;
 }

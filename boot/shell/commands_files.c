@@ -303,8 +303,8 @@ const struct shell_command command_cat = {
     .name = "cat",
     .usage = "DEV PATH...",
     .summary = "Prints files of a FAT or ISO 9660 file system",
-    .help = "Byte for byte, whatever they are and whatever a terminal makes of it. With json=1\n"
-            "as hex, 4 KiB an object.\n"
+    .help = "Byte for byte, whatever they are and whatever a terminal makes of it. With\n"
+            "json=1 as hex, 4 KiB an object.\n"
             "    cat sr0 /boot/grub/grub.cfg\n",
     .min_words = 2,
     .max_words = SIZE_MAX,

@@ -2,7 +2,7 @@
 # Fuzzing with clang's libFuzzer. Included by the Makefile, whose names it uses.
 
 FUZZ_B       := build/fuzz
-FUZZ_TARGETS := pci blk_config ring ring_varied device boot partitions $(addprefix scsi_,sense inquiry vpd luns capacity mode others hba event)
+FUZZ_TARGETS := pci blk_config ring ring_varied device boot partitions fat iso9660 $(addprefix scsi_,sense inquiry vpd luns capacity mode others hba event)
 FUZZ_JOBS    ?= $(shell nproc)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_CFLAGS   = $(COMMON) -O1 $(FUZZ_SANITIZE) $(FUZZ_GUIDE) -Iarch/host/include
@@ -12,7 +12,7 @@ FUZZ_GUIDE    = -fsanitize=fuzzer-no-link
 FUZZ_LOADS   := -fsanitize-coverage=trace-loads
 fuzz_object   = $(patsubst %,$(FUZZ_B)/obj/%.o,$(basename $(1)))
 FUZZ_MODEL   := $(addprefix tests/fuzz/,fuzz_platform.c fuzz_virtio.c fuzz_fronts.c fuzz_rings.c fuzz_loads.c fuzz_kind_blk.c fuzz_kind_scsi.c)
-FUZZ_FAKES   := $(FUZZ_MODEL) tests/fuzz/fuzz_io.c tests/fuzz/fuzz_zones.c tests/fuzz/fuzz_hba.c
+FUZZ_FAKES   := $(FUZZ_MODEL) tests/fuzz/fuzz_io.c tests/fuzz/fuzz_zones.c tests/fuzz/fuzz_hba.c tests/fuzz/fuzz_files.c
 FUZZ_OBJS    := $(call fuzz_object,$(LIB_SRCS) $(FUZZ_FAKES))
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(FUZZ_B)/fuzz_%)
 
