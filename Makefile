@@ -70,7 +70,10 @@ HOT_SHELL_SRCS := boot/shell/bench.c
 UNALIGNED     := $(if $(findstring clang,$(CC)),,-fno-align-functions -fno-align-loops -fno-align-jumps)
 # A line is copied by one string instruction: fewer instructions than any loop, and as fast.
 COPYING       := $(if $(findstring clang,$(CC)),,$(if $(filter x86_64,$(ARCH)),-mstringop-strategy=rep_8byte))
-cflags_for = $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS) $(if $(filter $(HOT_SHELL_SRCS),$(1)),-O2 $(UNALIGNED)), \
+# Programs' headers come first: some add to newlib's of the same name.
+APP_INCLUDES := -isystem boot/app/include
+cflags_for = $(if $(filter boot/app/%,$(1)),$(APP_INCLUDES)) \
+             $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS) $(if $(filter $(HOT_SHELL_SRCS),$(1)),-O2 $(UNALIGNED)), \
              $(if $(filter boot/% arch/$(ARCH)/%,$(1)),$(KERNEL_CFLAGS) $(NO_VECTORS), \
              $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL)) $(if $(filter block/cache%,$(1)),$(COPYING))))
 
@@ -134,8 +137,9 @@ NEWLIB_OPTIONS := --disable-multilib --disable-nls --disable-newlib-supplied-sys
                   --enable-newlib-io-long-long
 NEWLIB_JOBS = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
 
-$(NEWLIB): | deps-build
-	@printf '  %-8s %s\n' NEWLIB '$@ (once; takes a minute)'
+LIBM := $(B)/newlib/libm.a
+define build_newlib
+	@printf '  %-8s %s\n' NEWLIB '$(NEWLIB) (once; takes a minute)'
 	$(Q)rm -rf $(@D) && mkdir -p $(@D)/source $(@D)/build
 	$(Q)tar -xf $$(ls /usr/src/newlib/newlib-*.tar.xz | tail -n 1) -C $(@D)/source --strip-components=1
 	+$(Q){ cd $(@D)/build && \
@@ -143,8 +147,21 @@ $(NEWLIB): | deps-build
 	    $(NEWLIB_OPTIONS) CC=gcc AR=ar RANLIB=ranlib AS=as CFLAGS="$(NEWLIB_CFLAGS)" && \
 	  $(MAKE) $(NEWLIB_JOBS) all && $(MAKE) install; } >$(@D)/log 2>&1 || { tail -n 20 $(@D)/log >&2; exit 1; }
 	$(Q)mv $(@D)/installed/x86_64-elf/include $(@D)/include
-	$(Q)mv $(@D)/installed/x86_64-elf/lib/libc.a $@ && touch $@
+	$(Q)mv $(@D)/installed/x86_64-elf/lib/libm.a $(LIBM)
+	$(Q)mv $(@D)/installed/x86_64-elf/lib/libc.a $(NEWLIB) && touch $(NEWLIB)
 	$(Q)rm -rf $(@D)/source $(@D)/build $(@D)/installed
+endef
+
+$(NEWLIB): | deps-build
+	$(build_newlib)
+
+# It comes with the other, but for build folders of a time when it was left out.
+ifeq ($(wildcard $(NEWLIB)),)
+$(LIBM): | $(NEWLIB)
+else ifeq ($(wildcard $(LIBM)),)
+$(LIBM): | deps-build
+	$(build_newlib)
+endif
 
 # /usr/include holds more than BearSSL, so the kernel sees a folder with BearSSL alone.
 $(B)/bearssl/bearssl.h: | deps-build
@@ -152,8 +169,10 @@ $(B)/bearssl/bearssl.h: | deps-build
 	$(Q)for h in /usr/include/bearssl/bearssl*.h; do ln -sf $$h $(@D)/; done
 	$(Q)test -e $@
 
+include boot/app/app.mk
+
 # For editors and clang-tidy.
-PROGRAM_SRCS := $(filter %.c,$(LIB_SRCS) $(KERNEL_SRCS))
+PROGRAM_SRCS := $(filter %.c,$(LIB_SRCS) $(KERNEL_SRCS) $(APP_SRCS))
 $(B)/compile_commands.json: Makefile $(PROGRAM_SRCS)
 	$(Q)mkdir -p $(@D)
 	$(Q){ $(foreach s,$(PROGRAM_SRCS),echo '{"directory": "$(CURDIR)", "file": "$s", "output": "$(call object,$s)", \

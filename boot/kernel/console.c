@@ -122,18 +122,28 @@ static bool lock(void)
     return false;
 }
 
-void console_write(const char *text, size_t bytes)
+static void write_bytes(const char *text, size_t bytes, bool raw)
 {
     if (!console.present)
         return;
     bool locked = lock();
     for (size_t i = 0; i < bytes; i++) {
-        if (text[i] == '\n')
+        if (text[i] == '\n' && !raw)
             send_byte('\r');
         send_byte(text[i]);
     }
     if (locked)
         __atomic_store_n(&console.locked, 0, __ATOMIC_RELEASE);
+}
+
+void console_write(const char *text, size_t bytes)
+{
+    write_bytes(text, bytes, false);
+}
+
+void console_write_raw(const void *data, size_t bytes)
+{
+    write_bytes(data, bytes, true);
 }
 
 void console_printf(const char *format, ...)

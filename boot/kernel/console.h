@@ -14,6 +14,9 @@ void console_start(void);
  * takes nothing. */
 void console_write(const char *text, size_t bytes);
 
+/** Writes the bytes as they are, otherwise like console_write. */
+void console_write_raw(const void *data, size_t bytes);
+
 /** Formats like vst_format, into at most 256 bytes, without any state: usable in a trap. */
 void console_printf(const char *format, ...) VST_PRINTF(1, 2);
 

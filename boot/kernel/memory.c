@@ -12,8 +12,10 @@
 #define MAX_HEAP_BYTES 0x40000000ull
 
 static struct range_set ram, free_pages;
-static struct range heap;
-static uint64_t heap_used_end;
+/* Of the heap: all of it, the range that is being given out, how far, and what came before it. */
+static struct range_set heap;
+static size_t heap_at;
+static uint64_t heap_used_end, heap_left_bytes;
 static uint64_t low_page;
 
 static uint64_t range_end(const struct boot_range *range)
@@ -134,6 +136,12 @@ uint64_t memory_alloc_page(void)
     return memory_alloc(ARCH_PAGE_BYTES, ARCH_PAGE_BYTES);
 }
 
+static void give_to_heap(uint64_t first, uint64_t end)
+{
+    if (range_set_remove(&free_pages, first, end) && !range_set_add(&heap, first, end))
+        memory_free(first, end - first);
+}
+
 void memory_start_heap(void)
 {
     struct range longest = range_set_longest(&free_pages);
@@ -143,19 +151,51 @@ void memory_start_heap(void)
         bytes = MAX_HEAP_BYTES;
     if (bytes > longest.end - longest.first)
         bytes = longest.end - longest.first;
-    uint64_t first = round_up(longest.end - bytes, ARCH_PAGE_BYTES);
-    if (!range_set_remove(&free_pages, first, longest.end))
-        return;
-    heap = (struct range){first, longest.end};
-    heap_used_end = heap.first;
+    give_to_heap(round_up(longest.end - bytes, ARCH_PAGE_BYTES), longest.end);
+    heap_used_end = heap.ranges[0].first;
+}
+
+void memory_start_large_heap(uint64_t devices_bytes)
+{
+    uint64_t kept = 0;
+
+    devices_bytes = round_up(devices_bytes, ARCH_PAGE_BYTES);
+    for (size_t i = 0; i < free_pages.n_ranges;) {
+        struct range range = free_pages.ranges[i];
+        uint64_t bytes = range.end - range.first;
+        uint64_t keep = bytes < devices_bytes - kept ? bytes : devices_bytes - kept;
+        kept += keep;
+        if (keep < bytes)
+            give_to_heap(range.first + keep, range.end);
+        i += keep > 0;
+    }
+    heap_used_end = heap.ranges[0].first;
+}
+
+/* The next range with that much room; what is left of those before it stays unused. */
+static bool heap_go_on(uint64_t bytes)
+{
+    size_t at = heap_at;
+
+    do {
+        if (++at >= heap.n_ranges)
+            return false;
+    } while (heap.ranges[at].end - heap.ranges[at].first < bytes);
+    for (; heap_at < at; heap_at++)
+        heap_left_bytes += heap.ranges[heap_at].end - heap.ranges[heap_at].first;
+    heap_used_end = heap.ranges[at].first;
+    return true;
 }
 
 void *memory_grow_heap(ptrdiff_t bytes)
 {
-    uint64_t old_end = heap_used_end;
+    const struct range *range = &heap.ranges[heap_at];
 
-    if (bytes > 0 ? (uint64_t)bytes > heap.end - old_end : (uint64_t)-bytes > old_end - heap.first)
+    if (bytes < 0 && (uint64_t)-bytes > heap_used_end - range->first)
         return NULL;
+    if (bytes > 0 && (uint64_t)bytes > range->end - heap_used_end && !heap_go_on((uint64_t)bytes))
+        return NULL;
+    uint64_t old_end = heap_used_end;
     heap_used_end = old_end + (uint64_t)bytes;
     if (bytes > 0)
         memset((void *)(uintptr_t)old_end, 0, (size_t)bytes);
@@ -169,10 +209,10 @@ uint64_t memory_free_bytes(void)
 
 uint64_t memory_heap_bytes(void)
 {
-    return heap.end - heap.first;
+    return range_set_total(&heap);
 }
 
 uint64_t memory_heap_used_bytes(void)
 {
-    return heap_used_end - heap.first;
+    return heap_left_bytes + heap_used_end - heap.ranges[heap_at].first;
 }

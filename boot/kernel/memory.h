@@ -2,9 +2,8 @@
 /*
  * Physical memory: what there is, page allocation and the heap of malloc.
  *
- * Half of the free memory, at most 1 GiB and at most the longest free piece, belongs to malloc; the
- * rest is given out in pages: page tables, rings, whatever a device reaches. Pages below 4 GiB go
- * first, for devices with 32-bit addresses.
+ * A part of the free memory belongs to malloc; the rest is given out in pages: page tables, rings,
+ * whatever a device reaches. Pages below 4 GiB go first, for devices with 32-bit addresses.
  */
 #ifndef VSTOR_KERNEL_MEMORY_H
 #define VSTOR_KERNEL_MEMORY_H
@@ -33,10 +32,17 @@ uint64_t memory_low_page(void);
 /** One page for a page table. */
 uint64_t memory_alloc_page(void);
 
-/** Cuts the heap of malloc off; once, after paging is on. */
+/** Cuts the heap of malloc off; one of both once, after paging is on. Half of what is free, at most 1
+ * GiB and at most the longest piece. */
 void memory_start_heap(void);
 
-/** The next `bytes` of the heap (negative: gives back), zeroed; NULL if there is no more. */
+/** All but the lowest `devices_bytes`. */
+void memory_start_large_heap(uint64_t devices_bytes);
+
+/**
+ * The next `bytes` of the heap (negative: gives back, but no more than of the last piece of memory
+ * begun), zeroed; NULL if there is no more. Where memory has holes, what comes next may lie higher.
+ */
 void *memory_grow_heap(ptrdiff_t bytes);
 
 uint64_t memory_free_bytes(void);

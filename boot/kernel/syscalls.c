@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What newlib asks of a system, under the names it uses when configured without system calls of its
- * own. There are no files but the console and no processes but this one.
+ * own (sbrk is in heap.c). The shell has no files but the console, and no processes but this one.
  */
 #include <arch/cpu.h>
 #include <errno.h>
@@ -15,7 +15,6 @@
 
 #include "boot/kernel/clock.h"
 #include "boot/kernel/console.h"
-#include "boot/kernel/memory.h"
 #include "boot/kernel/power.h"
 
 #define N_CONSOLE_FILES 3 /* standard input, output, error */
@@ -60,17 +59,6 @@ _READ_WRITE_RETURN_TYPE read(int file, void *buffer, size_t bytes)
             arch_pause();
     }
     return (_READ_WRITE_RETURN_TYPE)n_read;
-}
-
-void *sbrk(ptrdiff_t bytes)
-{
-    void *memory = memory_grow_heap(bytes);
-
-    if (memory == NULL) {
-        errno = ENOMEM;
-        return (void *)-1;
-    }
-    return memory;
 }
 
 void _exit(int status)

@@ -130,4 +130,14 @@ static inline void arch_interrupts_restore(bool enabled)
         arch_interrupts_enable();
 }
 
+/** Goes on in `function` on another stack; nothing of the old one is used any more. */
+static inline _Noreturn void arch_continue_on_stack(uint64_t top, void (*function)(void))
+{
+    __asm__ __volatile__("movq %0, %%rsp; xorl %%ebp, %%ebp; call *%1; ud2"
+                         :
+                         : "r"(top), "r"(function)
+                         : "memory");
+    __builtin_unreachable();
+}
+
 #endif
