@@ -61,11 +61,33 @@ $(LINUX_GUEST): tests/linux/fetch.sh | deps
 
 # Another model of the SCSI adapter. Its sources are fetched; where they can't be, there is a reason instead of a server.
 VHOST_USER_SCSI := build/vhost-user-scsi/server
-$(VHOST_USER_SCSI): $(wildcard tests/vhost_user_scsi/*.* tests/vhost_user_scsi/qemu/*) | deps
+$(VHOST_USER_SCSI): $(wildcard tests/vhost_user_scsi/*.* tests/vhost_user_scsi/qemu/*) tests/fetch-source.sh | deps
 	$(Q)sh tests/vhost_user_scsi/build.sh $(@D)
 
 .PHONY: vhost-user-scsi
 vhost-user-scsi: $(VHOST_USER_SCSI) ## build the server of tests/qemu/test_vhost_user_scsi.py, out of QEMU's sources
+
+# Programs for the tests of programs: our own, and one of Debian's.
+TEST_APPS := $(patsubst tests/apps/%.c,$(B)/apps/%.elf,$(wildcard tests/apps/*.c))
+$(B)/apps/%.elf: tests/apps/%.c $(SDK_FILES)
+	$(SAY) APP $@
+	$(Q)mkdir -p $(@D)
+	$(Q)CC='$(CC)' $(VSTOR_CC) -O2 -Wall -Wextra -Werror -o $@ $<
+	$(Q)$(PYTHON) linker/check_image.py --any-size $@
+
+# The same for the machine that builds: static, so that they run in a Linux guest, too.
+HOST_APPS := $(patsubst tests/apps/%.c,$(HOST_B)/apps/%,$(wildcard tests/apps/*.c))
+$(HOST_B)/apps/%: tests/apps/%.c | deps
+	$(SAY) HOSTLD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -O2 -Wall -Wextra -Werror -static -o $@ $< -lm
+
+BZIP2_APP := $(B)/bzip2/bzip2.elf
+$(BZIP2_APP): tests/apps/bzip2.sh tests/fetch-source.sh $(SDK_FILES) | deps
+	$(Q)sh $< $(VSTOR_CC) $(@D)
+
+.PHONY: apps
+apps: $(TEST_APPS) $(HOST_APPS) $(BZIP2_APP) ## the programs of tests/qemu/test_apps.py, one of them Debian's bzip2
 
 .PHONY: run
 run: $(KERNEL) | deps ## boot the kernel on demonstration disks, or on DISK=path [FORMAT=qcow2] [WRITE=1]
@@ -77,15 +99,15 @@ check-hot: $(BLK_OBJS) $(SCSI_OBJS) ## fail on an indirect call in the drivers' 
 	$(Q)$(PYTHON) -B tests/check_hot.py --roots $(SCSI_ROOTS) $(SCSI_OBJS)
 
 .PHONY: check
-check: all $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
+check: all $(TEST_APPS) $(HOST_APPS) $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
+test: all apps $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test
-qemu-test: all $(ICNT) $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
+qemu-test: all apps $(ICNT) $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qemu $(ARGS)
 
 .PHONY: matrix

@@ -54,6 +54,19 @@ $(VSTOR_CC): boot/app/vstor-cc.sh
 .PHONY: sdk
 sdk: $(SDK_FILES)
 
+# Part of `make install` and `make uninstall`.
+.PHONY: install-sdk uninstall-sdk
+install: install-sdk
+install-sdk: $(SDK_FILES)
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/vstor
+	$(Q)install -m 755 $(VSTOR_CC) $(DESTDIR)$(PREFIX)/bin
+	$(Q)cp -r $(SDK_LIB)/. $(DESTDIR)$(PREFIX)/lib/vstor
+
+uninstall: uninstall-sdk
+uninstall-sdk:
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/vstor-cc
+	$(Q)rm -rf $(addprefix $(DESTDIR)$(PREFIX)/lib/vstor/,vstor-app.o libc.a libm.a app.ld include app-include)
+
 # APP: C files and folders of such; the program is called like the first of them.
 APP_FILES = $(foreach f,$(APP),$(if $(wildcard $f/.),$(wildcard $f/*.c),$f))
 APP_NAME  = $(basename $(notdir $(patsubst %/,%,$(firstword $(APP)))))

@@ -57,14 +57,13 @@ static char *take_word(char *from, char **word, char *next)
     return from;
 }
 
-/* At the sign of a redirection, which `c` was. */
+/* At the sign of a redirection, which `c` was. ">>" is ">": disks always are written from their begin. */
 static const char *take_redirection(struct command_line *line, char **at, char *c, unsigned file)
 {
     char *from = *at + 1;
     char *word;
-    bool append = *c == '>' && *from == '>';
 
-    from += append;
+    from += *c == '>' && *from == '>';
     if (file == ERROR && strncmp(from, "&1", 2) == 0 && ends_word(from[2])) {
         line->error_to_output = true;
         *at = from + 2;
@@ -76,8 +75,7 @@ static const char *take_redirection(struct command_line *line, char **at, char *
     if (ends_word(*from))
         return "a file name is missing behind < or >";
     *at = take_word(from, &word, c);
-    line->files[file].path = word;
-    line->files[file].append = append;
+    line->files[file] = word;
     return *at == NULL ? not_closed : NULL;
 }
 

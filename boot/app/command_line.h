@@ -15,11 +15,8 @@
 struct command_line {
     unsigned n_words;
     char *words[COMMAND_LINE_MAX_WORDS + 1]; /**< ended by NULL */
-    struct {
-        const char *path; /**< NULL: the console */
-        bool append;
-    } files[COMMAND_LINE_N_FILES];
-    bool error_to_output; /**< 2>&1 */
+    const char *files[COMMAND_LINE_N_FILES]; /**< standard ones; NULL: the console */
+    bool error_to_output;                    /**< 2>&1 */
 };
 
 /**

@@ -29,6 +29,7 @@ void devices_walk(struct vst_block_registry *registry, device_taker *take, void 
 
 /** The place that has this name. False if there is none, or several: a disk chooses its own serial
  * number, so two of a name are nobody. */
-bool devices_find(struct vst_block_registry *registry, const char *name, struct device_place *place);
+bool devices_find(struct vst_block_registry *registry, const char *name,
+                  struct device_place *place);
 
 #endif

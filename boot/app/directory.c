@@ -44,7 +44,10 @@ static bool take(void *ctx, const char *name, mode_t mode)
         return false;
     struct dirent *entry = &directory->entries[directory->n++];
     entry->d_ino = (ino_t)directory->n;
-    entry->d_type = S_ISDIR(mode) ? DT_DIR : S_ISBLK(mode) ? DT_BLK : S_ISCHR(mode) ? DT_CHR : DT_REG;
+    entry->d_type = S_ISDIR(mode)   ? DT_DIR
+                    : S_ISBLK(mode) ? DT_BLK
+                    : S_ISCHR(mode) ? DT_CHR
+                                    : DT_REG;
     strcpy(entry->d_name, name);
     return true;
 }

@@ -232,6 +232,7 @@ static const struct file_ops disk_ops = {
     .control = disk_control,
     .status = disk_status,
     .close = disk_close,
+    .has_end = true,
 };
 
 static enum vst_status check_usable(struct vst_block_device *device, int flags)

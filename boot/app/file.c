@@ -132,8 +132,6 @@ ssize_t file_write(int number, const void *buffer, size_t bytes)
 
     if (file == NULL)
         return -EBADF;
-    if ((file->flags & O_APPEND) && file->ops->size != NULL)
-        file->at = (uint64_t)file->ops->size(file);
     ssize_t n = write_at(file, file->at, buffer, bytes);
     if (n > 0)
         file->at += (uint64_t)n;
@@ -186,7 +184,8 @@ int64_t file_seek(int number, int64_t offset, int whence)
     default:
         return -EINVAL;
     }
-    if (__builtin_add_overflow(base, offset, &base) || base < 0)
+    if (__builtin_add_overflow(base, offset, &base) || base < 0 ||
+        (file->ops->has_end && base > file->ops->size(file)))
         return -EINVAL;
     file->at = (uint64_t)base;
     return base;

@@ -19,11 +19,12 @@ struct file_ops {
     /** From byte `at` on (streams: what comes next); how many, fewer at the end or before an error. */
     ssize_t (*read)(struct file *file, uint64_t at, void *buffer, size_t bytes); /**< EINVAL */
     ssize_t (*write)(struct file *file, uint64_t at, const void *buffer, size_t bytes);
-    int64_t (*size)(struct file *file);                          /**< NULL: a stream (ESPIPE) */
-    int (*sync)(struct file *file);                              /**< EINVAL */
-    int (*control)(struct file *file, unsigned long, void *);    /**< ioctl; ENOTTY */
+    int64_t (*size)(struct file *file);                           /**< NULL: a stream (ESPIPE) */
+    int (*sync)(struct file *file);                               /**< EINVAL */
+    int (*control)(struct file *file, unsigned long, void *);     /**< ioctl; ENOTTY */
     void (*status)(const struct file *file, struct stat *status); /**< of a zeroed structure */
-    void (*close)(struct file *file);                            /**< NULL: nothing to do */
+    void (*close)(struct file *file);                             /**< NULL: nothing to do */
+    bool has_end; /**< there is no seeking beyond it, as Linux has it with disks */
 };
 
 struct file {

@@ -84,12 +84,12 @@ static void open_console(void)
 
 static bool redirect(const struct command_line *line, int number)
 {
-    const char *path = line->files[number].path;
+    const char *path = line->files[number];
     int flags = number == STDIN_FILENO ? O_RDONLY : O_WRONLY | O_CREAT;
 
     if (path == NULL)
         return true;
-    int file = open(path, flags | (line->files[number].append ? O_APPEND : 0), 0666);
+    int file = open(path, flags, 0666);
     if (file < 0) {
         console_printf("%s: %s: %s\n", vstor_app_name, path, strerror(errno));
         return false;

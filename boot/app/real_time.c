@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <arch/cpu.h>
 #include <arch/port_io.h>
 #include <string.h>
 
@@ -9,7 +8,16 @@
 #define INDEX_PORT 0x70
 #define DATA_PORT  0x71
 
-enum { SECONDS = 0, MINUTES = 2, HOURS = 4, DAY = 7, MONTH = 8, YEAR = 9, STATUS_A = 10, STATUS_B = 11 };
+enum {
+    SECONDS = 0,
+    MINUTES = 2,
+    HOURS = 4,
+    DAY = 7,
+    MONTH = 8,
+    YEAR = 9,
+    STATUS_A = 10,
+    STATUS_B = 11
+};
 #define CENTURY         0x32
 #define A_UPDATING      0x80
 #define B_24_HOURS      0x02
@@ -19,7 +27,7 @@ enum { SECONDS = 0, MINUTES = 2, HOURS = 4, DAY = 7, MONTH = 8, YEAR = 9, STATUS
 #define NS_PER_SECOND   1000000000ull
 #define SECONDS_PER_DAY 86400ull
 #define N_TRIES         16
-#define MAX_POLLS       100000u
+#define MAX_POLLS       10000u /* an update takes 2 ms */
 
 static uint64_t start_ns; /* since 1970, as clock_ns began */
 
@@ -73,7 +81,7 @@ static uint8_t read_register(uint8_t index)
 static void read_all(uint8_t registers[12], uint8_t *century)
 {
     for (uint32_t i = 0; i < MAX_POLLS && (read_register(STATUS_A) & A_UPDATING); i++)
-        arch_pause();
+        ;
     for (uint8_t i = 0; i < 12; i++)
         registers[i] = read_register(i);
     *century = read_register(CENTURY);

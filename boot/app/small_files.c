@@ -57,10 +57,10 @@ static void status_of_device(const struct file *file, struct stat *status)
     status->st_blksize = 4096;
 }
 
-#define SMALL_OPS(READ, WRITE)                                                    \
-    &(const struct file_ops)                                                      \
-    {                                                                             \
-        .read = READ, .write = WRITE, .size = no_size, .status = status_of_device \
+#define SMALL_OPS(READ, WRITE)                                                                     \
+    &(const struct file_ops)                                                                       \
+    {                                                                                              \
+        .read = READ, .write = WRITE, .size = no_size, .status = status_of_device                  \
     }
 
 static const struct small_file files[] = {
