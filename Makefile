@@ -78,7 +78,7 @@ cflags_for = $(if $(filter boot/app/%,$(1)),$(APP_INCLUDES)) \
              $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL)) $(if $(filter block/cache%,$(1)),$(COPYING))))
 
 .PHONY: all
-all: $(LIB) $(KERNEL) $(KERNEL_PVH) $(B)/compile_commands.json ## build every artefact of ARCH
+all: $(LIB) $(KERNEL) $(KERNEL_PVH) sdk $(B)/compile_commands.json ## build every artefact of ARCH
 
 # What is built depends on how: a changed compiler, flag or list of sources builds anew what it concerns.
 .PHONY: FORCE
@@ -137,23 +137,26 @@ NEWLIB_OPTIONS := --disable-multilib --disable-nls --disable-newlib-supplied-sys
                   --enable-newlib-io-long-long
 NEWLIB_JOBS = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
 
-LIBM := $(B)/newlib/libm.a
+LIBM         := $(B)/newlib/libm.a
+NEWLIB_BUILD := $(B)/newlib-build
+
 define build_newlib
-	@printf '  %-8s %s\n' NEWLIB '$(NEWLIB) (once; takes a minute)'
-	$(Q)rm -rf $(@D) && mkdir -p $(@D)/source $(@D)/build
-	$(Q)tar -xf $$(ls /usr/src/newlib/newlib-*.tar.xz | tail -n 1) -C $(@D)/source --strip-components=1
-	+$(Q){ cd $(@D)/build && \
-	  ../source/newlib/configure --host=x86_64-elf --target=x86_64-elf --prefix=$(abspath $(@D))/installed \
+	@printf '  %-8s %s\n' NEWLIB '$@ (once; takes a minute)'
+	$(Q)rm -rf $(NEWLIB_BUILD) && mkdir -p $(NEWLIB_BUILD)/source $(NEWLIB_BUILD)/build
+	$(Q)tar -xf $$(ls /usr/src/newlib/newlib-*.tar.xz | tail -n 1) -C $(NEWLIB_BUILD)/source --strip-components=1
+	+$(Q){ cd $(NEWLIB_BUILD)/build && \
+	  ../source/newlib/configure --host=x86_64-elf --target=x86_64-elf --prefix=$(abspath $(NEWLIB_BUILD))/installed \
 	    $(NEWLIB_OPTIONS) CC=gcc AR=ar RANLIB=ranlib AS=as CFLAGS="$(NEWLIB_CFLAGS)" && \
-	  $(MAKE) $(NEWLIB_JOBS) all && $(MAKE) install; } >$(@D)/log 2>&1 || { tail -n 20 $(@D)/log >&2; exit 1; }
-	$(Q)mv $(@D)/installed/x86_64-elf/include $(@D)/include
-	$(Q)mv $(@D)/installed/x86_64-elf/lib/libm.a $(LIBM)
-	$(Q)mv $(@D)/installed/x86_64-elf/lib/libc.a $(NEWLIB) && touch $(NEWLIB)
-	$(Q)rm -rf $(@D)/source $(@D)/build $(@D)/installed
+	  $(MAKE) $(NEWLIB_JOBS) all && $(MAKE) install; } >$(NEWLIB_BUILD)/log 2>&1 || { tail -n 20 $(NEWLIB_BUILD)/log >&2; exit 1; }
 endef
+newlib_library = mv $(NEWLIB_BUILD)/installed/x86_64-elf/lib/$(notdir $(1)) $(1) && touch $(1)
 
 $(NEWLIB): | deps-build
 	$(build_newlib)
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)mv $(NEWLIB_BUILD)/installed/x86_64-elf/include $(NEWLIB_BUILD)/log $(@D)
+	$(Q)$(call newlib_library,$(LIBM)) && $(call newlib_library,$(NEWLIB))
+	$(Q)rm -rf $(NEWLIB_BUILD)
 
 # It comes with the other, but for build folders of a time when it was left out.
 ifeq ($(wildcard $(NEWLIB)),)
@@ -161,6 +164,8 @@ $(LIBM): | $(NEWLIB)
 else ifeq ($(wildcard $(LIBM)),)
 $(LIBM): | deps-build
 	$(build_newlib)
+	$(Q)$(call newlib_library,$@)
+	$(Q)rm -rf $(NEWLIB_BUILD)
 endif
 
 # /usr/include holds more than BearSSL, so the kernel sees a folder with BearSSL alone.
@@ -173,11 +178,17 @@ include boot/app/app.mk
 
 # For editors and clang-tidy.
 PROGRAM_SRCS := $(filter %.c,$(LIB_SRCS) $(KERNEL_SRCS) $(APP_SRCS))
+# In parts, each short enough for a command line.
+compile_commands = $(foreach s,$(1),echo '{"directory": "$(CURDIR)", "file": "$s", "output": "$(call object,$s)", \
+  "command": "$(CC) $(call cflags_for,$s) -c -o $(call object,$s) $s"}' | tr -d '\n'; echo;) :
 $(B)/compile_commands.json: Makefile $(PROGRAM_SRCS)
 	$(Q)mkdir -p $(@D)
-	$(Q){ $(foreach s,$(PROGRAM_SRCS),echo '{"directory": "$(CURDIR)", "file": "$s", "output": "$(call object,$s)", \
-	  "command": "$(CC) $(call cflags_for,$s) -c -o $(call object,$s) $s"}' | tr -d '\n'; echo; ) } \
-	  | sed -e '1s/^/[/' -e '$$!s/$$/,/' -e '$$s/$$/]/' >$@
+	$(Q){ $(call compile_commands,$(wordlist 1,60,$(PROGRAM_SRCS))); } >$@.new
+	$(Q){ $(call compile_commands,$(wordlist 61,120,$(PROGRAM_SRCS))); } >>$@.new
+	$(Q){ $(call compile_commands,$(wordlist 121,180,$(PROGRAM_SRCS))); } >>$@.new
+	$(Q){ $(call compile_commands,$(wordlist 181,240,$(PROGRAM_SRCS))); } >>$@.new
+	$(Q){ $(call compile_commands,$(wordlist 241,300,$(PROGRAM_SRCS))); } >>$@.new
+	$(Q)sed -e '1s/^/[/' -e '$$!s/$$/,/' -e '$$s/$$/]/' $@.new >$@ && rm $@.new
 
 # ---------------------------------------------------------------- packages
 include tests/deps.mk

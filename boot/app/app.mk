@@ -74,7 +74,7 @@ APP_IMAGE = $(B)/apps/$(APP_NAME).elf
 
 .PHONY: app
 app: $(SDK_FILES) ## make a C program boot: APP='a.c b.c folder' [APP_CFLAGS='-O2 -DX'] gives build/ARCH/apps/a.elf
-	$(if $(APP),,$(error say which program: make app APP=path.c))
+	$(Q)$(if $(APP),,echo 'say which program: make app APP=path.c' >&2; exit 2)
 	$(Q)mkdir -p $(dir $(APP_IMAGE))
 	$(SAY) APP $(APP_IMAGE)
 	$(Q)CC='$(CC)' $(VSTOR_CC) $(or $(APP_CFLAGS),-O2) -o $(APP_IMAGE) $(APP_FILES)

@@ -2,9 +2,9 @@
 /*
  * What stands below /dev, by the names that Linux and its udev give: vda, vda1,
  * disk/by-path/pci-0000:00:04.0-part1, disk/by-id/virtio-SERIAL, disk/by-id/scsi-0VENDOR_PRODUCT_SERIAL,
- * disk/by-id/wwn-0x5000..., disk/by-partuuid/...
+ * disk/by-id/wwn-0x5000..., disk/by-partuuid/..., disk/by-partlabel/...
  *
- * Names are made when somebody asks: disks come and go.
+ * Names are made, and tables of partitions read, when somebody asks: disks come and go.
  */
 #ifndef VSTOR_APP_DEVICES_H
 #define VSTOR_APP_DEVICES_H
@@ -24,7 +24,7 @@ struct device_place {
 /** Gets each name, without "/dev/". Returning false ends the walk. */
 typedef bool device_taker(void *ctx, const char *name, const struct device_place *place);
 
-/** Each name of each disk in the registry, and each of the latter's partitions. */
+/** Each name of each disk in the registry, then of each partition. */
 void devices_walk(struct vst_block_registry *registry, device_taker *take, void *ctx);
 
 /** The place that has this name. False if there is none, or several: a disk chooses its own serial

@@ -216,6 +216,32 @@ def test_names(probe, tmp_path):
     assert "/dev/null" in listed and len(set(listed)) == len(listed)
 
 
+def test_partitions(probe, writable):
+    """By the names that sgdisk has told; they end where the partition does, and what is behind stays."""
+    disk = writable("gpt-fat.raw", serial="GPT")
+    told = [images.run_tool("sgdisk", "-i", str(n), disk.path).decode() for n in (1, 2)]
+    parts = [(int(re.search(r"First sector: (\d+)", text)[1]) * 512, int(re.search(r"size: (\d+)", text)[1]) * 512,
+              re.search(r"unique GUID: (\S+)", text)[1].lower()) for text in told]
+    before = bytearray(disk.path.read_bytes())
+    paths = {"/dev/vda1": 0, "/dev/vda2": 1, f"/dev/disk/by-partuuid/{parts[0][2]}": 0,
+             f"/dev/disk/by-partuuid/{parts[1][2]}": 1, "/dev/disk/by-id/virtio-GPT-part2": 1,
+             "/dev/disk/by-partlabel/files": 0, "/dev/vda3": None, "/dev/vda0": None, "/dev/vda01": None}
+    result = probe(f"heads {' '.join(paths)}", disks=[disk]).expect_status(0)
+    for line, (path, n) in zip(result.lines, paths.items(), strict=True):
+        if n is None:
+            assert line == f"{path}: No such file or directory"
+        else:
+            at, n_bytes, _ = parts[n]
+            assert line == f"{path}: {n_bytes} {before[at:at + 8].hex()}"
+    assert {path for path, n in paths.items() if n is not None} <= set(probe("names /dev", disks=[disk]).lines)
+    end = parts[0][1]
+    result = probe(f"transfer write /dev/vda1 {end - 100} 5000 write /dev/vda1 {end} 1 read /dev/vda1 {end} 1 "
+                   f"read /dev/vda1 {end - 7} 100", disks=[disk])
+    assert result.lines == ["write 100", "write No space left on device", "read 0", "read 7"]
+    before[parts[0][0] + end - 100:parts[0][0] + end] = b"\x5a" * 100
+    assert disk.path.read_bytes() == before
+
+
 # ---------------------------------------------------------------- errors
 
 def test_errors(probe, tmp_path):
