@@ -152,6 +152,7 @@ void vst_block_register(struct vst_block_registry *registry, struct vst_block_de
                         const char *prefix)
 {
     make_name(device->name, sizeof(device->name), prefix, free_number(registry, prefix));
+    device->id = ++registry->n_registered;
     device->next = NULL;
     if (registry->first == NULL)
         registry->first = device;
@@ -188,6 +189,7 @@ void vst_block_replace(struct vst_block_registry *registry, struct vst_block_dev
     if (*link == NULL)
         return;
     *link = device;
+    device->id = ++registry->n_registered;
     device->next = old->next;
     if (registry->last == old)
         registry->last = device;

@@ -8,6 +8,7 @@ DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python
               python3-numpy:checks-of-disk-contents libcmocka-dev:unit-tests clang:second-compiler \
               ovmf:UEFI-firmware grub-common:boot-media grub-pc-bin:BIOS-boot grub-efi-amd64-bin:UEFI-boot \
               xorriso:boot-media genisoimage:ISO-images mtools:FAT-images dosfstools:FAT-images gdisk:GPT-images \
+              fdisk:partition-tables parted:partition-tables \
               libclang-rt-14-dev:fuzzers-and-sanitizers-of-clang llvm:coverage-of-fuzzers spin:model-checker \
               tgt:iSCSI-targets libiscsi-dev:server-of-vhost-user-scsi libglib2.0-dev:server-of-vhost-user-scsi \
               pkg-config:server-of-vhost-user-scsi \

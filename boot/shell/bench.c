@@ -497,7 +497,7 @@ static void prepare(struct bench *bench)
     bench->read_share = (job->read_percent << 32) / 100;
     bench->place = job->random ? 2 * (job->seed + bench->number) + 1 : 0;
     bench->area = (struct area){
-        .first_sector = job->offset / VST_SECTOR_BYTES,
+        .first_sector = shell_on_device(bench->context, job->offset) / VST_SECTOR_BYTES,
         .block_sectors = job->block_bytes / VST_SECTOR_BYTES,
         .n_blocks = job->bytes / job->block_bytes,
     };
@@ -605,7 +605,7 @@ static bool parse_length(const struct shell_context *context, struct job *job)
 
 static bool parse_area(const struct shell_context *context, struct job *job)
 {
-    uint64_t end = shell_device_bytes(context->device);
+    uint64_t end = shell_extent_bytes(context);
     uint32_t block = context->device->limits.logical_block_bytes;
 
     if (!shell_option_number(context, "offset=", 0, &job->offset) ||
@@ -617,6 +617,9 @@ static bool parse_area(const struct shell_context *context, struct job *job)
         return shell_fail_usage(
             context, "offset=%" PRIu64 " is not a multiple of the logical block of %u bytes",
             job->offset, (unsigned)block);
+    if (context->extent.offset_bytes % block != 0)
+        return shell_fail_usage(context, "%s does not begin at a multiple of %u", context->name,
+                                (unsigned)block);
     if (job->bytes < job->block_bytes)
         return shell_fail_usage(context,
                                 "an area of %" PRIu64 " bytes holds no block of %" PRIu64 " bytes",
@@ -633,7 +636,7 @@ static void print_result(const struct bench *bench, const struct result *result)
     uint64_t rate = scale_u64(result->n_ios * job->block_bytes, NS_PER_S, result->ns);
     char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES], c[SIZE_TEXT_BYTES];
 
-    printf("%s: rw=%s, bs=%s, iodepth=%" PRIu64 ", %" PRIu64 " I/Os in %s\n", context->device->name,
+    printf("%s: rw=%s, bs=%s, iodepth=%" PRIu64 ", %" PRIu64 " I/Os in %s\n", context->name,
            job->rw, size_text(job->block_bytes, a), job->depth, result->n_ios,
            duration_text(result->ns, b));
     if (job->mixed)
@@ -747,9 +750,9 @@ static bool judge(const struct bench *bench)
     if (bench->interrupted)
         return shell_fail_interrupted(bench->context);
     if (bench->n_errors > 0)
-        return shell_fail_at(bench->context, bench->first_error, bench->first_error_bytes);
+        return shell_fail_on_device(bench->context, bench->first_error, bench->first_error_bytes);
     if (bench->status != VST_OK)
-        return shell_fail_at(bench->context, bench->status, bench->refused_bytes);
+        return shell_fail_on_device(bench->context, bench->status, bench->refused_bytes);
     return true;
 }
 
@@ -916,7 +919,7 @@ const struct shell_command command_bench = {
             "    iodepth=N       I/Os in flight, default 32 (fio's is 1)\n"
             "    number_ios=N    ends after so many I/Os\n"
             "    runtime=S       ends after so many seconds; 2 if neither is given\n"
-            "    offset=, size=  the area, default the whole device\n"
+            "    offset=, size=  the area, default all of DEV\n"
             "    seed=N          of the random offsets and of the data written, default 1\n"
             "    numjobs=N       jobs at once, each on its own CPU and queue, default 1;\n"
             "                    iodepth and number_ios are for each, the result is the sum;\n"

@@ -28,6 +28,7 @@ struct cached {
     const struct job *job;
     struct vst_cache *cache;
     uint8_t *buffer;
+    uint64_t first_bytes; /* of the area, from the start of the device */
     uint64_t place, n_blocks, read_share, end_ns;
     uint64_t n_ios, n_writes, start_ns, ns;
     bool interrupted;
@@ -116,7 +117,7 @@ static inline uint64_t next_offset(struct cached *cached, const struct job *job)
     } else if (++cached->place == cached->n_blocks) {
         cached->place = 0;
     }
-    return job->offset + block * job->block_bytes;
+    return cached->first_bytes + block * job->block_bytes;
 }
 
 static inline bool is_write(const struct cached *cached, const struct job *job)
@@ -184,8 +185,8 @@ static void print_result(const struct cached *cached, const struct vst_block_sta
     uint64_t rate = scale_u64(cached->n_ios * job->block_bytes, NS_PER_S, cached->ns);
     char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES], c[SIZE_TEXT_BYTES];
 
-    printf("%s: rw=%s, bs=%s, cache=%s, %" PRIu64 " I/Os in %s\n", cached->context->device->name,
-           job->rw, size_text(job->block_bytes, a), size_text(job->cache_bytes, b), cached->n_ios,
+    printf("%s: rw=%s, bs=%s, cache=%s, %" PRIu64 " I/Os in %s\n", cached->context->name, job->rw,
+           size_text(job->block_bytes, a), size_text(job->cache_bytes, b), cached->n_ios,
            duration_text(cached->ns, c));
     printf("  IOPS %" PRIu64 ", bandwidth %s MiB/s, kicks per I/O %s\n",
            scale_u64(cached->n_ios, NS_PER_S, cached->ns), ratio_text(rate, 1u << 20, 1, a),
@@ -243,7 +244,8 @@ static bool run(struct cached *cached)
         print_result(cached, &before);
     if (cached->interrupted)
         return shell_fail_interrupted(context);
-    return cached->status == VST_OK || shell_fail_at(context, cached->status, cached->error_offset);
+    return cached->status == VST_OK ||
+           shell_fail_on_device(context, cached->status, cached->error_offset);
 }
 
 bool bench_cache(const struct shell_context *context, const struct job *job)
@@ -251,6 +253,7 @@ bool bench_cache(const struct shell_context *context, const struct job *job)
     struct cached cached = {
         .context = context,
         .job = job,
+        .first_bytes = shell_on_device(context, job->offset),
         .place = job->random ? 2 * job->seed + 1 : 0,
         .n_blocks = job->bytes / job->block_bytes,
         .read_share = (job->read_percent << 32) / 100,

@@ -154,7 +154,7 @@ static void prepare(struct writer *writer, struct slot *slot)
         .op = job->sync ? VST_BLOCK_WRITE_DURABLE : VST_BLOCK_WRITE,
         .n_segments = (uint32_t)job->n_segments,
         .segments = slot->segments,
-        .start_sector = offset / VST_SECTOR_BYTES,
+        .start_sector = shell_on_device(writer->context, offset) / VST_SECTOR_BYTES,
         .n_sectors = sectors,
     };
 }
@@ -383,10 +383,11 @@ static bool read_back_in_pieces(const struct shell_context *context, struct read
             continue;
         memset(slot->data, 0, (size_t)job->block_bytes);
         slot->request.op = VST_BLOCK_READ;
-        slot->request.start_sector = offset / VST_SECTOR_BYTES;
+        slot->request.start_sector = shell_on_device(context, offset) / VST_SECTOR_BYTES;
         enum vst_status status = vst_block_execute(context->queue, &slot->request);
         if (status != VST_OK)
-            return shell_fail_at(context, status, slot->request.error_sector * VST_SECTOR_BYTES);
+            return shell_fail_on_device(context, status,
+                                        slot->request.error_sector * VST_SECTOR_BYTES);
         if (!check_chunk(reader, offset, slot->data, (size_t)job->block_bytes))
             return mismatch_fail(context, &reader->mismatch);
         if (console_interrupted(context->host))
@@ -509,7 +510,7 @@ static void report(const struct writer *sum, const struct reader *reader)
     if (!sum->context->json) {
         printf("%s: rw=%s, bs=%s, iodepth=%" PRIu64 ", %" PRIu64 " writes and %" PRIu64
                " flushes in %s, errors %" PRIu64 "\n  %" PRIu64 " blocks read back and verified\n",
-               sum->context->device->name, job->rw, size_text(job->block_bytes, a), job->depth,
+               sum->context->name, job->rw, size_text(job->block_bytes, a), job->depth,
                sum->n_writes, sum->n_flushes, duration_text(sum->end_ns - sum->start_ns, b),
                sum->n_errors, reader->n_verified);
         return;
@@ -557,7 +558,7 @@ static bool write_and_read_back(const struct shell_context *context, struct writ
     if (!context->device->broken && !read_back(context, &reader))
         return false;
     report(&sum, &reader);
-    return sum.n_errors == 0 || shell_fail_at(context, sum.error, sum.error_bytes);
+    return sum.n_errors == 0 || shell_fail_on_device(context, sum.error, sum.error_bytes);
 }
 
 bool bench_verify(const struct shell_context *context, const struct job *job)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "size.h"
@@ -31,7 +32,7 @@ void shell_json_open(const struct shell_context *context, struct json *json)
     json_open(json);
     json_text(json, "cmd", context->typed[0]);
     if (context->device != NULL)
-        json_text(json, "dev", context->device->name);
+        json_text(json, "dev", context->name);
     else if (context->command != NULL && context->command->device != DEVICE_NONE &&
              context->n_words > 0)
         json_text(json, "dev", context->words[0]);
@@ -145,6 +146,15 @@ bool shell_fail_at(const struct shell_context *context, enum vst_status status,
     return report(context, vst_status_name(status), &offset_bytes, text);
 }
 
+bool shell_fail_on_device(const struct shell_context *context, enum vst_status status,
+                          uint64_t device_bytes)
+{
+    uint64_t start = context->extent.offset_bytes;
+
+    /* A block that a partition begins in may begin before it. */
+    return shell_fail_at(context, status, device_bytes < start ? 0 : device_bytes - start);
+}
+
 bool shell_fail_usage(const struct shell_context *context, const char *format, ...)
 {
     char text[ERROR_TEXT_BYTES];
@@ -200,6 +210,46 @@ uint64_t shell_device_bytes(const struct vst_block_device *device)
     return vst_mul_saturated_u64(device->limits.n_sectors, VST_SECTOR_BYTES);
 }
 
+uint64_t shell_extent_bytes(const struct shell_context *context)
+{
+    bool whole = context->extent.number == 0;
+
+    return whole ? shell_device_bytes(context->device) : context->extent.bytes;
+}
+
+const char *shell_extent_name(const struct vst_extent *extent,
+                              char text[VST_PARTITION_DEVICE_NAME_BYTES])
+{
+    if (extent->number != 0)
+        return vst_partition_device_name(extent->device, extent->number, text);
+    snprintf(text, VST_PARTITION_DEVICE_NAME_BYTES, "%s", extent->device->name);
+    return text;
+}
+
+bool shell_find_extent(const struct shell_context *context, const char *name,
+                       struct vst_extent *extent)
+{
+    struct vst_block_device *device = vst_block_find(context->host->registry, name);
+
+    if (device != NULL) { /* which needs no memory */
+        *extent = vst_extent_of(device);
+        return true;
+    }
+    void *memory = malloc(VST_PARTITIONS_MEMORY_BYTES);
+    if (memory == NULL)
+        return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for a partition table");
+    enum vst_status status = vst_partition_find(context->host->registry, name, memory, extent);
+    free(memory);
+    if (status == VST_OK)
+        return true;
+    if (status == VST_ERR_NOT_FOUND && name == context->words[0])
+        return shell_fail(context, status, "no such device (lsblk lists them)");
+    if (status == VST_ERR_NOT_FOUND)
+        return shell_fail(context, status, "there is no device '%s'", name);
+    return shell_fail(context, status, "%s: its partition table: %s", name,
+                      vst_status_text(status));
+}
+
 const char *shell_cache_name(bool write_cache)
 {
     return write_cache ? "writeback" : "writethrough";
@@ -208,7 +258,7 @@ const char *shell_cache_name(bool write_cache)
 bool shell_range_is_inside(const struct shell_context *context, uint64_t offset_bytes,
                            uint64_t bytes)
 {
-    uint64_t end = shell_device_bytes(context->device);
+    uint64_t end = shell_extent_bytes(context);
 
     if (context->device->medium != VST_OK)
         return shell_fail(context, context->device->medium, "%s",
@@ -222,7 +272,7 @@ bool shell_range_is_inside(const struct shell_context *context, uint64_t offset_
 
 bool shell_range(const struct shell_context *context, uint64_t *offset_bytes, uint64_t *bytes)
 {
-    uint64_t end = shell_device_bytes(context->device);
+    uint64_t end = shell_extent_bytes(context);
 
     *offset_bytes = 0;
     if (context->n_words > 1 && !shell_word_number(context, 1, "an offset", offset_bytes))

@@ -13,7 +13,7 @@
 #include "json.h"
 #include "shell.h"
 
-/** Whether the first word names a block device, or a SCSI unit of any type. */
+/** Whether the first word names a block device or a partition, or a SCSI unit of any type. */
 enum device_word { DEVICE_NONE, DEVICE_OPTIONAL, DEVICE_REQUIRED, DEVICE_UNIT };
 
 struct shell_session {
@@ -32,8 +32,10 @@ struct shell_context {
     char **options;
     size_t n_options;
     struct vst_block_device *device; /* NULL where no word names one */
-    struct vst_block_queue *queue;   /* the device's first, or that of queue= */
-    struct vst_scsi_unit *unit;      /* NULL unless a word names one (DEVICE_UNIT) */
+    struct vst_extent extent;        /* of it: all, or the partition that the word names */
+    char name[VST_PARTITION_DEVICE_NAME_BYTES]; /* "vda", "vda1" */
+    struct vst_block_queue *queue;              /* the device's first, or that of queue= */
+    struct vst_scsi_unit *unit;                 /* NULL unless a word names one (DEVICE_UNIT) */
     bool json;
 };
 
@@ -44,6 +46,7 @@ struct shell_command {
     const char *help;    /* all the rest, lines ended by '\n' */
     size_t min_words, max_words;
     enum device_word device;
+    bool whole_device;          /* a partition will not do */
     const char *const *options; /* "-v", "seed=", ended by NULL; NULL if there are none */
     bool (*run)(struct shell_context *context);
 };
@@ -66,6 +69,9 @@ bool shell_fail(const struct shell_context *context, enum vst_status status, con
 /** "read vda 1M 4k: beyond the end of the device at byte 1048576". */
 bool shell_fail_at(const struct shell_context *context, enum vst_status status,
                    uint64_t offset_bytes);
+/** The same, of a request: its offset is counted from the start of the device. */
+bool shell_fail_on_device(const struct shell_context *context, enum vst_status status,
+                          uint64_t device_bytes);
 /** What to do if a word or option is not what it should be. */
 bool shell_fail_usage(const struct shell_context *context, const char *format, ...)
     VST_PRINTF(2, 3);
@@ -93,11 +99,26 @@ bool shell_word_number(const struct shell_context *context, size_t index, const 
 /** Words 1 and 2 as offset and length; what is missing reaches to the end. False, having said so,
  * beyond the end. */
 bool shell_range(const struct shell_context *context, uint64_t *offset_bytes, uint64_t *bytes);
-/** False, having said so, if the range is not inside the device. */
+/** False, having said so, if the range is not inside the device or partition. */
 bool shell_range_is_inside(const struct shell_context *context, uint64_t offset_bytes,
                            uint64_t bytes);
 
 uint64_t shell_device_bytes(const struct vst_block_device *device);
+
+/** Bytes of what the first word names. Offsets of commands count from its start. */
+uint64_t shell_extent_bytes(const struct shell_context *context);
+/** The same place, counted from the start of the device. */
+static inline uint64_t shell_on_device(const struct shell_context *context, uint64_t offset_bytes)
+{
+    return context->extent.offset_bytes + offset_bytes;
+}
+
+/** The device or partition of that name. False, having said so, if there is none. */
+bool shell_find_extent(const struct shell_context *context, const char *name,
+                       struct vst_extent *extent);
+/** "vda", "vda1". */
+const char *shell_extent_name(const struct vst_extent *extent,
+                              char text[VST_PARTITION_DEVICE_NAME_BYTES]);
 
 /** The members that stand for the counters of one queue. */
 void shell_json_stats(struct json *json, const struct vst_block_stats *stats);

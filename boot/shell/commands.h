@@ -18,6 +18,8 @@ extern const struct shell_command command_lsblk;
 extern const struct shell_command command_read;
 extern const struct shell_command command_write;
 extern const struct shell_command command_flush;
+/* commands_parts.c */
+extern const struct shell_command command_parts;
 /* commands_ranges.c */
 extern const struct shell_command command_discard;
 extern const struct shell_command command_zero;

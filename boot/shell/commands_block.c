@@ -8,6 +8,7 @@
 
 #include "console.h"
 #include "hexdump.h"
+#include "partitions.h"
 #include "printable.h"
 #include "size.h"
 #include "stream.h"
@@ -49,6 +50,27 @@ static void lsblk_row(struct table *table, const struct vst_block_device *device
                                                      : " (unreadable medium)");
 }
 
+/* As a tree, by what a serial console shows for sure. */
+static void lsblk_partition_rows(struct table *table, const struct shell_host *host,
+                                 struct vst_block_device *device)
+{
+    const struct partitions *partitions = partitions_known(host, device);
+    char name[VST_PARTITION_DEVICE_NAME_BYTES], size[SIZE_TEXT_BYTES];
+
+    for (uint32_t i = 0; i < partitions->table.n; i++) {
+        const struct vst_partition *partition = &partitions->list[i];
+        vst_partition_device_name(device, partition->number, name);
+        table_cell(table, "%s%s", i + 1 < partitions->table.n ? "|-" : "`-", name);
+        table_cell(table, "%s", size_text(partition->bytes, size));
+        table_cell(table, "-");
+        table_cell(table, "-");
+        table_cell(table, "%s", device->read_only ? "ro" : "rw");
+        for (unsigned k = 0; k < 4; k++)
+            table_cell(table, "-");
+        table_cell(table, "%s-part%u", device->path, (unsigned)partition->number);
+    }
+}
+
 /* The function behind the device, where its path begins with one: "0000:00:04.0". */
 static bool pci_address_of(const struct vst_block_device *device, char text[PCI_ADDRESS_CHARS + 1])
 {
@@ -62,12 +84,23 @@ static bool pci_address_of(const struct vst_block_device *device, char text[PCI_
     return true;
 }
 
-static void lsblk_json_stats(struct json *json, const struct vst_block_device *device)
+/* The counters as they are; NULL if there is no memory. */
+static struct vst_block_stats *copy_stats(const struct vst_block_device *device)
+{
+    struct vst_block_stats *stats = malloc(device->n_queues * sizeof(*stats));
+
+    for (unsigned i = 0; stats != NULL && i < device->n_queues; i++)
+        stats[i] = device->queues[i]->stats;
+    return stats;
+}
+
+static void lsblk_json_stats(struct json *json, const struct vst_block_device *device,
+                             const struct vst_block_stats *stats)
 {
     json_array_open(json, "stats");
-    for (unsigned i = 0; i < device->n_queues; i++) {
+    for (unsigned i = 0; stats != NULL && i < device->n_queues; i++) {
         json_object_open(json, NULL);
-        shell_json_stats(json, &device->queues[i]->stats);
+        shell_json_stats(json, &stats[i]);
         json_object_close(json);
     }
     json_array_close(json);
@@ -172,11 +205,15 @@ static void json_identity(struct json *json, const struct vst_block_identity *id
 }
 
 /* Keys of what is not known (rotational, wwn, vendor ...) are left out rather than invented. */
-static void lsblk_json(const struct shell_context *context, const struct vst_block_device *device)
+static void lsblk_json(const struct shell_context *context, struct vst_block_device *device)
 {
     const struct vst_block_limits *limits = &device->limits;
     const struct vst_scsi_medium *medium = vst_scsi_cd_medium(device);
     char pci[PCI_ADDRESS_CHARS + 1];
+    /* What is told of the device is what it was before it was asked for its table, which may be
+     * logged: so not within the line. */
+    struct vst_block_stats *stats = copy_stats(device);
+    const struct partitions *partitions = partitions_known(context->host, device);
     struct json json;
 
     json_open(&json);
@@ -226,8 +263,10 @@ static void lsblk_json(const struct shell_context *context, const struct vst_blo
     json_text(&json, "irq", text_or(device->irq_mode, "poll"));
     json_u64(&json, "memory", device->memory_bytes);
     json_u64(&json, "queue_memory", device->queue_memory_bytes);
-    lsblk_json_stats(&json, device);
+    lsblk_json_stats(&json, device, stats);
+    partitions_json(&json, partitions);
     json_close(&json);
+    free(stats);
 }
 
 static void print_features(const struct vst_block_device *device)
@@ -334,7 +373,20 @@ static void print_identity(const struct vst_block_identity *identity)
     printf("  %-16s %s\n", "wwn", text_or(identity->wwn, "none"));
 }
 
-static void lsblk_details(const struct vst_block_device *device)
+static void print_partitions(const struct shell_host *host, struct vst_block_device *device)
+{
+    const struct partitions *partitions = partitions_known(host, device);
+    const char *complaint;
+
+    if (partitions->table.scheme != VST_PARTITIONS_NONE)
+        printf("  %-16s %s, %u (parts %s)\n", "partitions",
+               vst_partition_scheme_name(partitions->table.scheme), (unsigned)partitions->table.n,
+               device->name);
+    for (unsigned i = 0; (complaint = partitions_complaint(partitions, i)) != NULL; i++)
+        printf("  %-16s %s\n", "", complaint);
+}
+
+static void lsblk_details(const struct shell_host *host, struct vst_block_device *device)
 {
     const struct vst_block_limits *limits = &device->limits;
     uint64_t bytes = shell_device_bytes(device);
@@ -378,6 +430,57 @@ static void lsblk_details(const struct vst_block_device *device)
     print_features(device);
     for (unsigned i = 0; i < device->n_queues; i++)
         print_stats(device->queues[i]);
+    print_partitions(host, device);
+}
+
+static void lsblk_partition_json(const struct shell_context *context,
+                                 const struct partitions *partitions,
+                                 const struct vst_partition *partition)
+{
+    struct json json;
+
+    shell_json_open(context, &json);
+    json_text(&json, "type", "part");
+    json_text(&json, "pkname", context->device->name);
+    partitions_json_one(&json, partitions, partition);
+    json_bool(&json, "ro", context->device->read_only);
+    json_close(&json);
+}
+
+/* The one that the first word names. */
+static bool lsblk_partition(const struct shell_context *context)
+{
+    const struct partitions *partitions = partitions_known(context->host, context->device);
+    const struct vst_partition *partition = partitions_number(partitions, context->extent.number);
+    char size[SIZE_TEXT_BYTES], text[PARTITION_TYPE_BYTES];
+
+    if (partition != NULL && context->json) {
+        lsblk_partition_json(context, partitions, partition);
+    } else if (partition != NULL) {
+        printf("%s: %s (%" PRIu64 " bytes), from byte %" PRIu64 " of %s on\n", context->name,
+               size_text(partition->bytes, size), partition->bytes, partition->offset_bytes,
+               context->device->name);
+        printf("  %-16s %s%s\n", "type", partitions_type_text(partitions, partition, text),
+               partition->bootable ? ", bootable" : "");
+        vst_partition_uuid_text(&partitions->table, partition, text);
+        printf("  %-16s %s\n  %-16s %s\n", "partuuid", text_or(text, "none"), "partlabel",
+               text_or(partition->name, "none"));
+    }
+    return partition != NULL || shell_fail(context, VST_ERR_NOT_FOUND, "it is not there any more");
+}
+
+/* One device, in the form that was asked for. */
+static void lsblk_device(const struct shell_context *context, struct vst_block_device *device,
+                         struct table *table, bool details)
+{
+    if (context->json) {
+        lsblk_json(context, device);
+    } else if (details) {
+        lsblk_details(context->host, device);
+    } else {
+        lsblk_row(table, device);
+        lsblk_partition_rows(table, context->host, device);
+    }
 }
 
 static bool run_lsblk(struct shell_context *context)
@@ -390,23 +493,18 @@ static bool run_lsblk(struct shell_context *context)
     bool as_table = !context->json && !details;
     struct table table;
 
+    if (context->extent.number != 0)
+        return lsblk_partition(context);
     if (as_table && context->host->registry->first == NULL) {
         puts("no block devices");
         return true;
     }
     if (as_table)
         table_begin(&table, columns, VST_ARRAY_LENGTH(columns));
-    for (const struct vst_block_device *device = context->host->registry->first; device != NULL;
-         device = device->next) {
-        if (context->device != NULL && context->device != device)
-            continue;
-        if (context->json)
-            lsblk_json(context, device);
-        else if (details)
-            lsblk_details(device);
-        else
-            lsblk_row(&table, device);
-    }
+    for (struct vst_block_device *device = context->host->registry->first; device != NULL;
+         device = device->next)
+        if (context->device == NULL || context->device == device)
+            lsblk_device(context, device, &table, details);
     if (as_table)
         table_end(&table);
     return true;
@@ -419,7 +517,7 @@ const struct shell_command command_lsblk = {
     .help = "LOG and PHY are the logical and physical block size, RO is ro or rw, CACHE is\n"
             "back where writes are safe only after a flush, else through, Q is the number\n"
             "of queues. DEV is a name (vda), a path (pci-0000:00:04.0), serial=TEXT or\n"
-            "wwn=TEXT.\n",
+            "wwn=TEXT; or that of a partition: see parts.\n",
     .max_words = 1,
     .device = DEVICE_OPTIONAL,
     .options = options_verbose,
@@ -456,13 +554,13 @@ static bool read_and_print(const struct shell_context *context, const struct rea
     struct hexdump dump = {0};
 
     for (uint64_t done = 0, n; done < job->bytes; done += n) {
-        uint64_t offset = job->offset + done, error_offset = offset;
+        uint64_t offset = job->offset + done, error_offset;
         n = job->bytes - done < READ_CHUNK_BYTES ? job->bytes - done : READ_CHUNK_BYTES;
         enum vst_status status =
-            vst_block_read_bytes(context->queue, offset, job->data, (size_t)n, job->bounce,
-                                 job->bounce_bytes, &error_offset);
+            vst_block_read_bytes(context->queue, shell_on_device(context, offset), job->data,
+                                 (size_t)n, job->bounce, job->bounce_bytes, &error_offset);
         if (status != VST_OK)
-            return shell_fail_at(context, status, error_offset);
+            return shell_fail_on_device(context, status, error_offset);
         if (done == 0)
             stream_mark_first_read();
         if (context->json)
@@ -535,7 +633,7 @@ static bool take_hex(const char *word, uint8_t *data, size_t *bytes)
 
 static bool write_words(const struct shell_context *context, uint64_t offset, uint8_t *data)
 {
-    uint64_t error_offset = offset;
+    uint64_t error_offset;
     size_t bytes = 0, bounce_bytes;
     struct json json;
 
@@ -547,11 +645,12 @@ static bool write_words(const struct shell_context *context, uint64_t offset, ui
     void *bounce = stream_allocate_bounce(context, &bounce_bytes);
     if (bounce == NULL)
         return false;
-    enum vst_status status = vst_block_write_bytes(context->queue, offset, data, bytes, bounce,
-                                                   bounce_bytes, &error_offset);
+    enum vst_status status =
+        vst_block_write_bytes(context->queue, shell_on_device(context, offset), data, bytes, bounce,
+                              bounce_bytes, &error_offset);
     free(bounce);
     if (status != VST_OK)
-        return shell_fail_at(context, status, error_offset);
+        return shell_fail_on_device(context, status, error_offset);
     if (context->json) {
         shell_json_open(context, &json);
         json_u64(&json, "offset", offset);

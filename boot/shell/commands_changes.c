@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "console.h"
+#include "partitions.h"
 #include "size.h"
 #include "table.h"
 
@@ -229,6 +230,7 @@ const struct shell_command command_cache = {
     .min_words = 1,
     .max_words = 2,
     .device = DEVICE_REQUIRED,
+    .whole_device = true,
     .run = run_cache,
 };
 
@@ -264,6 +266,7 @@ static bool run_rescan(struct shell_context *context)
     unsigned n_added = 0, n_removed = 0;
     struct json json;
 
+    partitions_forget();
     if (!look_again(context, &n_added, &n_removed))
         return false;
     if (!context->json) {
@@ -284,7 +287,8 @@ const struct shell_command command_rescan = {
     .help = "The slots' and adapters' own notices are followed at the prompt and in long\n"
             "commands, without this; here every bus and every SCSI adapter is looked at, or\n"
             "with HOST that adapter alone: the first number that lsscsi shows. What was found\n"
-            "so since the last rescan is counted too. events tells which disks.\n",
+            "so since the last rescan is counted too. events tells which disks. Partition\n"
+            "tables are read again when somebody asks for them.\n",
     .max_words = 1,
     .run = run_rescan,
 };

@@ -77,7 +77,7 @@ static bool run_sum(struct shell_context *context)
         return false;
     sum_text(&sha256, text);
     if (!context->json) {
-        printf("%s  %s\n", text, context->device->name);
+        printf("%s  %s\n", text, context->name);
         return true;
     }
     shell_json_open(context, &json);

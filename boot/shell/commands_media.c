@@ -57,6 +57,7 @@ const struct shell_command command_eject = {
     .min_words = 1,
     .max_words = 1,
     .device = DEVICE_REQUIRED,
+    .whole_device = true,
     .run = run_eject,
 };
 
@@ -68,5 +69,6 @@ const struct shell_command command_load = {
     .min_words = 1,
     .max_words = 1,
     .device = DEVICE_REQUIRED,
+    .whole_device = true,
     .run = run_load,
 };

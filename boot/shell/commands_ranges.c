@@ -20,6 +20,9 @@ static bool whole_blocks(const struct shell_context *context, const struct range
 {
     uint32_t block = context->device->limits.logical_block_bytes;
 
+    if ((context->extent.offset_bytes & (block - 1)) != 0)
+        return shell_fail_usage(context, "%s does not begin at a multiple of %u", context->name,
+                                (unsigned)block);
     if (((job->offset | job->bytes) & (block - 1)) == 0)
         return true;
     return shell_fail_usage(context, "offset and length must be multiples of %u", (unsigned)block);
@@ -33,13 +36,13 @@ static bool run_range(const struct shell_context *context, const struct range_jo
     progress_begin(&progress, context, job->bytes);
     for (uint64_t done = 0, n; ok && !interrupted && done < job->bytes; done += n) {
         n = job->bytes - done < STEP_BYTES ? job->bytes - done : STEP_BYTES;
-        struct vst_block_range range = {(job->offset + done) / VST_SECTOR_BYTES,
-                                        n / VST_SECTOR_BYTES};
+        struct vst_block_range range = {
+            shell_on_device(context, job->offset + done) / VST_SECTOR_BYTES, n / VST_SECTOR_BYTES};
         uint64_t error_sector = range.start_sector;
         enum vst_status status = vst_block_on_range(context->queue, job->op, range, &error_sector);
         if (status != VST_OK) {
             progress_end(&progress);
-            return shell_fail_at(context, status, error_sector * VST_SECTOR_BYTES);
+            return shell_fail_on_device(context, status, error_sector * VST_SECTOR_BYTES);
         }
         interrupted = !progress_step(&progress, done + n);
     }
@@ -117,16 +120,18 @@ static bool zero_by_data(const struct shell_context *context, const struct range
 
 static bool zero_by_command(const struct shell_context *context, const struct range_job *job)
 {
-    uint64_t block = context->device->limits.logical_block_bytes, end = job->offset + job->bytes;
-    struct range_job middle = {.op = job->op, .offset = (job->offset + block - 1) & ~(block - 1)};
-    struct range_job head = *job, tail = *job;
+    uint64_t mask = context->device->limits.logical_block_bytes - 1u;
+    uint64_t first = shell_on_device(context, job->offset), end = first + job->bytes;
+    uint64_t first_block = (first + mask) & ~mask, end_block = end & ~mask;
+    struct range_job head = *job, middle = *job, tail = *job;
 
-    if ((end & ~(block - 1)) <= middle.offset)
+    if (end_block <= first_block)
         return zero_by_data(context, job);
-    middle.bytes = (end & ~(block - 1)) - middle.offset;
-    head.bytes = middle.offset - job->offset;
+    head.bytes = first_block - first;
+    middle.offset = job->offset + head.bytes;
+    middle.bytes = end_block - first_block;
     tail.offset = middle.offset + middle.bytes;
-    tail.bytes = end - tail.offset;
+    tail.bytes = end - end_block;
     return zero_by_data(context, &head) && run_range(context, &middle) &&
            zero_by_data(context, &tail);
 }

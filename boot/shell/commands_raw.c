@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hexdump.h"
+#include "partitions.h"
 
 #define LEAST_CDB_BYTES 6u
 #define MOST_DATA_BYTES (16u << 20)
@@ -180,6 +181,7 @@ static bool run_sg(struct shell_context *context)
 
     free(job.out.buffer);
     free(job.in.buffer);
+    partitions_forget(); /* whatever it was */
     return ok;
 }
 

@@ -87,6 +87,7 @@ const struct shell_command command_stats = {
             "to it again after these.\n",
     .max_words = 1,
     .device = DEVICE_OPTIONAL,
+    .whole_device = true,
     .run = run_stats,
 };
 

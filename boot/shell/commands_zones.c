@@ -222,5 +222,6 @@ const struct shell_command command_zone = {
     .min_words = 2,
     .max_words = 4,
     .device = DEVICE_REQUIRED,
+    .whole_device = true,
     .run = run_zone,
 };

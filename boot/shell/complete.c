@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "partitions.h"
 
 #define NAME_BYTES 32u
 
@@ -17,6 +18,22 @@ static void offer_commands(const char *word, line_edit_candidate *candidate, voi
 {
     for (size_t i = 0; i < n_shell_commands; i++)
         offer(shell_commands[i]->name, word, candidate, taker);
+}
+
+/* A device's name, and those of its partitions, which must be read to be known. */
+static void offer_device(const struct shell_host *host, struct vst_block_device *device,
+                         const char *word, line_edit_candidate *candidate, void *taker)
+{
+    char name[VST_PARTITION_DEVICE_NAME_BYTES];
+    size_t typed = strlen(word), length = strlen(device->name);
+
+    if (strncmp(device->name, word, typed < length ? typed : length) != 0)
+        return;
+    offer(device->name, word, candidate, taker);
+    const struct partitions *partitions = partitions_known(host, device);
+    for (uint32_t i = 0; i < partitions->table.n; i++)
+        offer(vst_partition_device_name(device, partitions->list[i].number, name), word, candidate,
+              taker);
 }
 
 /* The command that the word at `start` belongs to; "" into name if the word is the command itself.
@@ -53,7 +70,7 @@ void complete_word(const struct shell_host *host, const char *line, size_t start
         offer_commands(word, candidate, taker);
     if (command->device != DEVICE_NONE)
         for (struct vst_block_device *d = host->registry->first; d != NULL; d = d->next)
-            offer(d->name, word, candidate, taker);
+            offer_device(host, d, word, candidate, taker);
     /* Options crowd the list of devices, so they wait for a first letter. */
     if (*word == '\0' && command->device != DEVICE_NONE)
         return;

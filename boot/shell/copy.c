@@ -21,12 +21,14 @@ enum slot_state { SLOT_FREE, SLOT_READING, SLOT_READ, SLOT_WRITING };
 struct slot {
     struct vst_block_request request; /* first, so that what poll returns leads back here */
     struct vst_block_segment segment;
+    uint64_t offset; /* of its bytes, in what is copied */
     enum slot_state state;
 };
 
 struct copy {
     const struct shell_context *context;
-    struct vst_block_device *to;
+    struct vst_extent to;
+    struct vst_block_queue *to_queue;       /* may be the source's: other bytes of one device */
     uint64_t bytes, next_bytes, done_bytes; /* asked for, begun, written */
     struct progress progress;
     uint8_t *memory;
@@ -34,32 +36,37 @@ struct copy {
     bool stopping, interrupted;
     enum vst_status status;
     uint64_t error_bytes;
-    const struct vst_block_device *error_device;
+    bool error_reading;
     struct slot slots[SLOTS];
 };
 
-static void fail(struct copy *copy, const struct vst_block_device *device, enum vst_status status,
-                 uint64_t offset_bytes)
+/* `device_bytes` counts from the start of the device that failed. */
+static void fail(struct copy *copy, bool reading, enum vst_status status, uint64_t device_bytes)
 {
+    uint64_t start = reading ? copy->context->extent.offset_bytes : copy->to.offset_bytes;
+    uint64_t offset_bytes = device_bytes - start;
+
     if (copy->status == VST_OK || offset_bytes < copy->error_bytes) {
         copy->status = status;
         copy->error_bytes = offset_bytes;
-        copy->error_device = device;
+        copy->error_reading = reading;
     }
     copy->stopping = true;
 }
 
 /* Gives a slot's request to a queue; false if there is no room now. */
-static bool give(struct copy *copy, struct slot *slot, struct vst_block_queue *queue)
+static bool give(struct copy *copy, struct slot *slot, bool read)
 {
-    bool read = queue == copy->context->queue;
+    uint64_t start = read ? copy->context->extent.offset_bytes : copy->to.offset_bytes;
 
     slot->request.op = read ? VST_BLOCK_READ : VST_BLOCK_WRITE;
-    enum vst_status status = vst_block_submit(queue, &slot->request);
+    slot->request.start_sector = (start + slot->offset) / VST_SECTOR_BYTES;
+    enum vst_status status =
+        vst_block_submit(read ? copy->context->queue : copy->to_queue, &slot->request);
     if (status == VST_ERR_FULL)
         return false;
     if (status != VST_OK) {
-        fail(copy, queue->device, status, slot->request.start_sector * VST_SECTOR_BYTES);
+        fail(copy, read, status, start + slot->offset);
         slot->state = SLOT_FREE;
         return true;
     }
@@ -73,14 +80,14 @@ static void start_slot(struct copy *copy, struct slot *slot)
     uint64_t left = copy->bytes - copy->next_bytes;
     size_t bytes = left < SLOT_BYTES ? (size_t)left : SLOT_BYTES;
 
+    slot->offset = copy->next_bytes;
     slot->segment.bytes = bytes;
     slot->request = (struct vst_block_request){
         .n_segments = 1,
         .segments = &slot->segment,
-        .start_sector = copy->next_bytes / VST_SECTOR_BYTES,
         .n_sectors = bytes / VST_SECTOR_BYTES,
     };
-    if (give(copy, slot, copy->context->queue))
+    if (give(copy, slot, true))
         copy->next_bytes += bytes;
 }
 
@@ -92,10 +99,10 @@ static void advance(struct copy *copy)
         if (slot->state == SLOT_FREE && copy->next_bytes < copy->bytes)
             start_slot(copy, slot);
         else if (slot->state == SLOT_READ)
-            give(copy, slot, copy->to->queues[0]);
+            give(copy, slot, false);
     }
     vst_block_kick(copy->context->queue);
-    vst_block_kick(copy->to->queues[0]);
+    vst_block_kick(copy->to_queue);
 }
 
 static size_t collect(struct copy *copy, struct vst_block_queue *queue)
@@ -107,7 +114,7 @@ static size_t collect(struct copy *copy, struct vst_block_queue *queue)
         struct slot *slot = (struct slot *)done[i];
         bool read = slot->state == SLOT_READING;
         if (done[i]->status != VST_OK)
-            fail(copy, queue->device, done[i]->status, done[i]->error_sector * VST_SECTOR_BYTES);
+            fail(copy, read, done[i]->status, done[i]->error_sector * VST_SECTOR_BYTES);
         else if (!read)
             copy->done_bytes += slot->segment.bytes;
         slot->state = read && done[i]->status == VST_OK ? SLOT_READ : SLOT_FREE;
@@ -121,7 +128,7 @@ static void run(struct copy *copy)
     const struct vst_platform *platform = copy->context->host->platform;
 
     for (advance(copy); copy->n_in_flight > 0; advance(copy)) {
-        size_t n = collect(copy, copy->context->queue) + collect(copy, copy->to->queues[0]);
+        size_t n = collect(copy, copy->context->queue) + collect(copy, copy->to_queue);
         if (n == 0)
             platform->relax(platform->ctx);
         if (!progress_step(&copy->progress, copy->done_bytes))
@@ -132,22 +139,23 @@ static void run(struct copy *copy)
 static bool report(const struct copy *copy)
 {
     const struct shell_context *context = copy->context;
-    char size[SIZE_TEXT_BYTES];
+    char size[SIZE_TEXT_BYTES], to[VST_PARTITION_DEVICE_NAME_BYTES];
     struct json json;
+
+    shell_extent_name(&copy->to, to);
 
     if (copy->interrupted)
         return shell_fail_interrupted(context);
     if (copy->status != VST_OK)
         return shell_fail(context, copy->status, "%s: %s at byte %" PRIu64,
-                          copy->error_device->name, vst_status_text(copy->status),
+                          copy->error_reading ? context->name : to, vst_status_text(copy->status),
                           copy->error_bytes);
     if (!context->json) {
-        printf("%s copied from %s to %s\n", size_text(copy->bytes, size), context->device->name,
-               copy->to->name);
+        printf("%s copied from %s to %s\n", size_text(copy->bytes, size), context->name, to);
         return true;
     }
     shell_json_open(context, &json);
-    json_text(&json, "to", copy->to->name);
+    json_text(&json, "to", to);
     json_u64(&json, "bytes", copy->bytes);
     json_close(&json);
     return true;
@@ -167,39 +175,70 @@ static bool copy_bytes(struct copy *copy)
     progress_end(&copy->progress);
     free(memory);
     if (copy->status == VST_OK && !copy->interrupted) {
-        enum vst_status status = vst_block_flush(copy->to->queues[0]);
-        if (status != VST_OK && !(status == VST_ERR_UNSUPPORTED && !copy->to->write_cache))
+        enum vst_status status = vst_block_flush(copy->to_queue);
+        if (status != VST_OK && !(status == VST_ERR_UNSUPPORTED && !copy->to.device->write_cache))
             return shell_fail(copy->context, status, "copied, but the flush failed: %s",
                               vst_status_text(status));
     }
     return report(copy);
 }
 
+/* False, having said so, unless device and range are made of blocks of both devices. */
+static bool whole_blocks(const struct copy *copy)
+{
+    const struct shell_context *context = copy->context;
+    uint32_t from_block = context->device->limits.logical_block_bytes;
+    uint32_t to_block = copy->to.device->limits.logical_block_bytes;
+    uint32_t block = from_block > to_block ? from_block : to_block;
+
+    if ((copy->bytes & (block - 1)) != 0)
+        return shell_fail_usage(context, "the length must be a multiple of %u", (unsigned)block);
+    if ((context->extent.offset_bytes & (from_block - 1)) != 0 ||
+        (copy->to.offset_bytes & (to_block - 1)) != 0)
+        return shell_fail_usage(context, "%s and %s must begin with whole blocks of their devices",
+                                context->words[0], context->words[1]);
+    return true;
+}
+
+/* The second word; false, having said why not. */
+static bool parse_target(const struct shell_context *context, struct copy *copy)
+{
+    const struct vst_extent *from = &context->extent, *to = &copy->to;
+
+    if (!shell_find_extent(context, context->words[1], &copy->to))
+        return false;
+    if (to->device->n_queues == 0)
+        return shell_fail(context, VST_ERR_UNSUPPORTED, "%s has no queue", to->device->name);
+    copy->to_queue = to->device->queues[0];
+    if (to->device != from->device)
+        return true;
+    if (to->number == from->number)
+        return shell_fail_usage(context, "from a device to itself");
+    if (to->offset_bytes < from->offset_bytes + from->bytes &&
+        from->offset_bytes < to->offset_bytes + to->bytes)
+        return shell_fail_usage(context, "they have bytes in common");
+    return true;
+}
+
 /* The second and third word; false, having said why not. */
 static bool parse(const struct shell_context *context, struct copy *copy)
 {
-    uint64_t from_bytes = shell_device_bytes(context->device);
-    uint32_t from_block = context->device->limits.logical_block_bytes;
+    uint64_t from_bytes = shell_extent_bytes(context);
 
-    copy->to = vst_block_find(context->host->registry, context->words[1]);
-    if (copy->to == NULL)
-        return shell_fail(context, VST_ERR_NOT_FOUND, "there is no device '%s'", context->words[1]);
-    if (copy->to == context->device)
-        return shell_fail_usage(context, "from a device to itself");
+    if (!parse_target(context, copy))
+        return false;
     copy->bytes = from_bytes;
     if (context->n_words > 2 && !shell_word_number(context, 2, "a length", &copy->bytes))
         return false;
-    uint32_t to_block = copy->to->limits.logical_block_bytes;
-    uint32_t block = from_block > to_block ? from_block : to_block;
-    if ((copy->bytes & (block - 1)) != 0)
-        return shell_fail_usage(context, "the length must be a multiple of %u", (unsigned)block);
+    if (!whole_blocks(copy))
+        return false;
     if (copy->bytes > from_bytes)
         return shell_fail_at(context, VST_ERR_RANGE, from_bytes);
-    if (copy->bytes > shell_device_bytes(copy->to))
-        return shell_fail(context, VST_ERR_RANGE, "%s holds only %" PRIu64 " bytes", copy->to->name,
-                          shell_device_bytes(copy->to));
-    if (copy->to->read_only)
-        return shell_fail(context, VST_ERR_READ_ONLY, "%s: %s", copy->to->name,
+    if (copy->bytes > copy->to.bytes)
+        return shell_fail(context, VST_ERR_RANGE, "%s holds only %" PRIu64 " bytes",
+                          context->words[1], copy->to.bytes);
+    if (copy->to.device->read_only)
+        return shell_fail(context, VST_ERR_READ_ONLY, "%s: %s", context->words[1],
                           vst_status_text(VST_ERR_READ_ONLY));
     return true;
 }
@@ -214,9 +253,9 @@ static bool run_copy(struct shell_context *context)
     copy->context = context;
     ok = parse(context, copy);
     if (ok) {
-        vst_block_hold(copy->to);
+        vst_block_hold(copy->to.device);
         ok = copy_bytes(copy);
-        vst_block_let_go(copy->to);
+        vst_block_let_go(copy->to.device);
     }
     free(copy);
     return ok;
@@ -227,7 +266,7 @@ const struct shell_command command_copy = {
     .usage = "SRC DST [LEN]",
     .summary = "Copies from the beginning of one device to that of another, and flushes",
     .help = "DESTROYS what was on DST. Without LEN all of SRC is copied; DST must be as\n"
-            "large.\n"
+            "large. Both may be partitions.\n"
             "    copy vda vdb 64M\n",
     .min_words = 2,
     .max_words = 3,

@@ -35,9 +35,8 @@ static void show(struct progress *progress, uint64_t elapsed_ns)
     char mebibytes[SIZE_TEXT_BYTES];
 
     printf("\r%s %s: %3" PRIu64 "%%  %s MiB/s  %" PRIu64 ":%02u left\x1b[K",
-           progress->context->typed[0], progress->context->device->name,
-           scale_u64(done, 100, total), ratio_text(rate, 1u << 20, 1, mebibytes), left_s / 60,
-           (unsigned)(left_s % 60));
+           progress->context->typed[0], progress->context->name, scale_u64(done, 100, total),
+           ratio_text(rate, 1u << 20, 1, mebibytes), left_s / 60, (unsigned)(left_s % 60));
     fflush(stdout);
     progress->shown = true;
 }

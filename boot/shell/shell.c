@@ -84,9 +84,13 @@ static bool find_device(struct shell_context *context)
         return find_unit(context);
     if (context->command->device == DEVICE_NONE || context->n_words == 0)
         return true;
-    context->device = vst_block_find(context->host->registry, context->words[0]);
-    if (context->device == NULL)
-        return shell_fail(context, VST_ERR_NOT_FOUND, "no such device (lsblk lists them)");
+    if (!shell_find_extent(context, context->words[0], &context->extent))
+        return false;
+    context->device = context->extent.device;
+    shell_extent_name(&context->extent, context->name);
+    if (context->command->whole_device && context->extent.number != 0)
+        return shell_fail_usage(context, "%s is a partition; that is for all of %s", context->name,
+                                context->device->name);
     return find_queue(context);
 }
 
@@ -95,12 +99,17 @@ static bool run_held(struct shell_context *context)
 {
     struct vst_block_device *device = context->device;
     struct vst_scsi_unit *unit = context->unit;
+    uint32_t media_id = device != NULL ? device->media_id : 0;
 
     if (device != NULL)
         vst_block_hold(device);
     if (unit != NULL)
         vst_scsi_unit_hold(unit);
-    bool ok = context->command->run(context);
+    /* From now on the medium stays; but the partition may be one of the medium before. */
+    bool ok = device == NULL || context->extent.number == 0 || device->media_id == media_id;
+    if (!ok)
+        shell_fail(context, VST_ERR_MEDIUM_CHANGED, "%s", vst_status_text(VST_ERR_MEDIUM_CHANGED));
+    ok = ok && context->command->run(context);
     if (device != NULL)
         vst_block_let_go(device);
     if (unit != NULL)

@@ -21,6 +21,7 @@ struct slot {
 struct stream {
     const struct shell_context *context;
     enum vst_block_op op;
+    /* All counted from the start of the device. */
     uint64_t offset_bytes, end_bytes; /* what the caller wants */
     uint64_t next_bytes, last_bytes;  /* whole blocks around it that are not yet submitted */
     stream_function *function;
@@ -66,6 +67,8 @@ static bool call_function(struct stream *stream, struct slot *slot)
     }
     if (end > stream->end_bytes)
         end = stream->end_bytes;
+    first -= stream->context->extent.offset_bytes;
+    end -= stream->context->extent.offset_bytes;
     stream->refused = !stream->function(stream->user, first, data, (size_t)(end - first));
     stream->stopping |= stream->refused;
     return !stream->refused;
@@ -187,7 +190,7 @@ static bool allocate(struct stream *stream)
 static enum stream_outcome outcome_of(struct stream *stream)
 {
     if (stream->status != VST_OK)
-        shell_fail_at(stream->context, stream->status, stream->error_bytes);
+        shell_fail_on_device(stream->context, stream->status, stream->error_bytes);
     else if (stream->interrupted)
         shell_fail_interrupted(stream->context);
     else
@@ -230,8 +233,8 @@ enum stream_outcome stream_read(const struct shell_context *context, uint64_t of
                                 uint64_t bytes, stream_function *consume_function, void *user)
 {
     uint64_t mask = context->device->limits.logical_block_bytes - 1u;
-    uint64_t end = offset_bytes + bytes;
-    const uint64_t bounds[4] = {offset_bytes & ~mask, offset_bytes, end, (end + mask) & ~mask};
+    uint64_t first = shell_on_device(context, offset_bytes), end = first + bytes;
+    const uint64_t bounds[4] = {first & ~mask, first, end, (end + mask) & ~mask};
 
     if (bytes == 0)
         return STREAM_DONE;
@@ -248,11 +251,11 @@ void *stream_allocate_bounce(const struct shell_context *context, size_t *bytes)
 }
 
 /* Writes a piece that lies within one logical block but does not fill it. */
-static enum stream_outcome write_piece(const struct shell_context *context, uint64_t offset_bytes,
+static enum stream_outcome write_piece(const struct shell_context *context, uint64_t first,
                                        size_t bytes, stream_function *produce, void *user)
 {
     size_t bounce_bytes;
-    uint64_t error_bytes = offset_bytes;
+    uint64_t error_bytes;
     enum stream_outcome outcome = STREAM_FAILED;
     uint8_t *data = malloc(bytes);
     void *bounce = stream_allocate_bounce(context, &bounce_bytes);
@@ -260,14 +263,14 @@ static enum stream_outcome write_piece(const struct shell_context *context, uint
     if (data == NULL && bounce != NULL)
         shell_fail(context, VST_ERR_NO_MEMORY, "no memory for a block");
     if (data != NULL && bounce != NULL) {
-        if (!produce(user, offset_bytes, data, bytes)) {
+        if (!produce(user, first - context->extent.offset_bytes, data, bytes)) {
             outcome = STREAM_REFUSED;
         } else {
-            enum vst_status status = vst_block_write_bytes(
-                context->queue, offset_bytes, data, bytes, bounce, bounce_bytes, &error_bytes);
+            enum vst_status status = vst_block_write_bytes(context->queue, first, data, bytes,
+                                                           bounce, bounce_bytes, &error_bytes);
             outcome = status == VST_OK ? STREAM_DONE : STREAM_FAILED;
             if (status != VST_OK)
-                shell_fail_at(context, status, error_bytes);
+                shell_fail_on_device(context, status, error_bytes);
         }
     }
     free(bounce);
@@ -279,17 +282,16 @@ enum stream_outcome stream_write(const struct shell_context *context, uint64_t o
                                  uint64_t bytes, stream_function *produce, void *user)
 {
     uint64_t mask = context->device->limits.logical_block_bytes - 1u;
-    uint64_t end = offset_bytes + bytes;
-    uint64_t first_block = (offset_bytes + mask) & ~mask, end_block = end & ~mask;
+    uint64_t first = shell_on_device(context, offset_bytes), end = first + bytes;
+    uint64_t first_block = (first + mask) & ~mask, end_block = end & ~mask;
     enum stream_outcome outcome = STREAM_DONE;
 
     if (bytes == 0)
         return STREAM_DONE;
     if (first_block > end_block) /* inside one block */
-        return write_piece(context, offset_bytes, (size_t)bytes, produce, user);
-    if (offset_bytes < first_block)
-        outcome =
-            write_piece(context, offset_bytes, (size_t)(first_block - offset_bytes), produce, user);
+        return write_piece(context, first, (size_t)bytes, produce, user);
+    if (first < first_block)
+        outcome = write_piece(context, first, (size_t)(first_block - first), produce, user);
     if (outcome == STREAM_DONE && first_block < end_block) {
         const uint64_t bounds[4] = {first_block, first_block, end_block, end_block};
         outcome = run_blocks(context, VST_BLOCK_WRITE, bounds, produce, user);

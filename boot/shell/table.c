@@ -8,7 +8,8 @@
 
 #include "printable.h"
 
-#define CELL_BYTES 96
+#define CELL_BYTES   96
+#define MOST_COLUMNS 16u
 
 void table_begin(struct table *table, const struct table_column *columns, size_t n_columns)
 {
@@ -28,6 +29,19 @@ static bool make_room(struct table *table)
     return true;
 }
 
+static void add(struct table *table, const char *text)
+{
+    if (make_room(table))
+        table->cells[table->n_cells++] = strdup(text);
+    else
+        table->incomplete = true;
+}
+
+void table_utf8_cell(struct table *table, const char *text)
+{
+    add(table, text);
+}
+
 void table_cell(struct table *table, const char *format, ...)
 {
     char text[CELL_BYTES];
@@ -36,10 +50,7 @@ void table_cell(struct table *table, const char *format, ...)
     va_start(values, format);
     vsnprintf(text, sizeof(text), format, values);
     va_end(values);
-    if (make_room(table))
-        table->cells[table->n_cells++] = strdup(printable(text));
-    else
-        table->incomplete = true;
+    add(table, printable(text));
 }
 
 static const char *cell_text(const struct table *table, size_t index)
@@ -71,13 +82,15 @@ static void print_cell(const struct table *table, size_t column, size_t width, c
 
 void table_end(struct table *table)
 {
-    size_t n_rows = table->n_cells / table->n_columns;
+    size_t n_rows = table->n_cells / table->n_columns, widths[MOST_COLUMNS] = {0};
 
-    for (size_t column = 0; column < table->n_columns; column++)
-        print_cell(table, column, column_width(table, column), table->columns[column].heading);
+    for (size_t column = 0; column < table->n_columns; column++) {
+        widths[column % MOST_COLUMNS] = column_width(table, column);
+        print_cell(table, column, widths[column % MOST_COLUMNS], table->columns[column].heading);
+    }
     for (size_t i = 0; i < n_rows * table->n_columns; i++) {
         size_t column = i % table->n_columns;
-        print_cell(table, column, column_width(table, column), cell_text(table, i));
+        print_cell(table, column, widths[column % MOST_COLUMNS], cell_text(table, i));
     }
     if (table->incomplete)
         puts("(out of memory: some rows are missing)");

@@ -25,6 +25,8 @@ void table_begin(struct table *table, const struct table_column *columns, size_t
 /** Adds the next cell, from left to right and from top to bottom. Bytes that are not printable
  * ASCII become '?'. */
 void table_cell(struct table *table, const char *format, ...) VST_PRINTF(2, 3);
+/** The same for text that is known to be printable UTF-8; for the last column, widths are in bytes. */
+void table_utf8_cell(struct table *table, const char *text);
 /** Prints headings and rows, and frees everything. */
 void table_end(struct table *table);
 

@@ -29,7 +29,8 @@ static bool open_files(const struct shell_context *context, struct volume *volum
     if (volume->memory == NULL)
         return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the volume");
     volume->device = (struct vst_files_device){.queue = context->queue,
-                                               .bytes = shell_device_bytes(context->device),
+                                               .offset_bytes = context->extent.offset_bytes,
+                                               .bytes = shell_extent_bytes(context),
                                                .bounce = (uint8_t *)volume->memory + memory_bytes,
                                                .bounce_bytes = block_bytes};
     vst_files_source_of_device(&source, &volume->device);

@@ -276,10 +276,10 @@ struct vst_block_identity {
 
 /** A block device. A driver fills it; others read. */
 struct vst_block_device {
-    struct vst_block_device *next;             /**< in the registry */
-    char name[16];                             /**< "vda"; given by vst_block_register */
-    char path[48];                             /**< "pci-0000:00:04.0", "virtio-mmio-feb00e00" */
-    char serial[64];                           /**< printable ASCII, "" if the device tells none */
+    struct vst_block_device *next; /**< in the registry */
+    char name[16];                 /**< "vda"; given by vst_block_register */
+    char path[48];                 /**< "pci-0000:00:04.0", "virtio-mmio-feb00e00" */
+    char serial[64];               /**< printable ASCII, "" if the device tells none */
     const struct vst_block_identity *identity; /**< NULL: nothing of that is known */
     const char *driver_name;                   /**< "virtio-blk" */
     const char *transport_name; /**< "virtio-pci", "virtio-pci-legacy", "virtio-pci-cfg",
@@ -313,10 +313,11 @@ struct vst_block_device {
     uint32_t n_changes;          /**< calls of vst_block_limits_changed; atomic */
     bool watched;                /**< the slots hold what the device was like at first */
     struct vst_block_event_slot events[VST_BLOCK_N_EVENTS];
-    bool multipath;            /**< it may be reached in several ways (vstor/scsi_paths.h) */
+    bool multipath;                  /**< it may be reached in several ways (vstor/scsi_paths.h) */
     uint16_t n_paths, n_known_paths; /**< that serve now, of those that there are */
-    size_t memory_bytes;       /**< taken from the platform, from attach to detach */
-    size_t queue_memory_bytes; /**< of that for each queue */
+    uint32_t id;                     /**< given with the name; no other of the registry ever had it */
+    size_t memory_bytes;             /**< taken from the platform, from attach to detach */
+    size_t queue_memory_bytes;       /**< of that for each queue */
 };
 
 /** A part of a request that one device command can carry. */
@@ -574,6 +575,7 @@ struct vst_block_registry {
         uint64_t n_sectors, time_ns;
     } plugs[VST_BLOCK_N_PLUGS]; /**< the last ones, by n_plugs mod their number */
     uint32_t n_plugs, n_plugs_told;
+    uint32_t n_registered; /**< ever */
     /** Of the first prefixes used: how many names are given, and whether lower numbers are free. */
     struct vst_block_names {
         char prefix[8];

@@ -144,7 +144,7 @@ def test_bytes_that_are_no_text(prompt):
 
 COMMANDS_WITH_JSON = {
     "help": ("help", False), "help-of": ("help sum", False), "echo": (r'echo "quoted \ text" a', False),
-    "sleep": ("sleep 1", False), "lspci": ("lspci", False), "lsblk": ("lsblk vda", True), "lsblk-v": ("lsblk -v vda", True),
+    "sleep": ("sleep 1", False), "lspci": ("lspci", False), "lsblk": ("lsblk vda", True), "lsblk-v": ("lsblk -v vda", True), "parts": ("parts vda", True),
     "read": ("read vda 0 9000", True), "write": ("write vda 1 00", True), "sum": ("sum vda", True),
     "fill": ("fill vda 0 64k seed=1", True), "verify": ("verify vda 0 0", True), "flush": ("flush vda", True),
     "bench": ("bench vda number_ios=50", True), "stats": ("stats vda", True), "copy": ("copy vda vdb", True),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "boot/shell/console.h"
+#include "boot/shell/partitions.h"
 
 static uint64_t fake_time_ns(void *ctx)
 {
@@ -60,10 +61,12 @@ void fake_host_make(struct fake_host *fake)
         .reboot = fake_reboot,
     };
     console_forget();
+    partitions_forget();
 }
 
 void fake_host_free(struct fake_host *fake)
 {
+    partitions_forget();
     shell_disk_free(&fake->disk);
     free(fake->output);
 }

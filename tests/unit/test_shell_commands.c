@@ -355,7 +355,7 @@ static void lsblk_shows_a_table(void **state)
     assert_holds(succeed(fake, "lsblk vda"), "  features         FLUSH EVENT_IDX\n");
     assert_holds(succeed(fake, "lsblk pci-0000:00:04.0"), "vda: 1M (1048576 bytes), read-write");
     assert_holds(succeed(fake, "lsblk serial=first-light"), "vda: 1M");
-    assert_holds(succeed(fake, "read vda 0 512; lsblk -v"), "1 reads (512), 0 writes (0)");
+    assert_holds(succeed(fake, "read vda 0 512; lsblk -v"), "3 reads (3k), 0 writes (0)");
     vst_block_unregister(&fake->registry, &fake->disk.device);
     assert_string_equal(succeed(fake, "lsblk"), "no block devices\n");
     assert_string_equal(succeed(fake, "lsblk json=1"), "");
