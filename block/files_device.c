@@ -18,6 +18,6 @@ void vst_files_source_of_device(struct vst_files_source *source, struct vst_file
     *source = (struct vst_files_source){
         .ctx = device, .bytes = device->bytes, .block_bytes = block_bytes, .read = read_device};
     /* A disk that was copied to one of larger blocks has partitions that cut those. */
-    if ((device->offset_bytes & (block_bytes - 1)) != 0)
+    if (((device->offset_bytes | device->bytes) & (block_bytes - 1)) != 0)
         source->block_bytes = VST_SECTOR_BYTES;
 }

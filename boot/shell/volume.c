@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "volume.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "progress.h"
 
-#define MEMORY_BYTES (128u * 1024u)
-#define PIECE_BYTES  (1024u * 1024u)
+#define CACHE_BYTES (4u * 1024u * 1024u) /* from that on it reads ahead by 128 KiB and more */
+#define PIECE_BYTES (128u * 1024u)
 
 bool volume_fail(const struct shell_context *context, const char *path, enum vst_status status)
 {
@@ -17,24 +18,29 @@ bool volume_fail(const struct shell_context *context, const char *path, enum vst
     return shell_fail(context, status, "%s: %s", path, vst_status_text(status));
 }
 
+static bool open_cache(const struct shell_context *context, struct volume *volume)
+{
+    struct vst_cache_config config = {
+        .queue = context->queue, .memory_bytes = CACHE_BYTES, .mode = VST_CACHE_WRITE_THROUGH};
+
+    volume->cache_memory = config.memory = malloc(config.memory_bytes);
+    if (config.memory == NULL)
+        return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for a cache");
+    volume->cached.offset_bytes = context->extent.offset_bytes;
+    volume->cached.bytes = shell_extent_bytes(context);
+    enum vst_status status = vst_cache_open(&volume->cached.cache, &config);
+    return status == VST_OK || shell_fail(context, status, "no cache: %s", vst_status_text(status));
+}
+
 static bool open_files(const struct shell_context *context, struct volume *volume)
 {
     struct vst_files_source source;
-    const uint32_t block_bytes = context->device->limits.logical_block_bytes;
-    const size_t memory_bytes = MEMORY_BYTES + 2 * block_bytes;
 
-    if (!shell_range_is_inside(context, 0, 0))
+    if (!shell_range_is_inside(context, 0, 0) || !open_cache(context, volume))
         return false;
-    volume->memory = malloc(memory_bytes + block_bytes);
-    if (volume->memory == NULL)
-        return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the volume");
-    volume->device = (struct vst_files_device){.queue = context->queue,
-                                               .offset_bytes = context->extent.offset_bytes,
-                                               .bytes = shell_extent_bytes(context),
-                                               .bounce = (uint8_t *)volume->memory + memory_bytes,
-                                               .bounce_bytes = block_bytes};
-    vst_files_source_of_device(&source, &volume->device);
-    enum vst_status status = vst_files_open(&volume->files, &source, volume->memory, memory_bytes);
+    vst_files_source_of_cache(&source, &volume->cached);
+    enum vst_status status =
+        vst_files_open(&volume->files, &source, volume->memory, sizeof(volume->memory));
     if (status == VST_ERR_NOT_FOUND)
         return shell_fail(context, status, "neither FAT nor ISO 9660");
     if (status != VST_OK)
@@ -58,9 +64,10 @@ void volume_close(struct volume *volume)
 {
     if (volume == NULL)
         return;
-    if (volume->device.queue != NULL)
-        vst_block_rest(volume->device.queue);
-    free(volume->memory);
+    /* Nothing was written, so there is nothing that could get lost. */
+    if (volume->cached.cache != NULL && vst_cache_close(volume->cached.cache) != VST_OK)
+        puts("the cache could not be closed");
+    free(volume->cache_memory);
     free(volume);
 }
 

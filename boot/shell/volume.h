@@ -7,8 +7,9 @@
 
 struct volume {
     struct vst_files files;
-    struct vst_files_device device;
-    void *memory;
+    struct vst_files_cached cached;
+    uint8_t memory[VST_FILES_MEMORY_BYTES(VST_SECTOR_BYTES)];
+    void *cache_memory;
 };
 
 /** NULL, having said so, if there is none that can be read. volume_close also takes NULL. */

@@ -3,7 +3,7 @@
  * vstor/files.h: files of FAT12, FAT16, FAT32 (with long names) and ISO 9660 (with Rock Ridge or
  * Joliet), to be read only.
  *
- *     fill a struct vst_files_source                  (or vst_files_source_of_device)
+ *     fill a struct vst_files_source                  (or vst_files_source_of_device, _of_cache)
  *     vst_files_open(&files, &source, memory, bytes)  (which file system, its label and uuid)
  *     vst_files_find(&files, "/boot/grub.cfg", true, &file)
  *     vst_files_read(&files, &file, offset, buffer, bytes, &n)
@@ -183,16 +183,25 @@ enum vst_status vst_files_link(struct vst_files *files, const struct vst_file *f
                                size_t text_bytes) VST_MUST_USE;
 
 struct vst_block_queue;
+struct vst_cache;
 
 /** A range of a block device as a source. The caller's; it lives as long as the source is used. */
 struct vst_files_device {
     struct vst_block_queue *queue; /**< calls on its CPU */
     uint64_t offset_bytes, bytes;  /**< multiples of 512, within the device */
-    void *bounce; /**< at least one logical block; NULL where offset_bytes is a multiple of it */
+    void *bounce; /**< at least one logical block; NULL where both are multiples of it */
     size_t bounce_bytes;
 };
 
 /** Fills `source` with one that reads through `device`. */
 void vst_files_source_of_device(struct vst_files_source *source, struct vst_files_device *device);
+
+/** The same through a cache (vstor/cache.h), which reads ahead: the least memory will do then. */
+struct vst_files_cached {
+    struct vst_cache *cache;
+    uint64_t offset_bytes, bytes; /**< within the device */
+};
+
+void vst_files_source_of_cache(struct vst_files_source *source, struct vst_files_cached *cached);
 
 #endif
