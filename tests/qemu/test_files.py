@@ -133,3 +133,31 @@ def test_ctrl_c_stops_cat(prompt, folder):
     machine.wait_for_prompt()
     assert machine.command("sum vda /empty").text == f"{sha256('empty')}  /empty\n"
     assert KiB == 1024
+
+
+@pytest.mark.parametrize("properties", [{}, BLOCKS_4K], ids=["512", "512-GPT-on-4Kn"])
+def test_files_of_partitions(run, properties):
+    """A partition by each of its names, and the whole disk, which has no file system of its own."""
+    disk = Disk(images.image("gpt-fat.raw"), serial="GPT-FAT", properties=properties)
+    files = {f"/{name}": hashlib.sha256(data).hexdigest() for name, data in images.FAT_FILES.items()}
+    for name in ("vda1", "serial=GPT-FAT-part1", "partlabel=files"):
+        sums = "; ".join(f"sum {name} {path} json=1" for path in files)
+        result = run(f"ls {name} -l json=1; {sums}; exit", disks=[disk]).expect_status(0)
+        assert {r["path"]: r["sha256"] for r in result.of("sum", "vda1")} == files
+        assert [r["name"] for r in result.of("ls", "vda1") if "name" in r] == ["DOCS", "HELLO.TXT", "RANDOM.BIN"]
+    assert run("ls vda json=1; exit", disks=[disk]).expect_status(1).error("ls")["error"] == "not_found"
+    assert run("ls vda2 json=1; exit", disks=[disk]).expect_status(1).error("ls")["dev"] == "vda2"
+
+
+def test_names_beyond_ascii_are_found(run, folder):
+    """As typed in UTF-8, in either case."""
+    result = run("sum vda /KöLN.txt json=1; exit", disks=[Disk(fat_image(folder))]).expect_status(0)
+    assert (result.one("sum")["sha256"], result.one("sum")["path"]) == (sha256("Köln.txt"), "/KöLN.txt")
+
+
+def test_reads_of_files_are_long_ones(run, folder):
+    """3 MiB in one piece through the cache, which reads ahead: some dozen reads, though the shell asks for 128 KiB."""
+    result = run("sum vda /boot/kernel.bin; stats vda json=1; exit", disks=[Disk(fat_image(folder))]).expect_status(0)
+    stats = result.one("stats")
+    queue = stats["queues"][0] if "queues" in stats else stats
+    assert queue["read_bytes"] < 4 * MiB and queue["reads"] <= 60, queue

@@ -680,6 +680,12 @@ static void directories_that_never_end(void **state)
     assert_int_equal(open_volume(f), VST_OK);
     assert_string_equal(names(f, "/"), " !malformed");
     assert_int_equal(find(f, "x"), VST_ERR_MALFORMED);
+    set_fat(f, 21, 0x0ffffff7); /* a bad cluster is no end */
+    assert_int_equal(open_volume(f), VST_OK);
+    assert_string_equal(names(f, "/"), " !malformed");
+    set_fat(f, 21, 0x0ffffff8);
+    assert_int_equal(open_volume(f), VST_OK);
+    assert_string_equal(names(f, "/"), "");
 }
 
 static void directories_that_hold_themselves(void **state)
