@@ -30,13 +30,14 @@
 enum cache_list { CACHE_FREE, CACHE_FIRST, CACHE_FREQUENT, CACHE_GHOST, CACHE_N_LISTS };
 
 enum cache_flag {
-    CACHE_FILLING = 1, /* the device reads into it */
-    CACHE_WRITING = 2, /* the device writes from it: nobody changes its data */
-    CACHE_MARK = 4,    /* a stream's reader that gets here has more read ahead */
-    CACHE_FAILED = 8,  /* could not be written; not tried before the next flush */
-    CACHE_ALONE = 16,  /* failed together with others: to be written alone */
-    CACHE_EPOCH = 32,  /* dirty: the parity of the number of flushes that had begun by then */
-    CACHE_DOOMED = 64, /* dropped while in flight: free once that has ended, not in the hash */
+    CACHE_FILLING = 1,     /* the device reads into it */
+    CACHE_WRITING = 2,     /* the device writes from it: nobody changes its data */
+    CACHE_MARK = 4,        /* a stream's reader that gets here has more read ahead */
+    CACHE_FAILED = 8,      /* could not be written; not tried before the next flush */
+    CACHE_ALONE = 16,      /* failed together with others: to be written alone */
+    CACHE_EPOCH = 32,      /* dirty: the parity of the number of flushes that had begun by then */
+    CACHE_UNFLUSHED = 128, /* written since the last good flush of the device */
+    CACHE_DOOMED = 64,     /* dropped while in flight: free once that has ended, not in the hash */
 };
 
 /** A line, or the memory of one (list CACHE_GHOST: it has a number and no frame). */
@@ -111,7 +112,7 @@ struct vst_cache {
 
     /* Dirty lines */
     uint64_t *dirty_map;     /* a bit for each entry of lines[] */
-    uint64_t *unflushed_map; /* written since the last good flush of the device */
+    uint64_t *unflushed_map; /* those with CACHE_UNFLUSHED */
     uint32_t n_map_words;
     uint32_t *order; /* dirty lines by place, as of when the pass began */
     uint32_t n_order, order_at;
@@ -153,9 +154,20 @@ static inline uint8_t *cache_data(const struct vst_cache *cache, const struct ca
     return cache->frames + ((uint64_t)line->frame << cache->line_shift);
 }
 
+/** Whether any blocks of the line are being discarded or zeroed. */
+static inline bool cache_in_range_op(const struct vst_cache *cache, uint64_t number)
+{
+    const struct vst_cache_request *range = cache->range;
+
+    return range != NULL && number >= range->offset_bytes >> cache->line_shift &&
+           number <= (range->offset_bytes + range->bytes - 1) >> cache->line_shift;
+}
+
 void vst_cache_lines_init(struct vst_cache *cache);
 /** The line of that number, made if it was not there, without data; NULL if there is no room now. */
 struct cache_line *vst_cache_line_for(struct vst_cache *cache, uint64_t number);
+/** The same for a line that is not there; NULL also if it is. */
+struct cache_line *vst_cache_line_new(struct vst_cache *cache, uint64_t number);
 /** The line if it is there with any data or in flight. */
 struct cache_line *vst_cache_line_at(struct vst_cache *cache, uint64_t number);
 /** Drops a line that is not in flight. What is dirty is gone. */
@@ -194,6 +206,8 @@ void vst_cache_fill_done(struct vst_cache *cache, struct cache_slot *slot);
 
 void vst_cache_set_dirty(struct vst_cache *cache, struct cache_line *line, uint8_t blocks);
 void vst_cache_set_clean(struct vst_cache *cache, struct cache_line *line, uint8_t blocks);
+/** What the line holds is as durable as the device's last flush made it, or does not matter. */
+void vst_cache_set_flushed(struct vst_cache *cache, struct cache_line *line);
 /** Dirty from before the flush under way. */
 bool vst_cache_is_early(const struct vst_cache *cache, const struct cache_line *line);
 /** Goes on with writing back what is dirty, as far as there is room. */
@@ -234,8 +248,6 @@ bool vst_cache_progress(struct vst_cache *cache, struct vst_block_request_list *
 void vst_cache_give_back(struct vst_cache *cache, struct vst_block_request_list *others);
 /** What requests to the device would be refused with. */
 enum vst_status vst_cache_device_status(const struct vst_cache *cache);
-/** Whether any blocks of the line are being discarded or zeroed. */
-bool vst_cache_in_range_op(const struct vst_cache *cache, uint64_t number);
 
 /* ------------------------------------------------------------------ cache_ranges.c */
 

@@ -102,7 +102,7 @@ static void end_fill(struct vst_cache *cache, struct cache_line *line, uint8_t b
     line->flags &= (uint8_t)~CACHE_FILLING;
     line->valid |= blocks;
     if (!doomed)
-        line->valid &= vst_cache_blocks_of(cache, line->number); /* it may have shrunk */
+        line->valid &= vst_cache_blocks_of(cache, line->number); /* the device may have shrunk */
     if (doomed || line->valid == 0)
         vst_cache_line_drop(cache, line);
 }
@@ -129,11 +129,54 @@ void vst_cache_fill_done(struct vst_cache *cache, struct cache_slot *slot)
     cache->stats.read_errors += !good;
     for (uint32_t i = 0; i < slot->n_lines; i++) {
         struct cache_line *line = &cache->lines[slot->lines[i]];
-        uint8_t blocks = slot->n_lines > 1 && i + 1 == slot->n_lines
-                             ? vst_cache_blocks_of(cache, line->number)
-                             : slot->mask;
-        end_fill(cache, line, good ? blocks : 0);
+        if (VST_LIKELY(good && (line->flags & CACHE_DOOMED) == 0 &&
+                       line->number + 1 < cache->end_line)) {
+            line->flags &= (uint8_t)~CACHE_FILLING;
+            line->valid |= slot->mask;
+        } else {
+            end_fill(cache, line, good ? slot->mask : 0);
+        }
     }
+}
+
+/* Of a request for whole lines from `first` on. The device may end within the last. */
+static void set_extent(const struct vst_cache *cache, struct cache_slot *slot, uint64_t first)
+{
+    struct vst_block_request *request = &slot->request;
+    const unsigned shift = cache->line_shift - VST_SECTOR_SHIFT;
+
+    request->start_sector = first << shift;
+    request->n_sectors = (uint64_t)slot->n_lines << shift;
+    if (first + slot->n_lines < cache->end_line)
+        return;
+    uint64_t beyond = request->start_sector + request->n_sectors - cache->n_sectors;
+    request->n_sectors -= beyond;
+    slot->segments[request->n_segments - 1].bytes -= beyond << VST_SECTOR_SHIFT;
+}
+
+/* Makes lines that are not there and notes them, and their memory, in the slot. Returns how many. */
+static uint32_t collect_lines(struct vst_cache *cache, struct cache_slot *slot, uint64_t number,
+                              uint64_t end)
+{
+    struct vst_block_segment *segment = slot->segments - 1;
+    const size_t line_bytes = (size_t)cache->line_mask + 1;
+    uint8_t *behind = NULL; /* the last segment */
+    uint32_t n_lines = 0;
+
+    for (; number < end && !cache_in_range_op(cache, number); number++) {
+        struct cache_line *line = vst_cache_line_new(cache, number);
+        if (line == NULL)
+            break;
+        uint8_t *data = cache_data(cache, line);
+        line->flags = CACHE_FILLING;
+        slot->lines[n_lines++] = (uint32_t)(line - cache->lines);
+        if (VST_UNLIKELY(data != behind))
+            *++segment = (struct vst_block_segment){data, 0};
+        segment->bytes += line_bytes;
+        behind = data + line_bytes;
+    }
+    slot->request.n_segments = (uint32_t)(segment + 1 - slot->segments);
+    return n_lines;
 }
 
 /**
@@ -148,26 +191,15 @@ static enum vst_status fill_lines(struct vst_cache *cache, uint64_t first, uint6
     *n_lines = 0;
     if (slot == NULL)
         return VST_ERR_FULL;
-    end = min_u64(end, first + cache->slot_lines);
-    for (uint64_t number = first; number < end; number++) {
-        if (number > first && vst_cache_line_at(cache, number) != NULL)
-            break;
-        struct cache_line *line =
-            vst_cache_in_range_op(cache, number) ? NULL : vst_cache_line_for(cache, number);
-        if (line == NULL)
-            break;
-        uint8_t blocks = vst_cache_blocks_of(cache, number);
-        line->flags = mark && number == first ? CACHE_FILLING | CACHE_MARK : CACHE_FILLING;
-        vst_cache_slot_add(cache, slot, line, 0, cache_n_blocks(blocks));
-        slot->mask = blocks;
-    }
+    slot->n_lines = collect_lines(cache, slot, first, min_u64(end, first + cache->slot_lines));
     if (slot->n_lines == 0) {
         slot->kind = CACHE_SLOT_FREE;
         return VST_ERR_FULL;
     }
-    if (slot->n_lines > 1)
-        slot->mask = cache->whole;
+    if (mark)
+        cache->lines[slot->lines[0]].flags |= CACHE_MARK;
     *n_lines = slot->n_lines;
+    set_extent(cache, slot, first);
     return submit_fill(cache, slot);
 }
 

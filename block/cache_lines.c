@@ -117,7 +117,7 @@ static uint32_t most_looks(const struct vst_cache *cache, enum cache_list list)
     return cache->n_in_flight > 0 && n > MAX_LOOKS ? MAX_LOOKS : n;
 }
 
-static struct cache_line *victim_first(struct vst_cache *cache)
+static __attribute__((noinline)) struct cache_line *search_first(struct vst_cache *cache)
 {
     for (uint32_t looks = most_looks(cache, CACHE_FIRST); looks > 0; looks--) {
         struct cache_line *line = oldest(cache, CACHE_FIRST);
@@ -126,6 +126,13 @@ static struct cache_line *victim_first(struct vst_cache *cache)
         make_newest(cache, line, CACHE_FIRST);
     }
     return NULL;
+}
+
+static inline struct cache_line *victim_first(struct vst_cache *cache)
+{
+    struct cache_line *line = oldest(cache, CACHE_FIRST);
+
+    return VST_LIKELY(!is_bound(line) && line->list == CACHE_FIRST) ? line : search_first(cache);
 }
 
 static struct cache_line *victim_frequent(struct vst_cache *cache)
@@ -151,14 +158,11 @@ static void note_unread(struct vst_cache *cache)
 
 static void note_eviction(struct vst_cache *cache, struct cache_line *line)
 {
-    uint32_t i = index_of(cache, line);
-    uint64_t bit = 1ull << (i % 64);
-
     cache->stats.evicted++;
-    if (line->referenced == 0 && line->list == CACHE_FIRST)
+    if (VST_UNLIKELY(line->referenced == 0 && line->list == CACHE_FIRST))
         note_unread(cache);
-    if ((cache->unflushed_map[i / 64] & bit) != 0) {
-        cache->unflushed_map[i / 64] &= ~bit;
+    if (VST_UNLIKELY((line->flags & CACHE_UNFLUSHED) != 0)) {
+        vst_cache_set_flushed(cache, line);
         cache->n_unflushed_gone++;
     }
 }
@@ -186,55 +190,103 @@ static void clear(struct cache_line *line, uint32_t frame)
 }
 
 /**
- * The entry that holds `number` from now on, with the victim's frame. The entry of a line that falls
- * out of FIRST stays in the hash as a ghost, and the oldest ghost's is used anew.
+ * The oldest line of FIRST becomes the newest ghost, and stays in the hash; the entry of the oldest
+ * ghost becomes the newest line of FIRST, with its frame. Both at once, for streams do little else: the
+ * length of neither list changes.
  */
-static struct cache_line *take_over(struct vst_cache *cache, struct cache_line *victim,
-                                    struct cache_line *ghost, uint64_t number)
+static inline struct cache_line *turn_round(struct vst_cache *cache, struct cache_line *victim,
+                                            uint64_t number)
+{
+    struct cache_line *lines = cache->lines;
+    struct cache_line *firsts = &lines[CACHE_FIRST], *ghosts = &lines[CACHE_GHOST];
+    uint32_t v = index_of(cache, victim), g = ghosts->previous;
+    struct cache_line *line = &lines[g];
+
+    hash_out(cache, line);
+    firsts->previous = victim->previous;
+    lines[victim->previous].next = CACHE_FIRST;
+    ghosts->previous = line->previous;
+    lines[line->previous].next = CACHE_GHOST;
+    line->previous = CACHE_FIRST;
+    line->next = firsts->next;
+    lines[firsts->next].previous = g;
+    firsts->next = g;
+    victim->previous = CACHE_GHOST;
+    victim->next = ghosts->next;
+    lines[ghosts->next].previous = v;
+    ghosts->next = v;
+    line->list = CACHE_FIRST;
+    line->frame = victim->frame;
+    victim->valid = victim->dirty = victim->flags = victim->referenced = 0;
+    victim->list = CACHE_GHOST;
+    hash_in(cache, line, number);
+    return line;
+}
+
+/** The victim's frame for a line whose number is remembered, in `ghost`. */
+static struct cache_line *revive(struct vst_cache *cache, struct cache_line *victim,
+                                 struct cache_line *ghost)
 {
     uint32_t frame = victim->frame;
     bool remember = victim->list == CACHE_FIRST;
 
     unlink_line(cache, victim);
     clear(victim, frame);
-    if (remember)
+    if (remember) {
         link_newest(cache, victim, CACHE_GHOST);
-    else
+    } else {
         hash_out(cache, victim);
-    if (ghost == NULL && remember) {
-        struct cache_line *line = oldest(cache, CACHE_GHOST);
-        hash_out(cache, line);
-        unlink_line(cache, line);
-        hash_in(cache, line, number);
-        clear(line, frame);
-        return line;
-    }
-    if (ghost == NULL) {
-        hash_in(cache, victim, number);
-        clear(victim, frame);
-        return victim;
+        link_oldest(cache, victim, CACHE_GHOST);
     }
     unlink_line(cache, ghost);
-    if (!remember)
-        link_oldest(cache, victim, CACHE_GHOST);
-    clear(ghost, frame);
+    ghost->frame = frame;
+    link_newest(cache, ghost, CACHE_FREQUENT);
+    cache->stats.reused++;
     return ghost;
+}
+
+static __attribute__((noinline)) struct cache_line *
+make_line(struct vst_cache *cache, uint64_t number, struct cache_line *ghost)
+{
+    struct cache_line *victim = choose_victim(cache);
+
+    if (victim == NULL)
+        return NULL;
+    if (ghost != NULL)
+        return revive(cache, victim, ghost);
+    if (victim->list == CACHE_FIRST)
+        return turn_round(cache, victim, number);
+    unlink_line(cache, victim);
+    hash_out(cache, victim);
+    hash_in(cache, victim, number);
+    clear(victim, victim->frame);
+    link_newest(cache, victim, CACHE_FIRST);
+    return victim;
+}
+
+struct cache_line *vst_cache_line_new(struct vst_cache *cache, uint64_t number)
+{
+    uint32_t found = cache_find(cache, number);
+    struct cache_line *victim = oldest(cache, CACHE_FIRST);
+
+    if (VST_UNLIKELY(found != CACHE_NONE)) {
+        struct cache_line *ghost = &cache->lines[found];
+        return ghost->list == CACHE_GHOST ? make_line(cache, number, ghost) : NULL;
+    }
+    /* What a stream comes to in the end: its oldest line makes room for the next. */
+    if (VST_UNLIKELY(cache->n_in_list[CACHE_FREE] > 0 || is_bound(victim) ||
+                     cache->n_in_list[CACHE_FIRST] <= cache->max_first ||
+                     (victim->flags & CACHE_UNFLUSHED) != 0 || victim->referenced == 0))
+        return make_line(cache, number, NULL);
+    cache->stats.evicted++;
+    return turn_round(cache, victim, number);
 }
 
 struct cache_line *vst_cache_line_for(struct vst_cache *cache, uint64_t number)
 {
-    uint32_t found = cache_find(cache, number);
-    struct cache_line *ghost = found == CACHE_NONE ? NULL : &cache->lines[found];
+    struct cache_line *line = vst_cache_line_at(cache, number);
 
-    if (ghost != NULL && ghost->list != CACHE_GHOST)
-        return ghost;
-    struct cache_line *victim = choose_victim(cache);
-    if (victim == NULL)
-        return NULL;
-    struct cache_line *line = take_over(cache, victim, ghost, number);
-    link_newest(cache, line, ghost != NULL ? CACHE_FREQUENT : CACHE_FIRST);
-    cache->stats.reused += ghost != NULL;
-    return line;
+    return line != NULL ? line : vst_cache_line_new(cache, number);
 }
 
 struct cache_line *vst_cache_line_at(struct vst_cache *cache, uint64_t number)
@@ -249,7 +301,7 @@ struct cache_line *vst_cache_line_at(struct vst_cache *cache, uint64_t number)
 void vst_cache_line_drop(struct vst_cache *cache, struct cache_line *line)
 {
     vst_cache_set_clean(cache, line, line->dirty);
-    cache->unflushed_map[index_of(cache, line) / 64] &= ~(1ull << (index_of(cache, line) % 64));
+    vst_cache_set_flushed(cache, line);
     hash_out(cache, line);
     clear(line, line->frame);
     unlink_line(cache, line);

@@ -30,14 +30,6 @@ static uint64_t last_line(const struct vst_cache *cache, const struct vst_cache_
     return (request->offset_bytes + request->bytes - 1) >> cache->line_shift;
 }
 
-bool vst_cache_in_range_op(const struct vst_cache *cache, uint64_t number)
-{
-    const struct vst_cache_request *range = cache->range;
-
-    return range != NULL && number >= range->offset_bytes >> cache->line_shift &&
-           number <= last_line(cache, range);
-}
-
 /* ------------------------------------------------------------------ reading and writing */
 
 static bool fail(const struct vst_cache *cache, struct vst_cache_request *request,
@@ -86,7 +78,7 @@ static bool step_read(struct vst_cache *cache, struct vst_cache_request *request
     while (request->priv.done_bytes < request->bytes) {
         struct piece piece = piece_at(cache, request);
         struct cache_line *line = vst_cache_line_at(cache, piece.number);
-        if (vst_cache_in_range_op(cache, piece.number))
+        if (cache_in_range_op(cache, piece.number))
             return false;
         if (line == NULL || (line->valid & piece.blocks) != piece.blocks)
             return get_blocks(cache, request, line, piece.number,
@@ -162,7 +154,7 @@ static bool step_piece(struct vst_cache *cache, struct vst_cache_request *reques
     uint8_t cut = cut_blocks(cache, &piece);
 
     *ended = false;
-    if (vst_cache_in_range_op(cache, piece.number))
+    if (cache_in_range_op(cache, piece.number))
         return true;
     if (line != NULL &&
         ((line->flags & (CACHE_FILLING | CACHE_WRITING)) != 0 || vst_cache_is_early(cache, line)))

@@ -54,6 +54,12 @@ void vst_cache_set_clean(struct vst_cache *cache, struct cache_line *line, uint8
     set_bit(cache->dirty_map, (uint32_t)(line - cache->lines), false);
 }
 
+void vst_cache_set_flushed(struct vst_cache *cache, struct cache_line *line)
+{
+    line->flags &= (uint8_t)~CACHE_UNFLUSHED;
+    set_bit(cache->unflushed_map, (uint32_t)(line - cache->lines), false);
+}
+
 /* ------------------------------------------------------------------ writing lines */
 
 /* It may be given to the device now. */
@@ -161,8 +167,10 @@ static void end_written(struct vst_cache *cache, struct cache_slot *slot, struct
     if (request->status == VST_OK) {
         line->flags &= (uint8_t)~CACHE_ALONE;
         vst_cache_set_clean(cache, line, blocks);
-        set_bit(cache->unflushed_map, (uint32_t)(line - cache->lines),
-                cache->queue->device->flush_needed);
+        if (cache->queue->device->flush_needed) {
+            line->flags |= CACHE_UNFLUSHED;
+            set_bit(cache->unflushed_map, (uint32_t)(line - cache->lines), true);
+        }
     } else if (slot->n_lines > 1) {
         line->flags |= CACHE_ALONE; /* which of them it was will be seen */
     } else {
@@ -300,13 +308,18 @@ const struct cache_line *vst_cache_lowest_failed(const struct vst_cache *cache)
     return lowest;
 }
 
-/* What the device had taken since the last good flush it may have lost: that is dirty again. */
-static void distrust(struct vst_cache *cache)
+/**
+ * What the device had taken since the last good flush is durable; or, if the flush has failed, it may
+ * have lost it, and that is dirty again.
+ */
+static void settle(struct vst_cache *cache, bool durable)
 {
     for (uint32_t word = 0; word < cache->n_map_words; word++) {
         for (uint64_t bits = cache->unflushed_map[word]; bits != 0; bits &= bits - 1) {
             struct cache_line *line = line_of(cache, word * 64 + (uint32_t)__builtin_ctzll(bits));
-            vst_cache_set_dirty(cache, line, line->valid);
+            line->flags &= (uint8_t)~CACHE_UNFLUSHED;
+            if (!durable)
+                vst_cache_set_dirty(cache, line, line->valid);
         }
         cache->unflushed_map[word] = 0;
     }
@@ -318,14 +331,9 @@ static void end_flush(struct vst_cache *cache, struct vst_cache_request *request
 
     cache->flush = NULL;
     cache->n_late = 0;
-    if (request->status == VST_OK) {
-        for (uint32_t word = 0; word < cache->n_map_words; word++)
-            cache->unflushed_map[word] = 0;
-    } else {
-        if (cache->n_unflushed_gone > 0)
-            cache->lost = request->status;
-        distrust(cache);
-    }
+    if (request->status != VST_OK && cache->n_unflushed_gone > 0)
+        cache->lost = request->status;
+    settle(cache, request->status == VST_OK);
     cache->n_unflushed_gone = 0;
     if (failed != NULL) {
         request->status = (enum vst_status)failed->status;

@@ -120,31 +120,42 @@ static inline uint64_t next_offset(struct cached *cached, const struct job *job)
     return cached->first_bytes + block * job->block_bytes;
 }
 
-static inline bool is_write(const struct cached *cached, const struct job *job)
+/* So many reads, and no more than that, for that is what is measured; false if one failed. */
+static bool read_some(struct cached *cached, uint64_t n)
 {
-    return job->mixed ? (uint32_t)(cached->place >> 8) >= cached->read_share : job->write;
+    const struct job *job = cached->job;
+    struct vst_cache *cache = cached->cache;
+    uint8_t *buffer = cached->buffer;
+    const size_t bytes = (size_t)job->block_bytes;
+    uint64_t done = 0;
+
+    while (done < n && cached->status == VST_OK) {
+        uint64_t offset = next_offset(cached, job);
+        cached->status = vst_cache_read(cache, offset, buffer, bytes, &cached->error_offset);
+        done++;
+    }
+    cached->n_ios += done;
+    return cached->status == VST_OK;
 }
 
-/* So many I/Os; false if one failed. */
+/* The same where some of them write, or all. */
 static bool run_some(struct cached *cached, uint64_t n)
 {
     const struct job *job = cached->job;
 
-    for (; n > 0; n--) {
+    for (; n > 0 && cached->status == VST_OK; n--) {
         uint64_t offset = next_offset(cached, job);
-        if (VST_UNLIKELY(is_write(cached, job))) {
+        if (job->mixed && (uint32_t)(cached->place >> 8) < cached->read_share) {
+            cached->status = vst_cache_read(cached->cache, offset, cached->buffer,
+                                            (size_t)job->block_bytes, &cached->error_offset);
+        } else {
             cached->n_writes++;
             cached->status = vst_cache_write(cached->cache, offset, cached->buffer,
                                              (size_t)job->block_bytes, &cached->error_offset);
-        } else {
-            cached->status = vst_cache_read(cached->cache, offset, cached->buffer,
-                                            (size_t)job->block_bytes, &cached->error_offset);
         }
-        if (VST_UNLIKELY(cached->status != VST_OK))
-            return false;
         cached->n_ios++;
     }
-    return true;
+    return cached->status == VST_OK;
 }
 
 static void run_all(struct cached *cached)
@@ -153,7 +164,8 @@ static void run_all(struct cached *cached)
 
     while (left > 0 && !cached->interrupted) {
         uint64_t n = left < IOS_PER_LOOK ? left : IOS_PER_LOOK;
-        if (!run_some(cached, n))
+        bool writes = cached->job->write || cached->job->mixed;
+        if (!(writes ? run_some(cached, n) : read_some(cached, n)))
             return;
         left -= n;
         cached->interrupted = console_interrupted(cached->context->host);
