@@ -125,7 +125,7 @@ static void set_sizes(struct vst_cache *cache, const struct vst_cache_config *co
     cache->max_first = n / 4;
     cache->dirty_start = n / 4;
     cache->dirty_max = n / 2;
-    cache->chunk_lines = clamp(cache->max_first / 7, 1, cache->slot_lines);
+    cache->chunk_lines = clamp(cache->max_first / 11, 1, cache->slot_lines);
     /* What is read ahead must not push out itself. */
     cache->max_window = cache->max_first - cache->chunk_lines;
     if (ahead > 0)
@@ -232,6 +232,14 @@ static void wait(const struct vst_cache *cache)
         platform->relax(platform->ctx);
 }
 
+/* Looking costs less than a poll that finds nothing; but that alone notices time-outs. */
+static void go_on(struct vst_cache *cache, struct vst_block_request_list *others)
+{
+    if (cache->n_in_flight > 0 && !vst_block_ready(cache->queue))
+        wait(cache);
+    (void)vst_cache_progress(cache, others);
+}
+
 /** Takes the request from those that have ended; false if it has not. */
 static bool take_done(struct vst_cache *cache, const struct vst_cache_request *request)
 {
@@ -259,8 +267,7 @@ static enum vst_status execute(struct vst_cache *cache, struct vst_cache_request
     if (status == VST_OK) {
         vst_cache_kick(cache);
         while (!take_done(cache, request))
-            if (!vst_cache_progress(cache, &others))
-                wait(cache);
+            go_on(cache, &others);
         status = request->status;
     }
     vst_cache_give_back(cache, &others);
@@ -345,8 +352,7 @@ void vst_cache_rest(struct vst_cache *cache)
     struct vst_block_request_list others = {0};
 
     while (cache->n_in_flight > 0)
-        if (!vst_cache_progress(cache, &others))
-            wait(cache);
+        go_on(cache, &others);
     vst_cache_give_back(cache, &others);
     vst_block_rest(cache->queue);
 }

@@ -34,7 +34,7 @@ enum cache_flag {
     CACHE_WRITING = 2,     /* the device writes from it: nobody changes its data */
     CACHE_MARK = 4,        /* a stream's reader that gets here has more read ahead */
     CACHE_FAILED = 8,      /* could not be written; not tried before the next flush */
-    CACHE_ALONE = 16,      /* failed together with others: to be written alone */
+    CACHE_ALONE = 16,      /* a write of it has failed, perhaps for others: to be written alone */
     CACHE_EPOCH = 32,      /* dirty: the parity of the number of flushes that had begun by then */
     CACHE_UNFLUSHED = 128, /* written since the last good flush of the device */
     CACHE_DOOMED = 64,     /* dropped while in flight: free once that has ended, not in the hash */
@@ -116,7 +116,8 @@ struct vst_cache {
     uint32_t n_map_words;
     uint32_t *order; /* dirty lines by place, as of when the pass began */
     uint32_t n_order, order_at;
-    uint32_t n_dirty;                     /* lines; of these: */
+    uint32_t n_dirty; /* lines; of these: */
+    bool alone;       /* one of them is being written, and no other may be meanwhile */
     uint32_t n_writing, n_failed, n_late; /* n_late: became so since the flush under way began */
     uint32_t dirty_start, dirty_max;      /* write-back begins; writers wait */
     uint32_t n_unflushed_gone;            /* lines written since the last good flush and dropped */

@@ -9,7 +9,6 @@
 struct piece {
     uint64_t number;
     size_t in_line, bytes;
-    uint8_t blocks; /* touched */
 };
 
 static struct piece piece_at(const struct vst_cache *cache, const struct vst_cache_request *request)
@@ -21,8 +20,16 @@ static struct piece piece_at(const struct vst_cache *cache, const struct vst_cac
     size_t bytes = left < most ? (size_t)left : most;
     uint64_t number = offset >> cache->line_shift;
 
-    return (struct piece){number, in_line, bytes,
-                          vst_cache_blocks_in(cache, number, offset, bytes)};
+    return (struct piece){number, in_line, bytes};
+}
+
+/* Those it touches. */
+static uint8_t blocks_of(const struct vst_cache *cache, const struct piece *piece)
+{
+    unsigned first = (unsigned)(piece->in_line >> cache->block_shift);
+    unsigned last = (unsigned)((piece->in_line + piece->bytes - 1) >> cache->block_shift);
+
+    return (uint8_t)((2u << last) - (1u << first));
 }
 
 static uint64_t last_line(const struct vst_cache *cache, const struct vst_cache_request *request)
@@ -56,6 +63,8 @@ static bool get_blocks(struct vst_cache *cache, struct vst_cache_request *reques
     request->priv.issued = false;
     if (line != NULL && (line->flags & (CACHE_FILLING | CACHE_WRITING)) != 0)
         return false;
+    if (request->priv.careful && cache->n_in_flight > 0)
+        return false; /* hosts join what lies side by side, and fail it together */
     if (request->priv.careful)
         status = vst_cache_fetch_blocks(cache, number, needed, true);
     else if (line != NULL || request->op != VST_BLOCK_READ)
@@ -80,9 +89,11 @@ static bool step_read(struct vst_cache *cache, struct vst_cache_request *request
         struct cache_line *line = vst_cache_line_at(cache, piece.number);
         if (cache_in_range_op(cache, piece.number))
             return false;
-        if (line == NULL || (line->valid & piece.blocks) != piece.blocks)
-            return get_blocks(cache, request, line, piece.number,
-                              piece.blocks); /* true: it failed */
+        if (line == NULL || line->valid != cache->whole) {
+            uint8_t blocks = blocks_of(cache, &piece);
+            if (line == NULL || (line->valid & blocks) != blocks)
+                return get_blocks(cache, request, line, piece.number, blocks); /* true: failed */
+        }
         __builtin_memcpy((uint8_t *)request->buffer + request->priv.done_bytes,
                          cache_data(cache, line) + piece.in_line, piece.bytes);
         line->referenced = 1;
@@ -108,15 +119,20 @@ static uint8_t cut_blocks(const struct vst_cache *cache, const struct piece *pie
     return cut;
 }
 
-/* There is no room, and none will come: what is dirty can't be written. The next write tries again. */
-static bool fail_for_room(struct vst_cache *cache, struct vst_cache_request *request)
+/* There is no room: what is dirty could not be written. True if trying again did not help either. */
+static bool retry_for_room(struct vst_cache *cache, struct vst_cache_request *request)
 {
     const struct cache_line *failed = vst_cache_lowest_failed(cache);
 
-    request->status = (enum vst_status)failed->status;
-    request->error_offset = failed->number << cache->line_shift;
+    if (request->priv.retried) {
+        request->status = (enum vst_status)failed->status;
+        request->error_offset = failed->number << cache->line_shift;
+        return true;
+    }
+    request->priv.retried = true;
     vst_cache_retry(cache);
-    return true;
+    vst_cache_write_on(cache);
+    return false;
 }
 
 /** Whether one more line may become dirty; if not, *ended says whether that ended the request. */
@@ -127,7 +143,7 @@ static bool may_dirty(struct vst_cache *cache, struct vst_cache_request *request
         return true;
     vst_cache_write_on(cache);
     if (cache->flush == NULL && cache->n_dirty == cache->n_failed)
-        *ended = fail_for_room(cache, request);
+        *ended = retry_for_room(cache, request);
     return false;
 }
 
@@ -141,9 +157,9 @@ static void put(struct vst_cache *cache, struct vst_cache_request *request, stru
                          piece->bytes);
     else
         __builtin_memset(to, 0, piece->bytes);
-    line->valid |= piece->blocks;
+    line->valid |= blocks_of(cache, piece);
     line->referenced = 1;
-    vst_cache_set_dirty(cache, line, piece->blocks);
+    vst_cache_set_dirty(cache, line, blocks_of(cache, piece));
 }
 
 /* True if the request has ended or has to wait: *ended says which. */
@@ -386,6 +402,8 @@ bool vst_cache_progress(struct vst_cache *cache, struct vst_block_request_list *
     struct vst_block_request *done[POLL_BATCH];
     size_t n = vst_block_poll(cache->queue, done, POLL_BATCH);
 
+    if (n == 0 && cache->n_in_flight > 0 && !cache->unkicked)
+        return false; /* nothing is otherwise than it was */
     for (size_t i = 0; i < n; i++) {
         struct cache_slot *slot = (struct cache_slot *)done[i];
         if (slot >= cache->slots && slot < cache->slots + cache->n_slots)

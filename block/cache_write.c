@@ -110,6 +110,7 @@ static void end_write(struct vst_cache *cache, struct cache_line *line)
 {
     line->flags &= (uint8_t)~CACHE_WRITING;
     cache->n_writing--;
+    cache->alone = false; /* if so, it was this one */
 }
 
 static void note_failure(struct vst_cache *cache, struct cache_line *line, enum vst_status status)
@@ -141,13 +142,17 @@ static enum vst_status submit_write(struct vst_cache *cache, struct cache_slot *
 static enum vst_status write_run(struct vst_cache *cache, struct cache_line *line)
 {
     const uint8_t last_block = cache->whole ^ (cache->whole >> 1);
+    bool alone = (line->flags & CACHE_ALONE) != 0;
 
     if (cache->n_in_flight + 1 >= cache->n_slots)
         return VST_ERR_FULL; /* the last slot is for readers */
+    /* Hosts join writes that lie side by side, and fail them together. */
+    if (cache->alone || (alone && cache->n_writing > 0))
+        return VST_ERR_FULL;
     struct cache_slot *slot = vst_cache_slot_take(cache, CACHE_SLOT_WRITE);
     if (slot == NULL)
         return VST_ERR_FULL;
-    bool alone = (line->flags & CACHE_ALONE) != 0;
+    cache->alone = alone;
     while (line != NULL) {
         uint8_t blocks = blocks_to_write(line);
         add_line(cache, slot, line, blocks);
@@ -171,8 +176,8 @@ static void end_written(struct vst_cache *cache, struct cache_slot *slot, struct
             line->flags |= CACHE_UNFLUSHED;
             set_bit(cache->unflushed_map, (uint32_t)(line - cache->lines), true);
         }
-    } else if (slot->n_lines > 1) {
-        line->flags |= CACHE_ALONE; /* which of them it was will be seen */
+    } else if ((line->flags & CACHE_ALONE) == 0) {
+        line->flags |= CACHE_ALONE; /* whether it was this one will be seen */
     } else {
         note_failure(cache, line, request->status);
     }

@@ -118,6 +118,17 @@ matrix: all | deps ## every row of tests/qemu/matrix*.txt on a guest, or ARGS='t
 bench: all $(ICNT) | deps ## instructions, kicks and interrupts per read; instructions to boot; sizes
 	$(Q)$(PYTHON) -B tests/bench/bench.py $(ARGS)
 
+# Reads files in a Linux guest: without a C library, so that it is small and all of it is the loop.
+READ_LOOP := $(HOST_B)/read_loop
+$(READ_LOOP): tests/bench/read_loop.c | deps
+	$(SAY) HOSTLD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -O2 -Wall -ffreestanding -fno-stack-protector -nostdlib -static -o $@ $<
+
+.PHONY: bench-cache
+bench-cache: all $(ICNT) $(READ_LOOP) $(LINUX_GUEST) | deps ## what reading through the block cache costs, beside Linux's and beside none
+	$(Q)$(PYTHON) -B tests/bench/bench_cache.py $(ARGS)
+
 .PHONY: bench-scan
 bench-scan: all $(ICNT) | deps ## what finding 1 to 256 SCSI units costs, beside what OVMF and SeaBIOS send; ARGS=--luns
 	$(Q)$(PYTHON) -B tests/bench/scan.py $(ARGS)

@@ -32,10 +32,10 @@
  * for three hands and more rules than a small cache repays.
  *
  * Reading ahead: up to eight streams are told apart by where their next line would be. From the second
- * line in a row on, lines are asked for ahead of the reader, doubling up to a window of a quarter of
- * the cache, in requests of a seventh of that, 256 KiB at most: from 4 MiB of memory on that is 128
- * KiB and more, and five in flight. The window shrinks when lines leave unread. What does not go on is not
- * a stream, so random reads read nothing but their own line.
+ * line in a row on, lines are asked for ahead of the reader, doubling up to a window that nearly fills
+ * that first queue, in requests of an eleventh of it, 256 KiB at most: from 6 MiB of memory on that is
+ * 128 KiB and more, nine of them in flight. The window shrinks when lines leave unread. What does not
+ * go on is not a stream, so random reads read nothing but their own line.
  *
  * What is promised about writes. "Durable" is what outlives a loss of power.
  *
@@ -210,6 +210,7 @@ struct vst_cache_request {
         uint64_t waits_for; /**< number of the line */
         uint8_t phase;
         bool careful; /**< what it waited for failed together with other lines: it asks alone */
+        bool retried; /**< for want of room it has had tried again what could not be written */
         bool issued;  /**< the request to the device that it waits for is its own */
     } priv;
 };

@@ -184,8 +184,13 @@ static enum vst_status take(struct fake_power_disk *disk, struct vst_block_reque
 
     if (disk->n_waiting == disk->device.limits.depth)
         return VST_ERR_FULL;
-    if (part->op == VST_BLOCK_WRITE)
+    if (part->op == VST_BLOCK_WRITE) {
         each_block(disk, part, hash_block, &hash);
+        disk->n_backward += part->start_sector < disk->last_write;
+        disk->last_write = part->start_sector;
+        if (part->n_sectors > disk->max_write_sectors)
+            disk->max_write_sectors = part->n_sectors;
+    }
     if (part->op == VST_BLOCK_READ)
         each_block(disk, part, spoil_block, NULL);
     disk->waiting[disk->n_waiting++] = (struct fake_power_command){request, *part, whole, hash};

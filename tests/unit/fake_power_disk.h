@@ -28,6 +28,8 @@ struct fake_power_disk {
     unsigned cut_one_in;        /* power cuts by chance, before a command is done; 0: none */
     void (*cut)(void *ctx, const uint8_t *image);
     void *ctx;
+    uint64_t last_write, n_backward; /* writes submitted for a place before that of the last one */
+    uint64_t max_write_sectors;
     uint64_t n_commands, n_reads, n_writes, n_flushes, n_cuts, n_failed, n_read_sectors;
     unsigned n_waiting, n_kicked;
     struct fake_power_command {
