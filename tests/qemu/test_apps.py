@@ -242,6 +242,30 @@ def test_partitions(probe, writable):
     assert disk.path.read_bytes() == before
 
 
+def test_files_of_volumes(probe, tmp_path):
+    """FAT on a partition and ISO 9660 on a CD, to be read: whole files, folders, and what can't be."""
+    tree = tmp_path / "tree/A folder with a long name"
+    tree.mkdir(parents=True)
+    (tree / "text.txt").write_bytes(b"on the CD\n")
+    images.run_tool("xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", tmp_path / "cd.iso", tmp_path / "tree")
+    disks = [Disk(images.image("gpt-fat.raw")), Disk(tmp_path / "cd.iso", readonly=True, device="scsi-cd,bus=hba.0",
+                                                    before=["-device", "virtio-scsi-pci,id=hba"])]
+    result = probe("vstor.interactive=0 print /mnt/vda1/HELLO.TXT '/mnt/sr0/A folder with a long name/text.txt' "
+                   "/mnt/vda1/none /mnt/vda2/HELLO.TXT /mnt/vda1/docs /mnt/vdz/x", disks=disks).expect_status(0)
+    assert result.lines == ["Hello from the host.", "on the CD", "/mnt/vda1/none: No such file or directory",
+                            "/mnt/vda2/HELLO.TXT: No such file or directory", "/mnt/vda1/docs: Is a directory",
+                            "/mnt/vdz/x: No such file or directory"]
+    listed = probe("names /mnt", disks=disks).expect_status(0).lines
+    assert {"/mnt/vda1/HELLO.TXT", "/mnt/vda1/RANDOM.BIN", "/mnt/vda1/DOCS/LICENSE.TXT",
+            "/mnt/sr0/A folder with a long name/text.txt"} == set(listed)
+    out = images.sparse(tmp_path / "out.raw", 4 * MiB)
+    probe("print /mnt/vda1/RANDOM.BIN >/dev/vdb", disks=[disks[0], Disk(out, writable=True)]).expect_status(0)
+    content = images.FAT_FILES["RANDOM.BIN"]
+    assert out.read_bytes()[:len(content)] == content
+    result = probe("transfer write /mnt/vda1/HELLO.TXT 0 1 write /mnt/vda1/NEW.TXT 0 1", disks=disks)
+    assert result.lines == ["write Read-only file system", "write No such file or directory"]
+
+
 # ---------------------------------------------------------------- errors
 
 def test_errors(probe, tmp_path):
