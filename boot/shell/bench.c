@@ -19,18 +19,14 @@
 #include "pattern.h"
 #include "size.h"
 
-#define NS_PER_S            1000000000u
-#define DEFAULT_BLOCK_BYTES 4096u
-#define DEFAULT_DEPTH       32u
-#define DEFAULT_RUNTIME_S   2u
-#define MAX_RUNTIME_S       86400u
-#define MAX_BLOCK_BYTES     (64u << 20)
-#define WARM_UP_IOS         1000u
-#define BUFFER_ALIGN        4096u
-#define LOOKS_PER_SECOND    10u
-#define LOOKS_PER_POLL      1024u
-#define MAX_RESET_S         10u
-#define RANDOM_MULTIPLIER   6364136223846793005u /* 5 modulo 8: odd states come round after 2^62 */
+#define NS_PER_S          1000000000u
+#define WARM_UP_IOS       1000u
+#define BUFFER_ALIGN      4096u
+#define LOOKS_PER_SECOND  10u
+#define LOOKS_PER_POLL    1024u
+#define MAX_RESET_S       10u
+#define DICE_SPREAD       0x9E3779B97F4A7C15u
+#define RANDOM_MULTIPLIER 6364136223846793005u /* 5 modulo 8: odd states come round after 2^62 */
 
 struct slot {
     struct vst_block_request request; /* first, so that what poll returns leads back here */
@@ -45,7 +41,8 @@ struct area {
 
 /* What the measured part did, and when. */
 struct result {
-    uint64_t n_ios, n_writes, n_errors, kicks, interrupts, interrupts_elsewhere;
+    uint64_t n_ios, n_bytes, n_writes, n_bytes_written, n_flushes, n_errors, kicks, interrupts,
+        interrupts_elsewhere;
     uint64_t start_ns, end_ns, start_ticks, end_ticks;
     uint64_t ns, ticks; /* from the start of the first job to the end of the last */
 };
@@ -69,12 +66,19 @@ struct bench {
     size_t n_idle;
     void *memory;
     /* of one window */
-    uint64_t end_ticks, look_ticks;
+    uint64_t begin_ticks, end_ticks, look_ticks;
+    uint64_t show_ticks; /* when it is next shown how far the job is; UINT64_MAX: never */
+    bool shown;
     bool interrupted;
     enum vst_status status; /* of a submit that was refused: nothing more is issued */
     uint64_t refused_bytes;
-    uint64_t n_writes;   /* of a mixed job */
-    uint64_t read_share; /* of a mixed job, out of 2^32 */
+    /* of a varied job */
+    uint64_t n_bytes, n_writes, n_bytes_written, n_flushes;
+    enum vst_block_op op_written;
+    uint64_t n_unflushed; /* writes since the last flush */
+    uint64_t dice;        /* a generator's state, which is odd */
+    uint64_t read_share;  /* out of 2^32 */
+    struct histogram write_histogram;
     uint64_t n_errors, first_error_bytes;
     enum vst_status first_error;
     /*
@@ -106,16 +110,65 @@ static inline __attribute__((always_inline)) uint64_t next_sector(const struct a
     return area->first_sector + block * area->block_sectors;
 }
 
-/* How the I/Os of a job follow each other. */
-enum order { SEQUENTIAL, RANDOM, RANDOM_MIXED };
+/* How the I/Os of a job follow each other. In a varied job they differ in more than their place. */
+enum order { SEQUENTIAL, RANDOM, VARIED };
+
+static uint32_t throw_dice(struct bench *bench)
+{
+    bench->dice *= RANDOM_MULTIPLIER;
+    return (uint32_t)(bench->dice >> 32);
+}
+
+/* What comes next in a varied job: a flush when it is due, else an I/O in some direction, of some size. */
+static __attribute__((noinline)) void vary(struct bench *bench, struct slot *slot, uint64_t *place)
+{
+    const struct job *job = &bench->job;
+    const struct area *area = &bench->area;
+    uint64_t n_sizes = job->max_block_bytes / job->block_bytes, n = 1, block = *place;
+
+    if (job->fsync > 0 && bench->n_unflushed >= job->fsync) {
+        slot->request = (struct vst_block_request){.op = VST_BLOCK_FLUSH};
+        return;
+    }
+    if (n_sizes > 1)
+        n += throw_dice(bench) * n_sizes >> 32;
+    if (job->random) {
+        *place = block * RANDOM_MULTIPLIER;
+        block = (uint64_t)((unsigned __int128)*place * (area->n_blocks - n + 1) >> 64);
+    } else {
+        block = block + n > area->n_blocks ? 0 : block;
+        *place = block + n;
+    }
+    slot->request = (struct vst_block_request){
+        .op = bench->op_written,
+        .n_segments = 1,
+        .segments = &slot->segment,
+        .start_sector = area->first_sector + block * area->block_sectors,
+        .n_sectors = n * area->block_sectors,
+    };
+    slot->segment.bytes = (size_t)(n * job->block_bytes);
+    if (!job->write || (job->mixed && throw_dice(bench) < bench->read_share))
+        slot->request.op = VST_BLOCK_READ;
+}
+
+/* The request was accepted. True if it is a flush, which is no I/O. */
+static bool note_issued(struct bench *bench, const struct slot *slot)
+{
+    if (slot->request.op == VST_BLOCK_FLUSH) {
+        bench->n_unflushed = 0;
+        return true;
+    }
+    bench->n_unflushed += slot->request.op != VST_BLOCK_READ;
+    return false;
+}
 
 static inline __attribute__((always_inline)) enum vst_status
 issue(struct bench *bench, struct slot *slot, uint64_t *place, enum order order, uint64_t now)
 {
-    slot->request.start_sector = next_sector(&bench->area, place, order != SEQUENTIAL);
-    if (order == RANDOM_MIXED) /* the place is made of the upper bits: these are others */
-        slot->request.op =
-            (uint32_t)(*place >> 8) < bench->read_share ? VST_BLOCK_READ : VST_BLOCK_WRITE;
+    if (order == VARIED)
+        vary(bench, slot, place);
+    else
+        slot->request.start_sector = next_sector(&bench->area, place, order == RANDOM);
     slot->issued_ticks = now;
     return vst_block_submit(bench->queue, &slot->request);
 }
@@ -128,15 +181,36 @@ static __attribute__((noinline)) void note_error(struct bench *bench, const stru
     bench->first_error_bytes = slot->request.error_sector * VST_SECTOR_BYTES;
 }
 
+/* The time of a flush is taken out of the sum again (struct bench). */
+static __attribute__((noinline)) void book_varied(struct bench *bench, const struct slot *slot,
+                                                  uint64_t ticks)
+{
+    uint64_t bytes = slot->request.n_sectors * VST_SECTOR_BYTES;
+
+    if (slot->request.op == VST_BLOCK_FLUSH) {
+        bench->n_flushes++;
+        bench->histogram.sum -= ticks;
+        return;
+    }
+    bench->n_bytes += bytes;
+    histogram_count(&bench->histogram, ticks);
+    if (slot->request.op == VST_BLOCK_READ)
+        return;
+    bench->n_writes++;
+    bench->n_bytes_written += bytes;
+    histogram_add(&bench->write_histogram, ticks);
+}
+
 /* What an I/O took and how it ended. */
 static inline __attribute__((always_inline)) void book(struct bench *bench, const struct slot *slot,
                                                        uint64_t now, enum order order)
 {
     if (VST_UNLIKELY(slot->request.status != VST_OK))
         note_error(bench, slot);
-    if (order == RANDOM_MIXED)
-        bench->n_writes += slot->request.op == VST_BLOCK_WRITE;
-    histogram_count(&bench->histogram, now - slot->issued_ticks);
+    if (order == VARIED)
+        book_varied(bench, slot, now - slot->issued_ticks);
+    else
+        histogram_count(&bench->histogram, now - slot->issued_ticks);
 }
 
 static void make_idle(struct bench *bench, struct slot *slot, uint64_t now)
@@ -221,6 +295,31 @@ static void set_next_look(struct bench *bench, uint64_t now)
         bench->look_ticks = bench->end_ticks;
 }
 
+/*
+ * One line for who watches, once a second: how far the job is, by time or by number, whichever ends
+ * it sooner. It costs a few ten thousand instructions, so figures that are counted want json=1.
+ */
+static __attribute__((noinline)) void show_progress(struct bench *bench, uint64_t now)
+{
+    uint64_t n = histogram_summarise(&bench->histogram).n, ticks = now - bench->begin_ticks;
+    uint64_t second = bench->host->ticks_per_second;
+    uint64_t by_time = scale_u64(ticks, 1000, bench->end_ticks - bench->begin_ticks);
+    uint64_t by_number = scale_u64(n, 1000, bench->job.n_ios);
+    uint64_t permille = by_time > by_number ? by_time : by_number;
+
+    if (permille < 1)
+        permille = 1;
+    if (permille > 1000)
+        permille = 1000;
+    uint64_t left_s = scale_u64(ticks, 1000 - permille, permille) / second;
+    printf("\rbench %s: %3" PRIu64 "%%  %" PRIu64 " IOPS  %" PRIu64 ":%02u left\x1b[K",
+           bench->context->name, permille / 10, scale_u64(n, second, ticks), left_s / 60,
+           (unsigned)(left_s % 60));
+    fflush(stdout);
+    bench->shown = true;
+    bench->show_ticks = now + second;
+}
+
 /* Called some ten times a second. True if the window is to end. */
 static __attribute__((noinline)) bool look_around(struct bench *bench, uint64_t now)
 {
@@ -229,15 +328,19 @@ static __attribute__((noinline)) bool look_around(struct bench *bench, uint64_t 
     if (bench->number == 0 && console_interrupted(host)) /* the console is the boot CPU's */
         __atomic_store_n(bench->stop, true, __ATOMIC_RELAXED);
     bench->interrupted = __atomic_load_n(bench->stop, __ATOMIC_RELAXED);
+    if (now >= bench->show_ticks && !bench->interrupted)
+        show_progress(bench, now);
     set_next_look(bench, now);
     return bench->interrupted || now >= bench->end_ticks;
 }
 
 static enum order order_of(const struct bench *bench)
 {
-    if (bench->job.mixed)
-        return RANDOM_MIXED;
-    return bench->job.random ? RANDOM : SEQUENTIAL;
+    const struct job *job = &bench->job;
+
+    if (job->mixed || job->fsync > 0 || job->max_block_bytes != job->block_bytes)
+        return VARIED;
+    return job->random ? RANDOM : SEQUENTIAL;
 }
 
 /*
@@ -270,7 +373,7 @@ static __attribute__((noinline)) uint64_t issue_idle(struct bench *bench, uint64
         if (status == VST_ERR_FULL && bench->n_idle + 1 == bench->job.depth)
             status = issue_patiently(bench, slot);
         if (status == VST_OK) {
-            remaining--;
+            remaining -= !note_issued(bench, slot);
             continue;
         }
         return note_refusal(bench, slot, status, now) ? remaining : 0;
@@ -305,8 +408,11 @@ static inline __attribute__((always_inline)) uint64_t turn_round(struct bench *b
         struct slot *slot = (struct slot *)*done;
         book(bench, slot, now, order);
         enum vst_status status = issue(bench, slot, place, order, now);
-        if (VST_LIKELY(status == VST_OK))
+        if (VST_LIKELY(status == VST_OK)) {
+            if (order == VARIED)
+                remaining += note_issued(bench, slot);
             continue;
+        }
         if (note_refusal(bench, (struct slot *)*done, status, now)) {
             remaining++;
         } else {
@@ -386,19 +492,19 @@ run_window_as(struct bench *bench, uint64_t n_ios, enum order order, bool sleeps
 }
 
 /* Functions of their own, so that none takes registers from another. */
-static __attribute__((noinline)) uint64_t run_mixed(struct bench *bench, uint64_t n_ios)
+static __attribute__((noinline)) uint64_t run_varied(struct bench *bench, uint64_t n_ios)
 {
-    return run_window_as(bench, n_ios, RANDOM_MIXED, false);
+    return run_window_as(bench, n_ios, VARIED, bench->sleeps);
 }
 
 static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64_t n_ios)
 {
     enum order order = order_of(bench);
 
+    if (order == VARIED)
+        return run_varied(bench, n_ios);
     if (bench->sleeps)
         return run_window_as(bench, n_ios, order, true);
-    if (order == RANDOM_MIXED)
-        return run_mixed(bench, n_ios);
     return order == RANDOM ? run_window_as(bench, n_ios, RANDOM, false)
                            : run_window_as(bench, n_ios, SEQUENTIAL, false);
 }
@@ -410,6 +516,8 @@ static void set_limits(struct bench *bench, uint64_t max_ns)
     uint64_t ticks_per_second = bench->host->ticks_per_second;
     uint64_t now = now_ticks(bench);
 
+    bench->begin_ticks = now;
+    bench->show_ticks = UINT64_MAX;
     bench->end_ticks = vst_add_saturated_u64(now, scale_u64(max_ns, ticks_per_second, NS_PER_S));
     set_next_look(bench, now);
 }
@@ -423,9 +531,15 @@ static void warm_up(void *argument)
     if (n < 2 * job->depth)
         n = 2 * job->depth;
     set_limits(bench, job->runtime_ns / 10 < NS_PER_S ? job->runtime_ns / 10 : NS_PER_S);
+    if (job->ramp_ns > 0) {
+        n = UINT64_MAX;
+        set_limits(bench, job->ramp_ns);
+    }
     run_window(bench, n);
     vst_block_rest(bench->queue);
     memset(&bench->histogram, 0, sizeof(bench->histogram));
+    memset(&bench->write_histogram, 0, sizeof(bench->write_histogram));
+    bench->n_bytes = bench->n_writes = bench->n_bytes_written = bench->n_flushes = 0;
 }
 
 static void measure(void *argument)
@@ -434,10 +548,12 @@ static void measure(void *argument)
     const struct vst_platform *platform = bench->platform;
     struct vst_block_queue *queue = bench->queue;
     struct vst_block_stats before = queue->stats;
-    uint64_t n_errors_before = bench->n_errors, n_writes_before = bench->n_writes;
+    uint64_t n_errors_before = bench->n_errors;
     struct result result;
 
     set_limits(bench, bench->job.runtime_ns);
+    if (bench->number == 0 && bench->host->interactive && !bench->context->json)
+        bench->show_ticks = bench->begin_ticks + bench->host->ticks_per_second;
     result.start_ns = platform->time_ns(platform->ctx);
     result.start_ticks = now_ticks(bench);
     MARK(MARK_BENCH);
@@ -450,14 +566,19 @@ static void measure(void *argument)
     result.interrupts = queue->stats.interrupts - before.interrupts;
     result.interrupts_elsewhere = queue->stats.interrupts_elsewhere - before.interrupts_elsewhere;
     result.n_errors = bench->n_errors - n_errors_before;
-    result.n_writes = bench->n_writes - n_writes_before;
+    result.n_flushes = bench->n_flushes;
+    result.n_ios -= result.n_flushes;
+    result.n_writes = bench->n_writes;
+    result.n_bytes_written = bench->n_bytes_written;
+    result.n_bytes =
+        order_of(bench) == VARIED ? bench->n_bytes : result.n_ios * bench->job.block_bytes;
     bench->result = result;
 }
 
 static bool allocate(struct bench *bench)
 {
     const struct job *job = &bench->job;
-    size_t data_bytes = (size_t)(job->depth * job->block_bytes);
+    size_t data_bytes = (size_t)(job->depth * job->max_block_bytes);
 
     bench->slots = calloc(job->depth, sizeof(*bench->slots));
     bench->done = calloc(job->depth, sizeof(*bench->done));
@@ -484,17 +605,19 @@ static void prepare(struct bench *bench)
 
     data += -(uintptr_t)data % BUFFER_ALIGN;
     if (job->write)
-        pattern_fill(job->seed, 0, data, (size_t)(job->depth * job->block_bytes));
+        pattern_fill(job->seed, 0, data, (size_t)(job->depth * job->max_block_bytes));
+    bench->op_written = job->sync ? VST_BLOCK_WRITE_DURABLE : VST_BLOCK_WRITE;
     for (size_t i = 0; i < job->depth; i++) {
         struct slot *slot = &bench->slots[i];
-        slot->segment.buffer = data + i * job->block_bytes;
+        slot->segment.buffer = data + i * job->max_block_bytes;
         slot->segment.bytes = (size_t)job->block_bytes;
-        slot->request.op = job->write ? VST_BLOCK_WRITE : VST_BLOCK_READ;
+        slot->request.op = job->write ? bench->op_written : VST_BLOCK_READ;
         slot->request.n_segments = 1;
         slot->request.segments = &slot->segment;
         slot->request.n_sectors = job->block_bytes / VST_SECTOR_BYTES;
     }
     bench->read_share = (job->read_percent << 32) / 100;
+    bench->dice = 2 * (job->seed + bench->number) * DICE_SPREAD + 1; /* far from the place's */
     bench->place = job->random ? 2 * (job->seed + bench->number) + 1 : 0;
     bench->area = (struct area){
         .first_sector = shell_on_device(bench->context, job->offset) / VST_SECTOR_BYTES,
@@ -503,153 +626,7 @@ static void prepare(struct bench *bench)
     };
 }
 
-/* ---------------------------------------------------------------- what was asked for */
-
-static bool parse_mix(const struct shell_context *context, struct job *job)
-{
-    if (!shell_option_number(context, "rwmixread=", 50, &job->read_percent))
-        return false;
-    if (!job->mixed && shell_option(context, "rwmixread=") != NULL)
-        return shell_fail_usage(context, "rwmixread= goes with rw=randrw");
-    return job->read_percent <= 100 ||
-           shell_fail_usage(context, "rwmixread=%" PRIu64 " is more than 100 per cent",
-                            job->read_percent);
-}
-
-static bool parse_rw(const struct shell_context *context, struct job *job)
-{
-    static const struct {
-        const char *name;
-        bool write, random, mixed;
-    } modes[] = {
-        {"read", false, false, false},    {"write", true, false, false},
-        {"randread", false, true, false}, {"randwrite", true, true, false},
-        {"randrw", true, true, true},
-    };
-    const char *rw = shell_option(context, "rw=");
-
-    for (size_t i = 0; i < VST_ARRAY_LENGTH(modes); i++) {
-        if (strcmp(rw != NULL ? rw : "randread", modes[i].name) != 0)
-            continue;
-        job->rw = modes[i].name;
-        job->write = modes[i].write;
-        job->random = modes[i].random;
-        job->mixed = modes[i].mixed;
-        return parse_mix(context, job);
-    }
-    return shell_fail_usage(context, "rw=%s is none of read, write, randread, randwrite, randrw",
-                            rw);
-}
-
-static bool parse_shape(const struct shell_context *context, struct job *job)
-{
-    const struct vst_block_limits *limits = &context->device->limits;
-
-    if (!shell_option_number(context, "bs=", DEFAULT_BLOCK_BYTES, &job->block_bytes) ||
-        !shell_option_number(context, "iodepth=", DEFAULT_DEPTH, &job->depth) ||
-        !shell_option_number(context, "seed=", 1, &job->seed))
-        return false;
-    if (job->block_bytes == 0 || job->block_bytes % limits->logical_block_bytes != 0)
-        return shell_fail_usage(context,
-                                "bs=%" PRIu64 " is not a multiple of the logical block of %u bytes",
-                                job->block_bytes, (unsigned)limits->logical_block_bytes);
-    if (job->block_bytes > MAX_BLOCK_BYTES)
-        return shell_fail_usage(context, "bs=%" PRIu64 " is more than 64M", job->block_bytes);
-    if (job->depth < 1 || job->depth > limits->depth)
-        return shell_fail_usage(context,
-                                "iodepth=%" PRIu64 " is not between 1 and the %u that %s takes",
-                                job->depth, limits->depth, context->device->name);
-    return true;
-}
-
-static bool parse_jobs(const struct shell_context *context, struct job *job)
-{
-    const struct shell_host *host = context->host;
-    unsigned n_cpus = host->n_cpus > 0 ? host->n_cpus : 1;
-
-    if (!shell_option_number(context, "numjobs=", 1, &job->n_jobs))
-        return false;
-    if (job->n_jobs == 0)
-        return shell_fail_usage(context, "numjobs=0 leaves nothing to do");
-    if (job->n_jobs > context->device->n_queues)
-        return shell_fail_usage(context,
-                                "numjobs=%" PRIu64
-                                ", but %s has %u queue%s, and each job needs its "
-                                "own (vstor.queues=)",
-                                job->n_jobs, context->device->name, context->device->n_queues,
-                                context->device->n_queues == 1 ? "" : "s");
-    if (job->n_jobs > n_cpus)
-        return shell_fail_usage(
-            context, "numjobs=%" PRIu64 ", but there are %u CPUs, and each job needs its own",
-            job->n_jobs, n_cpus);
-    return true;
-}
-
-static bool parse_length(const struct shell_context *context, struct job *job)
-{
-    bool counted = shell_option(context, "number_ios=") != NULL;
-    bool timed = shell_option(context, "runtime=") != NULL;
-    uint64_t seconds;
-
-    if (!shell_option_number(context, "number_ios=", UINT64_MAX, &job->n_ios) ||
-        !shell_option_number(context, "runtime=", counted ? MAX_RUNTIME_S : DEFAULT_RUNTIME_S,
-                             &seconds))
-        return false;
-    if (job->n_ios == 0)
-        return shell_fail_usage(context, "number_ios=0 leaves nothing to do");
-    if (timed && (seconds == 0 || seconds > MAX_RUNTIME_S))
-        return shell_fail_usage(context, "runtime= is 1 to %u seconds", MAX_RUNTIME_S);
-    job->runtime_ns = seconds * NS_PER_S;
-    return true;
-}
-
-static bool parse_area(const struct shell_context *context, struct job *job)
-{
-    uint64_t end = shell_extent_bytes(context);
-    uint32_t block = context->device->limits.logical_block_bytes;
-
-    if (!shell_option_number(context, "offset=", 0, &job->offset) ||
-        !shell_option_number(context, "size=", job->offset < end ? end - job->offset : 0,
-                             &job->bytes) ||
-        !shell_range_is_inside(context, job->offset, job->bytes))
-        return false;
-    if (job->offset % block != 0)
-        return shell_fail_usage(
-            context, "offset=%" PRIu64 " is not a multiple of the logical block of %u bytes",
-            job->offset, (unsigned)block);
-    if (context->extent.offset_bytes % block != 0)
-        return shell_fail_usage(context, "%s does not begin at a multiple of %u", context->name,
-                                (unsigned)block);
-    if (job->bytes < job->block_bytes)
-        return shell_fail_usage(context,
-                                "an area of %" PRIu64 " bytes holds no block of %" PRIu64 " bytes",
-                                job->bytes, job->block_bytes);
-    return true;
-}
-
 /* ---------------------------------------------------------------- telling */
-
-static void print_result(const struct bench *bench, const struct result *result)
-{
-    const struct job *job = &bench->job;
-    const struct shell_context *context = bench->context;
-    uint64_t rate = scale_u64(result->n_ios * job->block_bytes, NS_PER_S, result->ns);
-    char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES], c[SIZE_TEXT_BYTES];
-
-    printf("%s: rw=%s, bs=%s, iodepth=%" PRIu64 ", %" PRIu64 " I/Os in %s\n", context->name,
-           job->rw, size_text(job->block_bytes, a), job->depth, result->n_ios,
-           duration_text(result->ns, b));
-    if (job->mixed)
-        printf("  %" PRIu64 " reads, %" PRIu64 " writes\n", result->n_ios - result->n_writes,
-               result->n_writes);
-    printf("  IOPS %" PRIu64 ", bandwidth %s MiB/s, errors %" PRIu64 "\n",
-           scale_u64(result->n_ios, NS_PER_S, result->ns), ratio_text(rate, 1u << 20, 1, a),
-           result->n_errors);
-    printf("  per I/O: kicks %s, interrupts %s, ticks %s\n",
-           ratio_text(result->kicks, result->n_ios, 3, a),
-           ratio_text(result->interrupts, result->n_ios, 3, b),
-           ratio_text(result->ticks, result->n_ios, 0, c));
-}
 
 static uint64_t ticks_to_ns(const struct bench *bench, uint64_t ticks)
 {
@@ -663,9 +640,10 @@ struct latency {
 
 #define N_LATENCIES 6
 
-static void summarise_latencies(const struct bench *bench, struct latency latencies[N_LATENCIES])
+static void summarise_latencies(const struct bench *bench, const struct histogram *histogram,
+                                struct latency latencies[N_LATENCIES])
 {
-    struct histogram_summary summary = histogram_summarise(&bench->histogram);
+    struct histogram_summary summary = histogram_summarise(histogram);
 
     latencies[0] = (struct latency){"min", "min", ticks_to_ns(bench, summary.min)};
     latencies[1] = (struct latency){"mean", "mean", ticks_to_ns(bench, summary.mean)};
@@ -675,16 +653,83 @@ static void summarise_latencies(const struct bench *bench, struct latency latenc
     latencies[5] = (struct latency){"max", "max", ticks_to_ns(bench, summary.max)};
 }
 
-static void print_latencies(const struct bench *bench)
+static void print_latencies(const struct bench *bench, const struct histogram *histogram)
 {
     struct latency latencies[N_LATENCIES];
     char text[SIZE_TEXT_BYTES];
 
-    summarise_latencies(bench, latencies);
-    fputs("  lat:", stdout);
+    summarise_latencies(bench, histogram, latencies);
+    fputs("lat:", stdout);
     for (unsigned i = 0; i < N_LATENCIES; i++)
         printf("%s %s %s", i ? "," : "", latencies[i].name, duration_text(latencies[i].ns, text));
     putchar('\n');
+}
+
+/* What the reads or the writes of a mixed job were. */
+struct direction {
+    const char *name;
+    uint64_t n_ios, n_bytes;
+    const struct histogram *histogram;
+};
+
+/* Takes the writes out of the first job's histogram, which holds all: no more is asked of it. */
+static void split_directions(struct bench *bench, const struct result *result,
+                             struct direction directions[2])
+{
+    bench->histogram.sum -= bench->write_histogram.sum;
+    for (unsigned i = 0; i < HISTOGRAM_N_BUCKETS; i++)
+        bench->histogram.buckets[i] -= bench->write_histogram.buckets[i];
+    directions[0] =
+        (struct direction){"read", result->n_ios - result->n_writes,
+                           result->n_bytes - result->n_bytes_written, &bench->histogram};
+    directions[1] = (struct direction){"write", result->n_writes, result->n_bytes_written,
+                                       &bench->write_histogram};
+}
+
+/* "IOPS 37419, bandwidth 146.1 MiB/s". */
+static void print_rates(const struct result *result, uint64_t n_ios, uint64_t n_bytes)
+{
+    char text[SIZE_TEXT_BYTES];
+
+    printf("IOPS %" PRIu64 ", bandwidth %s MiB/s", scale_u64(n_ios, NS_PER_S, result->ns),
+           ratio_text(scale_u64(n_bytes, NS_PER_S, result->ns), 1u << 20, 1, text));
+}
+
+static void print_directions(struct bench *bench, const struct result *result)
+{
+    struct direction directions[2];
+
+    split_directions(bench, result, directions);
+    for (unsigned i = 0; i < 2; i++) {
+        printf("  %s: %" PRIu64 " I/Os, ", directions[i].name, directions[i].n_ios);
+        print_rates(result, directions[i].n_ios, directions[i].n_bytes);
+        fputs("\n    ", stdout);
+        print_latencies(bench, directions[i].histogram);
+    }
+}
+
+static void print_result(struct bench *bench, const struct result *result)
+{
+    const struct job *job = &bench->job;
+    char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES], c[SIZE_TEXT_BYTES];
+
+    printf("%s: rw=%s, bs=%s%s%s, iodepth=%" PRIu64 ", %" PRIu64 " I/Os",
+           bench->context->name, job->rw, size_text(job->block_bytes, a),
+           job->max_block_bytes > job->block_bytes ? "-" : "",
+           job->max_block_bytes > job->block_bytes ? size_text(job->max_block_bytes, b) : "",
+           job->depth, result->n_ios);
+    if (job->fsync > 0)
+        printf(", %" PRIu64 " flushes", result->n_flushes);
+    printf(" in %s\n  ", duration_text(result->ns, a));
+    print_rates(result, result->n_ios, result->n_bytes);
+    printf(", errors %" PRIu64 "\n", result->n_errors);
+    printf("  per I/O: kicks %s, interrupts %s, ticks %s\n  ",
+           ratio_text(result->kicks, result->n_ios, 3, a),
+           ratio_text(result->interrupts, result->n_ios, 3, b),
+           ratio_text(result->ticks, result->n_ios, 0, c));
+    print_latencies(bench, &bench->histogram);
+    if (job->mixed)
+        print_directions(bench, result);
 }
 
 /* What each queue had of it. Times are those since the first job began: jobs ran at once if the last
@@ -709,39 +754,73 @@ static void print_json_queues(struct json *json, const struct bench *benches,
     json_array_close(json);
 }
 
+static void print_json_latencies(struct json *json, const struct bench *bench,
+                                 const struct histogram *histogram)
+{
+    struct latency latencies[N_LATENCIES];
+
+    json_object_open(json, "lat_ns");
+    summarise_latencies(bench, histogram, latencies);
+    for (unsigned i = 0; i < N_LATENCIES; i++)
+        json_u64(json, latencies[i].key, latencies[i].ns);
+    json_object_close(json);
+}
+
+static void print_json_iops(struct json *json, const struct result *result, uint64_t n_ios)
+{
+    char iops[SIZE_TEXT_BYTES];
+
+    json_number(json, "iops",
+                ratio_text(scale_u64(n_ios, (uint64_t)NS_PER_S * 100, result->ns), 100, 2, iops));
+}
+
+static void print_json_directions(struct json *json, struct bench *bench,
+                                  const struct result *result)
+{
+    struct direction directions[2];
+
+    split_directions(bench, result, directions);
+    for (unsigned i = 0; i < 2; i++) {
+        json_object_open(json, directions[i].name);
+        json_u64(json, "ios", directions[i].n_ios);
+        json_u64(json, "bytes", directions[i].n_bytes);
+        print_json_iops(json, result, directions[i].n_ios);
+        print_json_latencies(json, bench, directions[i].histogram);
+        json_object_close(json);
+    }
+}
+
 /* `bench` is the first of all. */
-static void print_json(const struct bench *bench, const struct result *result)
+static void print_json(struct bench *bench, const struct result *result)
 {
     const struct job *job = &bench->job;
-    struct latency latencies[N_LATENCIES];
-    char iops[SIZE_TEXT_BYTES];
     struct json json;
 
     shell_json_open(bench->context, &json);
     json_text(&json, "rw", job->rw);
     json_u64(&json, "bs", job->block_bytes);
+    if (job->max_block_bytes > job->block_bytes)
+        json_u64(&json, "bs_max", job->max_block_bytes);
     json_u64(&json, "iodepth", job->depth);
     json_u64(&json, "ios", result->n_ios);
     if (job->mixed) {
         json_u64(&json, "reads", result->n_ios - result->n_writes);
         json_u64(&json, "writes", result->n_writes);
     }
-    json_u64(&json, "bytes", result->n_ios * job->block_bytes);
+    if (job->fsync > 0)
+        json_u64(&json, "flushes", result->n_flushes);
+    json_u64(&json, "bytes", result->n_bytes);
     json_u64(&json, "errors", result->n_errors);
     json_u64(&json, "ns", result->ns);
-    json_number(
-        &json, "iops",
-        ratio_text(scale_u64(result->n_ios, (uint64_t)NS_PER_S * 100, result->ns), 100, 2, iops));
-    json_object_open(&json, "lat_ns");
-    summarise_latencies(bench, latencies);
-    for (unsigned i = 0; i < N_LATENCIES; i++)
-        json_u64(&json, latencies[i].key, latencies[i].ns);
-    json_object_close(&json);
+    print_json_iops(&json, result, result->n_ios);
+    print_json_latencies(&json, bench, &bench->histogram);
     json_u64(&json, "kicks", result->kicks);
     json_u64(&json, "interrupts", result->interrupts);
     json_u64(&json, "tsc", result->ticks);
     json_u64(&json, "numjobs", job->n_jobs);
     print_json_queues(&json, bench, result);
+    if (job->mixed)
+        print_json_directions(&json, bench, result);
     json_close(&json);
 }
 
@@ -793,7 +872,7 @@ static void add_histogram(struct histogram *sum, const struct histogram *other)
         sum->buckets[i] += other->buckets[i];
 }
 
-/* Sums up; the first job's histogram then holds all. */
+/* Sums up; the first job's histograms then hold all. */
 static struct result sum_up(struct bench *benches)
 {
     struct result sum = benches[0].result;
@@ -803,6 +882,9 @@ static struct result sum_up(struct bench *benches)
         sum.n_ios += one->n_ios;
         sum.n_errors += one->n_errors;
         sum.n_writes += one->n_writes;
+        sum.n_bytes += one->n_bytes;
+        sum.n_bytes_written += one->n_bytes_written;
+        sum.n_flushes += one->n_flushes;
         sum.kicks += one->kicks;
         sum.interrupts += one->interrupts;
         sum.start_ns = vst_min_u64(sum.start_ns, one->start_ns);
@@ -810,6 +892,7 @@ static struct result sum_up(struct bench *benches)
         sum.start_ticks = vst_min_u64(sum.start_ticks, one->start_ticks);
         sum.end_ticks = max_u64(sum.end_ticks, one->end_ticks);
         add_histogram(&benches[0].histogram, &benches[k].histogram);
+        add_histogram(&benches[0].write_histogram, &benches[k].write_histogram);
     }
     sum.ns = sum.end_ns - sum.start_ns;
     sum.ticks = sum.end_ticks - sum.start_ticks;
@@ -835,16 +918,17 @@ static bool run_and_report(struct bench *bench)
         return false;
     if (worst(bench)->interrupted || worst(bench)->status != VST_OK)
         return judge(worst(bench));
-    if (!run_all(bench, measure))
+    bool ran = run_all(bench, measure);
+    if (bench->shown)
+        fputs("\r\x1b[K", stdout);
+    if (!ran)
         return false;
     result = sum_up(bench);
     if (result.n_ios > 0) {
-        if (bench->context->json) {
+        if (bench->context->json)
             print_json(bench, &result);
-        } else {
+        else
             print_result(bench, &result);
-            print_latencies(bench);
-        }
     }
     return judge(worst(bench));
 }
@@ -888,9 +972,7 @@ static bool run_bench(struct shell_context *context)
 {
     struct job job = {0};
 
-    if (!parse_rw(context, &job) || !parse_shape(context, &job) || !parse_jobs(context, &job) ||
-        !parse_length(context, &job) || !parse_area(context, &job) ||
-        !bench_verify_parse(context, &job) || !bench_cache_parse(context, &job))
+    if (!bench_parse(context, &job))
         return false;
     if (job.verify)
         return bench_verify(context, &job);
@@ -904,23 +986,33 @@ static bool run_bench(struct shell_context *context)
 }
 
 static const char *const options_bench[] = {
-    "rw=",   "rwmixread=", "bs=",    "iodepth=",   "number_ios=", "runtime=",
-    "size=", "offset=",    "seed=",  "numjobs=",   "verify=",     "fsync=",
-    "sync=", "segments=",  "cache=", "cachemode=", NULL};
+    "rw=",        "readwrite=", "rwmixread=",  "rwmixwrite=", "bs=",        "blocksize=",
+    "bsrange=",   "iodepth=",   "number_ios=", "runtime=",    "ramp_time=", "size=",
+    "offset=",    "seed=",      "randseed=",   "numjobs=",    "verify=",    "fsync=",
+    "fdatasync=", "sync=",      "segments=",   "cache=",      "cachemode=", NULL};
 
 const struct shell_command command_bench = {
     .name = "bench",
     .usage = "DEV [rw=MODE] [bs=SIZE] [iodepth=N] [number_ios=N|runtime=S] ...",
     .summary = "Measures the speed of a device",
-    .help = "    rw=read|write|randread|randwrite|randrw   default randread. All that write\n"
-            "                    DESTROY what is on the device\n"
-            "    rwmixread=N     with rw=randrw: so many per cent read, default 50\n"
-            "    bs=SIZE         bytes per I/O, default 4k\n"
+    .help = "    rw=read|write|randread|randwrite|randrw|rw   default randread. All\n"
+            "                    that write DESTROY what is on the device; also readwrite=\n"
+            "    rwmixread=N     with randrw and rw: so many per cent read, default 50; or\n"
+            "                    rwmixwrite=N\n"
+            "    bs=SIZE         bytes per I/O, default 4k; also blocksize=\n"
+            "    bsrange=A-B     each I/O of another multiple of A, up to B\n"
             "    iodepth=N       I/Os in flight, default 32 (fio's is 1)\n"
             "    number_ios=N    ends after so many I/Os\n"
-            "    runtime=S       ends after so many seconds; 2 if neither is given\n"
-            "    offset=, size=  the area, default all of DEV\n"
-            "    seed=N          of the random offsets and of the data written, default 1\n"
+            "    runtime=T       ends after so many seconds, or 500ms, 2m, 1h; 2 if neither\n"
+            "                    is given\n"
+            "    ramp_time=T     warms up for so long; else for as many I/Os as seem good\n"
+            "    offset=, size=  the area in bytes or in per cent (25%) of DEV,\n"
+            "                    default all of it\n"
+            "    seed=N          of the random offsets and of the data written, default 1;\n"
+            "                    also randseed=\n"
+            "    fsync=N         a flush after every N writes of a job, without waiting; no\n"
+            "                    flush is an I/O, or in the latencies; also fdatasync=\n"
+            "    sync=1          each write is durable when it ends\n"
             "    numjobs=N       jobs at once, each on its own CPU and queue, default 1;\n"
             "                    iodepth and number_ios are for each, the result is the sum;\n"
             "                    with json=1 also what each queue had\n"
@@ -928,15 +1020,14 @@ const struct shell_command command_bench = {
             "                    written tells where it belongs and which write it is, and in\n"
             "                    the end all are read back and checked. Runs over the same\n"
             "                    area should differ in seed=, at most 65535\n"
-            "    fsync=N         with verify=1: a flush after every N writes\n"
-            "    sync=1          with verify=1: each write is durable when it ends\n"
             "    segments=N      with verify=1: data of each I/O in N pieces of memory\n"
             "    cache=SIZE      the I/Os go through a cache of so much memory, one after the\n"
             "                    other whatever iodepth= is (with verify=1: as deep as that);\n"
             "                    tells hits, misses, what was read ahead and written back.\n"
             "                    There is no warm-up, and writes end with a flush\n"
             "    cachemode=MODE  writeback, the default, or writethrough\n"
-            "A warm-up comes first and does not count. Nothing is flushed.\n"
+            "A warm-up comes first and does not count. Nothing is flushed without fsync=.\n"
+            "I/Os never wait for a page cache: there is none, as with fio's direct=1.\n"
             "Percentiles are exact to 3 %. Ticks are those of the processor's counter.\n"
             "    bench vda rw=randread bs=4k iodepth=32 number_ios=100000\n",
     .min_words = 1,

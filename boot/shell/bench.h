@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What `bench` was asked for, shared by its two ways: to measure, and to verify. */
+/* What `bench` was asked for: made by bench_parse.c, and done in one of two ways: measured, or verified. */
 #ifndef VSTOR_SHELL_BENCH_H
 #define VSTOR_SHELL_BENCH_H
 
@@ -8,9 +8,12 @@
 struct job {
     const char *rw;
     bool write, random;
-    bool mixed;            /* randrw: each I/O reads or writes, by chance */
-    uint64_t read_percent; /* of a mixed job */
-    uint64_t block_bytes, depth, n_ios, runtime_ns, offset, bytes, seed, n_jobs;
+    bool mixed;               /* randrw, rw: each I/O reads or writes, by chance */
+    uint64_t read_percent;    /* of a mixed job */
+    uint64_t block_bytes;     /* the least, of which places are multiples */
+    uint64_t max_block_bytes; /* the same unless bsrange= was given */
+    uint64_t depth, n_ios, runtime_ns, offset, bytes, seed, n_jobs;
+    uint64_t ramp_ns; /* of the warm-up; 0: as long as seems good */
     bool verify, sync;
     uint64_t fsync;       /* writes between two flushes; 0: none */
     uint64_t n_segments;  /* pieces of memory that the data of one I/O lie in */
@@ -34,9 +37,11 @@ struct vst_cache *bench_cache_open(const struct shell_context *context, const st
 /** The member "cache". */
 void bench_cache_json(struct json *json, const struct vst_cache *cache);
 
-/** Reads verify=, fsync=, sync= and segments= into a job that is complete otherwise. False, having said so, if
- * they make no sense. */
-bool bench_verify_parse(const struct shell_context *context, struct job *job);
+/** Makes a job of the command's options. False, having said so, if they make no sense. */
+bool bench_parse(const struct shell_context *context, struct job *job);
+
+/** False, having said so, if a job that is complete can't be verified. */
+bool bench_verify_check(const struct shell_context *context, const struct job *job);
 
 /** Writes as the job says, reads all of it back, and tells of both. False, having said so, if
  * anything failed. */

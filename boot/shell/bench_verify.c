@@ -590,32 +590,14 @@ bool bench_verify(const struct shell_context *context, const struct job *job)
 
 /* ---------------------------------------------------------------- what was asked for */
 
-static bool parse_flag(const struct shell_context *context, const char *name, bool *flag)
-{
-    uint64_t value;
-
-    if (!shell_option_number(context, name, 0, &value))
-        return false;
-    if (value > 1)
-        return shell_fail_usage(context, "%s is 0 or 1", name);
-    *flag = value == 1;
-    return true;
-}
-
-bool bench_verify_parse(const struct shell_context *context, struct job *job)
+bool bench_verify_check(const struct shell_context *context, const struct job *job)
 {
     uint64_t n_blocks = job->bytes / job->block_bytes / job->n_jobs;
 
-    if (!parse_flag(context, "verify=", &job->verify) ||
-        !parse_flag(context, "sync=", &job->sync) ||
-        !shell_option_number(context, "fsync=", 0, &job->fsync) ||
-        !shell_option_number(context, "segments=", 1, &job->n_segments))
-        return false;
-    if (!job->verify)
-        return (!job->sync && job->fsync == 0 && job->n_segments == 1) ||
-               shell_fail_usage(context, "fsync=, sync= and segments= go with verify=1");
     if (!job->write || job->mixed)
         return shell_fail_usage(context, "verify=1 needs rw=write or rw=randwrite");
+    if (job->max_block_bytes != job->block_bytes)
+        return shell_fail_usage(context, "verify=1 needs blocks of one size");
     if (job->seed > MAX_RUN)
         return shell_fail_usage(context, "with verify=1 seed= is at most %u", MAX_RUN);
     if (job->n_segments < 1 || job->n_segments > MAX_SEGMENTS || job->n_segments > job->block_bytes)

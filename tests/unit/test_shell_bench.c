@@ -259,6 +259,119 @@ static void mixed_to_the_extremes(void **state)
     assert_int_not_equal(fake->disk.end_written_sector, 0);
 }
 
+/* Each direction by itself, and the two together the whole. */
+static void mixed_directions_are_told_apart(void **state)
+{
+    struct fake_host *fake = *state;
+    const char *read, *write;
+
+    assert_int_equal(fake_host_run(fake, "bench vda rw=rw rwmixwrite=25 number_ios=4000 json=1"),
+                     SHELL_NO_EXIT);
+    assert_in_range(number_of(fake, "writes"), 850, 1150);
+    read = strstr(fake->output, "\"read\":{\"ios\":");
+    write = strstr(fake->output, "\"write\":{\"ios\":");
+    assert_non_null(read);
+    assert_non_null(write);
+    assert_int_equal(strtoull(read + 14, NULL, 10), number_of(fake, "reads"));
+    assert_int_equal(strtoull(write + 15, NULL, 10), number_of(fake, "writes"));
+    assert_int_equal(strtoull(strstr(read, "\"bytes\":") + 8, NULL, 10) +
+                         strtoull(strstr(write, "\"bytes\":") + 8, NULL, 10),
+                     4000ull * 4096);
+    fake_host_run(fake, "bench vda rw=randrw number_ios=400");
+    assert_holds(fake->output, "\n  read: ");
+    assert_holds(fake->output, "\n  write: ");
+}
+
+/* The mean is that of the latencies with flushes among them, which are slow, as without. */
+static void flushes_come_after_so_many_writes(void **state)
+{
+    struct fake_host *fake = *state;
+    const struct vst_block_stats *stats = &fake->disk.queue.stats;
+
+    fake->step_ns = 1000;
+    fake->disk.per_poll = 1;
+    assert_int_equal(fake_host_run(fake,
+                                   "bench vda rw=randwrite iodepth=1 number_ios=1000 fsync=10 "
+                                   "json=1"),
+                     SHELL_NO_EXIT);
+    assert_int_equal(number_of(fake, "ios"), 1000);
+    assert_int_equal(number_of(fake, "bytes"), 1000 * 4096);
+    assert_in_range(number_of(fake, "flushes"), 99, 101);
+    assert_int_equal(stats->commands[VST_BLOCK_WRITE], 1000 + 100);
+    assert_in_range(stats->commands[VST_BLOCK_FLUSH], 108, 111);
+    assert_in_range(number_of(fake, "mean"), number_of(fake, "min"), number_of(fake, "max"));
+    assert_int_equal(
+        fake_host_run(fake, "bench vda rw=rw rwmixread=100 number_ios=100 fsync=1 json=1"),
+        SHELL_NO_EXIT);
+    assert_int_equal(number_of(fake, "flushes"), 0);
+    assert_int_equal(fake->disk.n_pending, 0);
+}
+
+static void flushes_that_fail_are_errors(void **state)
+{
+    struct fake_host *fake = *state;
+
+    fake->disk.flush_status = VST_ERR_IO;
+    assert_int_equal(fake_host_run(fake, "bench vda rw=write number_ios=1000 fsync=100 json=1"), 1);
+    assert_int_equal(number_of(fake, "ios"), 1000);
+    assert_in_range(number_of(fake, "errors"), 9, 10);
+}
+
+static void sizes_are_of_the_range(void **state)
+{
+    struct fake_host *fake = *state;
+    uint64_t bytes;
+
+    assert_int_equal(fake_host_run(fake,
+                                   "bench vda rw=randwrite bsrange=4k-16k offset=64k size=100k "
+                                   "number_ios=3000 json=1"),
+                     SHELL_NO_EXIT);
+    bytes = number_of(fake, "bytes");
+    assert_in_range(bytes, 3000 * 9000, 3000 * 11500);
+    assert_int_equal(bytes % 4096, 0);
+    assert_int_equal(number_of(fake, "bs_max"), 16384);
+    assert_int_equal(fake->disk.first_written_sector, 128);
+    assert_int_equal(fake->disk.end_written_sector, 128 + 25 * 8);
+    fake->disk.end_written_sector = 0;
+    assert_int_equal(fake_host_run(fake, "bench vda rw=write bsrange=512-2k size=3k iodepth=2 "
+                                         "number_ios=100"),
+                     SHELL_NO_EXIT);
+    assert_int_equal(fake->disk.end_written_sector, 6);
+    assert_holds(fake->output, "bs=512-2k");
+}
+
+static void fio_words_mean_what_they_mean_to_fio(void **state)
+{
+    struct fake_host *fake = *state;
+
+    fake->disk.first_written_sector = UINT64_MAX;
+    fake->disk.end_written_sector = 0;
+    assert_int_equal(fake_host_run(fake,
+                                   "bench vda readwrite=write blocksize=8k offset=25% size=50% "
+                                   "randseed=3 number_ios=1000 json=1"),
+                     SHELL_NO_EXIT);
+    assert_int_equal(number_of(fake, "bs"), 8192);
+    assert_int_equal(fake->disk.first_written_sector, 512);
+    assert_int_equal(fake->disk.end_written_sector, 1536);
+    fake->step_ns = 100000;
+    assert_int_equal(fake_host_run(fake, "bench vda runtime=50ms ramp_time=10ms json=1"),
+                     SHELL_NO_EXIT);
+    assert_in_range(number_of(fake, "ns"), 50000000, 60000000);
+    assert_int_equal(fake_host_run(fake, "bench vda rw=randwrite sync=1 number_ios=100"),
+                     SHELL_NO_EXIT);
+}
+
+static void warm_up_lasts_as_long_as_it_should(void **state)
+{
+    struct fake_host *fake = *state;
+    uint64_t before = fake->disk.queue.stats.commands[VST_BLOCK_READ];
+
+    fake->step_ns = 100000;
+    fake_host_run(fake, "bench vda ramp_time=1 runtime=10ms json=1");
+    assert_true(fake->disk.queue.stats.commands[VST_BLOCK_READ] - before >
+                20 * number_of(fake, "ios"));
+}
+
 static void sequential_wraps_at_the_end(void **state)
 {
     struct fake_host *fake = *state;
@@ -282,6 +395,18 @@ static void random_reaches_every_block(void **state)
             touched |= fake->disk.data[block * 4096 + i] != 0;
         assert_true(touched);
     }
+}
+
+/* Whether a block is read or written has nothing to do with where it is. */
+static void mixed_writes_go_everywhere(void **state)
+{
+    struct fake_host *fake = *state;
+
+    fake->disk.first_written_sector = UINT64_MAX;
+    fake->disk.end_written_sector = 0;
+    fake_host_run(fake, "bench vda rw=randrw rwmixread=80 bs=4k number_ios=10000");
+    assert_int_equal(fake->disk.first_written_sector, 0);
+    assert_int_equal(fake->disk.end_written_sector, 2048);
 }
 
 static void runtime_ends_it(void **state)
@@ -338,6 +463,24 @@ static void control_c_ends_it(void **state)
     assert_int_equal(fake->disk.n_pending, 0);
 }
 
+static void progress_is_for_people_only(void **state)
+{
+    struct fake_host *fake = *state;
+
+    fake->step_ns = 100000;
+    fake_host_run(fake, "bench vda runtime=5");
+    assert_null(strchr(fake->output, '\r'));
+    fake->host.interactive = true;
+    fake_host_run(fake, "bench vda runtime=5 json=1");
+    assert_null(strchr(fake->output, '\r'));
+    fake_host_run(fake, "bench vda runtime=5");
+    assert_holds(fake->output, "\rbench vda:  20%  ");
+    assert_holds(fake->output, " IOPS  0:04 left\x1b[K\rbench vda:  40%  ");
+    assert_holds(fake->output, "\r\x1b[Kvda: rw=randread"); /* gone before the result */
+    fake_host_run(fake, "bench vda number_ios=10 runtime=1000");
+    assert_null(strchr(fake->output, '\r'));
+}
+
 static void split_requests_are_measured_too(void **state)
 {
     struct fake_host *fake = *state;
@@ -355,8 +498,30 @@ static void nonsense_is_refused(void **state)
     static const struct {
         const char *options, *says;
     } cases[] = {
-        {"rw=trim", "rw=trim is none of read, write, randread, randwrite, randrw"},
+        {"rw=trim", "rw=trim is none of read, write, randread, randwrite, randrw, rw, readwrite"},
+        {"readwrite=x", "readwrite=x is none of read"},
         {"rw=randread rwmixread=70", "rwmixread= goes with rw=randrw"},
+        {"rw=read rwmixwrite=70", "rwmixwrite= goes with rw=randrw"},
+        {"rw=rw rwmixwrite=101", "rwmixwrite=101 is more than 100 per cent"},
+        {"fsync=4", "fsync= and sync=1 go with an rw= that writes"},
+        {"rw=read sync=1", "fsync= and sync=1 go with an rw= that writes"},
+        {"blocksize=1000", "blocksize=1000 is not a multiple"},
+        {"bsrange=4k", "bsrange=4k is not like 4k-64k"},
+        {"bsrange=4k-", "bsrange=4k- is not like 4k-64k"},
+        {"bsrange=-4k", "bsrange=-4k is not like 4k-64k"},
+        {"bsrange=8k-4k", "bsrange=8k-4k ends at no multiple of where it begins"},
+        {"bsrange=4k-6k", "bsrange=4k-6k ends at no multiple of where it begins"},
+        {"bsrange=100-4k", "bsrange=100 is not a multiple"},
+        {"bsrange=4k-128M", "is more than 64M"},
+        {"bsrange=4k-8k size=4k", "an area of 4096 bytes holds no block of 8192 bytes"},
+        {"size=101%", "size=101% is not 0% to 100%"},
+        {"offset=x%", "offset=x% is not 0% to 100%"},
+        {"runtime=2days", "runtime=2days is not a number of seconds"},
+        {"runtime=100h", "runtime= is 1 to 86400 seconds"},
+        {"runtime=99999999999999999999999999999999999999", "is not a number of seconds"},
+        {"cache=1M rw=rw", "cache= is without bsrange="},
+        {"cache=1M rw=write fsync=1", "cache= is without bsrange="},
+        {"ramp_time=0", "ramp_time= is 1 to 86400 seconds"},
         {"rw=randrw rwmixread=101", "rwmixread=101 is more than 100 per cent"},
         {"bs=1000", "bs=1000 is not a multiple of the logical block of 512 bytes"},
         {"bs=0", "bs=0 is not a multiple"},
@@ -365,7 +530,7 @@ static void nonsense_is_refused(void **state)
         {"iodepth=33", "iodepth=33 is not between"},
         {"number_ios=0", "leaves nothing to do"},
         {"runtime=0", "runtime= is 1 to 86400 seconds"},
-        {"runtime=x", "runtime=x is not a number"},
+        {"runtime=x", "runtime=x is not a number of seconds"},
         {"size=2k", "an area of 2048 bytes holds no block of 4096 bytes"},
         {"offset=100", "offset=100 is not a multiple"},
         {"offset=2M", "beyond the end of the device at byte 2097152"},
@@ -403,12 +568,20 @@ int main(void)
         TEST(writes_stay_in_their_area),
         TEST(mixed_reads_and_writes),
         TEST(mixed_to_the_extremes),
+        TEST(mixed_directions_are_told_apart),
+        TEST(flushes_come_after_so_many_writes),
+        TEST(flushes_that_fail_are_errors),
+        TEST(sizes_are_of_the_range),
+        TEST(fio_words_mean_what_they_mean_to_fio),
+        TEST(warm_up_lasts_as_long_as_it_should),
         TEST(sequential_wraps_at_the_end),
         TEST(random_reaches_every_block),
+        TEST(mixed_writes_go_everywhere),
         TEST(runtime_ends_it),
         TEST(errors_are_counted_and_named),
         TEST(broken_device_ends_it),
         TEST(control_c_ends_it),
+        TEST(progress_is_for_people_only),
         TEST(split_requests_are_measured_too),
         TEST(nonsense_is_refused),
     };

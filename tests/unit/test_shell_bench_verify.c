@@ -224,9 +224,8 @@ static void nonsense_is_refused(void **state)
     } cases[] = {
         {"verify=1", "verify=1 needs rw=write or rw=randwrite"},
         {"verify=2 rw=write", "verify= is 0 or 1"},
-        {"rw=write fsync=4", "fsync=, sync= and segments= go with verify=1"},
-        {"rw=write sync=1", "fsync=, sync= and segments= go with verify=1"},
-        {"rw=write segments=2", "fsync=, sync= and segments= go with verify=1"},
+        {"rw=write segments=2", "segments= goes with verify=1"},
+        {"rw=write verify=1 bsrange=4k-8k", "verify=1 needs blocks of one size"},
         {"rw=write verify=1 segments=0", "segments= is between 1 and 4096, and at most bs="},
         {"rw=write verify=1 bs=512 segments=513", "segments= is between 1 and 4096, and at most"},
         {"rw=write verify=1 seed=65536", "with verify=1 seed= is at most 65535"},
