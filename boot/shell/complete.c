@@ -36,6 +36,19 @@ static void offer_device(const struct shell_host *host, struct vst_block_device 
               taker);
 }
 
+/* Block devices; and where a unit of any type will do, tapes and the rest. */
+static void offer_devices(const struct shell_host *host, enum device_word kind, const char *word,
+                          line_edit_candidate *candidate, void *taker)
+{
+    for (struct vst_block_device *d = host->registry->first; d != NULL; d = d->next)
+        offer_device(host, d, word, candidate, taker);
+    if (kind != DEVICE_UNIT || host->units == NULL)
+        return;
+    for (struct vst_scsi_unit *unit = host->units->first; unit != NULL; unit = unit->next)
+        if (unit->name[0] != '\0')
+            offer(unit->name, word, candidate, taker);
+}
+
 /* The command that the word at `start` belongs to; "" into name if the word is the command itself.
  */
 static void command_before(const char *line, size_t start, char name[NAME_BYTES])
@@ -69,8 +82,7 @@ void complete_word(const struct shell_host *host, const char *line, size_t start
     if (strcmp(name, "help") == 0)
         offer_commands(word, candidate, taker);
     if (command->device != DEVICE_NONE)
-        for (struct vst_block_device *d = host->registry->first; d != NULL; d = d->next)
-            offer_device(host, d, word, candidate, taker);
+        offer_devices(host, command->device, word, candidate, taker);
     /* Options crowd the list of devices, so they wait for a first letter. */
     if (*word == '\0' && command->device != DEVICE_NONE)
         return;

@@ -90,7 +90,8 @@ def test_control_c_stops_a_long_sum(prompt):
 
 
 @pytest.mark.parametrize("command", ["sleep 100000", "bench vda runtime=1000", "fill vda 0 16M; sleep 100000",
-                                     "read vda 0 16M"])
+                                     "read vda 0 16M", "events wait=1000000",
+                                     "bench vda rw=randwrite verify=1 runtime=1000"])
 def test_control_c_stops(prompt, writable, command):
     """Ctrl-C ends every long command in a moment."""
     machine = prompt(disks=[writable("random-16m.raw")])
@@ -100,6 +101,21 @@ def test_control_c_stops(prompt, writable, command):
     machine._position -= 1
     machine.wait_for_prompt()
     assert machine.command("echo on").text.strip() == "on"
+
+
+@pytest.mark.parametrize("command", ["copy vda vdb", "fill vda 0 16G seed=1", "sum vda", "zero vda 0 16G",
+                                     "bench vda runtime=1h"])
+def test_control_c_stops_work_that_shows_progress(prompt, command):
+    """The same where a line tells how far it is; the disk is at the next command's service."""
+    disks = [Disk(blockdev=[{"driver": "null-co", "node-name": f"null{n}", "size": 16 << 30, "read-zeroes": True,
+                             "latency-ns": 10**7}]) for n in range(2)]
+    machine = prompt(disks=disks)
+    machine.send(command + "\r")
+    machine.wait_for(r"\r" + command.split()[0] + r" vda: +\d+%  .*\d:\d\d left")
+    machine.send(CTRL_C)
+    machine.wait_for("interrupted")
+    machine.wait_for_prompt()
+    assert machine.command("flush vda; read vda 0 16; echo on").lines[-1] == "on"
 
 
 def test_progress_of_long_work(prompt):

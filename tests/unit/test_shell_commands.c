@@ -251,6 +251,23 @@ static void interactive_has_prompt_history_and_completion(void **state)
     assert_int_equal(fake_host_type(fake, "nonsense\r\x04"), 0);
 }
 
+/* A tape has no block device, but `inq` takes it; `read` does not. */
+static void units_without_blocks_are_completed(void **state)
+{
+    static struct vst_scsi_unit tape = {.name = "st0"};
+    static struct vst_scsi_units units = {.first = &tape, .n = 1};
+    struct fake_host *fake = *state;
+
+    fake->host.interactive = true;
+    fake->host.units = &units;
+    fake_host_type(fake, "inq s\tX --help\r\x04");
+    assert_holds(fake->output, "inq st0 X");
+    fake_host_type(fake, "read s\tX --help\r\x04");
+    assert_null(strstr(fake->output, "st0"));
+    fake_host_type(fake, "tmf v\tX --help\r\x04");
+    assert_holds(fake->output, "tmf vda X");
+}
+
 static void overlong_line_is_refused(void **state)
 {
     struct fake_host *fake = *state;
@@ -793,6 +810,7 @@ int main(void)
         TEST(first_failure_ends_a_line),
         TEST(interactive_goes_on_after_failure),
         TEST(interactive_has_prompt_history_and_completion),
+        TEST(units_without_blocks_are_completed),
         TEST(overlong_line_is_refused),
         TEST(reboot_needs_a_machine),
         TEST(every_command_explains_itself),
