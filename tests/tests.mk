@@ -115,7 +115,7 @@ matrix: all | deps ## every row of tests/qemu/matrix*.txt on a guest, or ARGS='t
 	$(Q)$(PYTHON) -B tests/qemu/matrix.py $(ARGS)
 
 .PHONY: bench
-bench: all $(ICNT) | deps ## instructions, kicks and interrupts per read; instructions to boot; sizes
+bench: all $(ICNT) | deps ## instructions, kicks, interrupts per read, IOPS: build/bench/report.md, plots; ARGS=--quick
 	$(Q)$(PYTHON) -B tests/bench/bench.py $(ARGS)
 
 # Reads files in a Linux guest: without a C library, so that it is small and all of it is the loop.
@@ -129,9 +129,48 @@ $(READ_LOOP): tests/bench/read_loop.c | deps
 bench-cache: all $(ICNT) $(READ_LOOP) $(LINUX_GUEST) | deps ## what reading through the block cache costs, beside Linux's and beside none
 	$(Q)$(PYTHON) -B tests/bench/bench_cache.py $(ARGS)
 
+# What fio needs of Debian, unpacked for the Linux guest. Fetched, not installed.
+LINUX_FIO := build/linux-fio/fetched
+$(LINUX_FIO): tests/linux/fetch_fio.sh | deps
+	$(Q)sh $< $(@D)
+
+# Marks for Linux to execute: no library, nothing that needs one.
+$(HOST_B)/mark: tests/bench/mark.c | deps
+	$(SAY) HOSTLD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Wall -Wextra -O2 -static -nostdlib -fno-pic -no-pie -fno-stack-protector \
+	  -fno-asynchronous-unwind-tables -o $@ $<
+
+.PHONY: bench-linux
+bench-linux: all $(ICNT) $(HOST_B)/mark $(LINUX_GUEST) $(LINUX_FIO) | deps ## the same by fio in a Linux guest, in turns: ratios in the same report; 15 minutes
+	$(Q)$(PYTHON) -B tests/bench/bench_linux.py $(ARGS)
+
 .PHONY: bench-scan
 bench-scan: all $(ICNT) | deps ## what finding 1 to 256 SCSI units costs, beside what OVMF and SeaBIOS send; ARGS=--luns
 	$(Q)$(PYTHON) -B tests/bench/scan.py $(ARGS)
+
+# Small programs that have firmware read.
+FIRMWARE_PROGRAMS := build/firmware/int13.bin build/firmware/readblocks.efi
+build/firmware/int13.bin: tests/bench/firmware/int13.S | deps
+	$(SAY) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -m32 -c -o $@.o $<
+	$(Q)$(LD) -m elf_i386 -Ttext 0x7c00 --oformat binary -o $@ $@.o
+
+GNU_EFI := /usr/lib
+build/firmware/readblocks.efi: tests/bench/firmware/readblocks.c boot/shell/marks.h | deps
+	$(SAY) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -I/usr/include/efi -I/usr/include/efi/x86_64 -I. -O2 -Wall -Wextra -fpic -ffreestanding -fshort-wchar \
+	  -fno-stack-protector -mno-red-zone -maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI -c -o $@.o $<
+	$(Q)$(LD) -nostdlib -znocombreloc -shared -Bsymbolic -T $(GNU_EFI)/elf_x86_64_efi.lds -o $@.so \
+	  $(GNU_EFI)/crt0-efi-x86_64.o $@.o -L$(GNU_EFI) -lefi -lgnuefi
+	$(Q)$(OBJCOPY) -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' -j '.rela.*' \
+	  -j .reloc --target efi-app-x86_64 --subsystem=10 $@.so $@
+
+.PHONY: bench-firmware
+bench-firmware: all $(ICNT) $(FIRMWARE_PROGRAMS) | deps ## what a read costs by OVMF's, SeaBIOS's and GRUB's readers; in the same report
+	$(Q)$(PYTHON) -B tests/bench/bench_firmware.py $(ARGS)
 
 # The library that ships, on the machine that builds: real barriers and registers, which here are memory.
 BENCH_RING_CFLAGS = $(COMMON) -O2 -fno-pic -fno-pie -Iarch/$(ARCH)/include

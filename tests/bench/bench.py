@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make bench`: what a read, the start and the image cost, beside the budgets and what others need.
+"""`make bench`: what a read, the start and the image cost, beside the budgets and what others need; then what a read
+costs against depth and block size, with plots.
 
-Counts, not times: guest instructions from outside the guest (tests/icount), doorbells and interrupts from QEMU's trace.
-Prints a table and writes build/bench.json. A figure over its budget is flagged; --strict makes that the exit status.
+Counts, not times: guest instructions from outside the guest (tests/icount), doorbells and interrupts from QEMU's trace;
+IOPS alone are by the clock. Prints a table, writes build/bench.json and build/bench/report.md. A figure over its budget
+is flagged; --strict makes that the exit status; --quick leaves out depths, sizes and plots.
 """
 import argparse
 import dataclasses
@@ -14,7 +16,9 @@ import pathlib
 import subprocess
 import sys
 
-sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / folder) for folder in ("qemu", "icount")]
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / folder) for folder in ("qemu", "icount", "bench")]
+import bench_grid  # noqa: E402
+import bench_report  # noqa: E402
 import harness  # noqa: E402
 import icount  # noqa: E402
 
@@ -154,11 +158,33 @@ def print_table(head, lines):
     print()
 
 
+def print_all(result, lines):
+    """What was measured, where it goes, and what others need."""
+    print_table(["guest instructions, counted from outside", "measured", "budget", "", ""], lines)
+    for driver, ring, functions in result["functions"]:
+        print_table([f"where they go: {TITLES[driver]}4 KiB random read, {ring}, depth 32", "per read", ""],
+                    [[name, f"{n:.1f}", ""] for name, n in functions.items()])
+    print_table(["others, instructions per 4 KiB random read", "depth 1", "depth 32", ""],
+                [[name, f"{one:,}", "-" if many is None else f"{many:,}", ""] for name, one, many in PEERS])
+
+
+def report(result, lines, options):
+    """Depths and sizes, and all of it as Markdown with plots."""
+    rows = bench_grid.measure(options.grid_ios, options.seconds, options.rounds, lambda what: print(what, flush=True))
+    bench_report.keep("own", {**result, "table": lines})
+    bench_report.keep("grid", {"rows": rows, "ios": options.grid_ios, "rounds": options.rounds})
+    print(bench_report.write())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=3, help="guest starts per figure (default %(default)s)")
     parser.add_argument("--ios", type=int, default=20000, help="reads per start (default %(default)s)")
+    parser.add_argument("--grid-ios", type=int, default=3000, help="reads per depth and size (default %(default)s)")
+    parser.add_argument("--seconds", type=int, default=1, help="by the clock, for IOPS (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of what is timed (default %(default)s)")
     parser.add_argument("--out", default=str(harness.ROOT / "build/bench.json"))
+    parser.add_argument("--quick", action="store_true", help="no depths, sizes and plots")
     parser.add_argument("--strict", action="store_true", help="fail if a figure is over its budget")
     options = parser.parse_args()
     n, starts = options.ios, options.starts
@@ -168,14 +194,11 @@ def main():
               "functions": [(*way, where(*way, 32, n)) for way in ways],
               "boot": boot(starts), "sizes": sizes()}
     lines = table_of(result)
-    print_table(["guest instructions, counted from outside", "measured", "budget", "", ""], lines)
-    for driver, ring, functions in result["functions"]:
-        print_table([f"where they go: {TITLES[driver]}4 KiB random read, {ring}, depth 32", "per read", ""],
-                    [[name, f"{n:.1f}", ""] for name, n in functions.items()])
-    print_table(["others, instructions per 4 KiB random read", "depth 1", "depth 32", ""],
-                [[name, f"{one:,}", "-" if many is None else f"{many:,}", ""] for name, one, many in PEERS])
+    print_all(result, lines)
     pathlib.Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
     print(f"written to {options.out}")
+    if not options.quick:
+        report(result, lines, options)
     return 1 if options.strict and any(line[3] == "OVER" for line in lines) else 0
 
 

@@ -7,6 +7,7 @@
  *       mmio=off|kernel|all  count memory operations which hit I/O regions, by region (slow)
  *       trig=HEXVA:FIRST:COUNT  inner window: opened at the FIRST-th execution of the instruction at
  *                      HEXVA after an outer window was opened, closed COUNT executions later; reported as ID+100
+ *       open=ID        window ID is open from power-on; marks that begin it are passed over; it ends with QEMU at the latest
  * A mark is the 7-byte  nopl disp32(%rax) = 0f 1f 80 II 4d 4b 52 (16-bit code: with 67 in front)
  *   II = 0x01..0x5f begin window II ; II|0x80 end window II
  *   II = 0x00 begin spin, 0x80 end spin (instructions in between also go to the 'spin' column)
@@ -37,6 +38,7 @@ static uint64_t total;          /* only maintained exactly where marks need it: 
 static FILE *out; static const char *histdir;
 static uint64_t nidle;
 static uint64_t trig_va, trig_first, trig_count, trig_n; static int trig_on;
+static int open_id;
 
 #define NREG 64
 static struct { const char *name; uint64_t page; uint64_t r, w; } reg[NREG];
@@ -107,6 +109,7 @@ static void mark(unsigned v, void *u)
     if (id == 0) { in_spin = 1; spin_at = total; return; }
     if (id == 0x80) { if (in_spin) spin_acc += total - spin_at; in_spin = 0; return; }
     if (id & 0x80) { if (W[0].open && W[0].id == (id & 0x7f)) { if (W[1].open) end(&W[1]); end(&W[0]); } return; }
+    if (id == open_id) return;
     trig_n = 0; trig_on = trig_va != 0;
     begin(&W[0], id);
 }
@@ -179,7 +182,10 @@ static void trans(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     }
 }
 
-static void fin(qemu_plugin_id_t id, void *u) { fprintf(out, "end total %" PRIu64 " slots %u\n", total, used); fflush(out); }
+static void fin(qemu_plugin_id_t id, void *u) {
+    if (open_id && W[0].open && W[0].id == open_id) end(&W[0]);
+    fprintf(out, "end total %" PRIu64 " slots %u\n", total, used); fflush(out);
+}
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
@@ -192,11 +198,13 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
         else if (!strcmp(argv[i], "mmio=kernel")) mmio_mode = 1;
         else if (!strcmp(argv[i], "mmio=all")) mmio_mode = 2;
         else if (!strcmp(argv[i], "mmio=off")) mmio_mode = 0;
+        else if (!strncmp(argv[i], "open=", 5)) open_id = atoi(argv[i] + 5);
         else if (!strncmp(argv[i], "trig=", 5)) sscanf(argv[i] + 5, "%" SCNx64 ":%" SCNu64 ":%" SCNu64, &trig_va, &trig_first, &trig_count);
         else { fprintf(stderr, "icnt: bad arg %s\n", argv[i]); return -1; }
     }
 #define MAP(sz) mmap(0, sz, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     cnt = MAP(NSLOT * 8ul); mt = MAP(NSLOT * sizeof *mt); W[0].base = MAP(NSLOT * 8ul); W[1].base = MAP(NSLOT * 8ul);
+    if (open_id) begin(&W[0], open_id);
     qemu_plugin_register_vcpu_tb_trans_cb(id, trans);
     qemu_plugin_register_vcpu_idle_cb(id, idle);
     qemu_plugin_register_atexit_cb(id, fin, NULL);

@@ -35,43 +35,60 @@ class Count:
         return getattr(self, name) / self.ios
 
 
-def null_disk(n_bytes=16 << 30, latency_ns=0, ring="split", driver="blk", **disk):
-    """A disk behind which nothing costs anything. ioeventfd=off makes kicks and completions repeatable."""
+def null_disk(n_bytes=16 << 30, latency_ns=0, ring="split", driver="blk", number=0, ioeventfd="off", **disk):
+    """A disk behind which nothing costs anything, the `number`-th such of a machine; SCSI disks share an adapter.
+    ioeventfd=off makes kicks and completions repeatable."""
     packed = f"packed={'on' if ring == 'packed' else 'off'}"
-    node = {"driver": "null-co", "node-name": "null0", "size": n_bytes, "read-zeroes": True}
+    node = {"driver": "null-co", "node-name": f"null{number}", "size": n_bytes, "read-zeroes": True}
     if latency_ns:
         node["latency-ns"] = latency_ns
     if driver == "scsi":
-        adapter = ["-device", f"virtio-scsi-pci,disable-legacy=on,ioeventfd=off,{packed}"]
-        return Disk(blockdev=[node], device="scsi-hd", before=adapter, **disk)
-    return Disk(blockdev=[node], device=f"virtio-blk-pci,disable-legacy=on,ioeventfd=off,{packed}", **disk)
+        adapter = ["-device", f"virtio-scsi-pci,disable-legacy=on,ioeventfd={ioeventfd},{packed}"]
+        return Disk(blockdev=[node], device="scsi-hd", before=[] if number else adapter, **disk)
+    return Disk(blockdev=[node], device=f"virtio-blk-pci,disable-legacy=on,ioeventfd={ioeventfd},{packed}", **disk)
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """What happened between one pair of marks."""
+    number: int
+    counters: dict  # of the plugin, by its names
+    kicks: int = 0
+    interrupts: int = 0
+
+    def count(self, ios=1):
+        """As figures per I/O want it: waiting apart, a string instruction once however often it repeats."""
+        spin = self.counters["spin"]
+        return Count(self.counters["total"] - self.counters["rep2"] - spin, spin, self.kicks, self.interrupts, ios)
 
 
 def parse_report(text):
-    """Counters by window number, from the plugin's report."""
-    windows = {}
+    """Number and counters of each window in the order of their ends, from the plugin's report."""
+    windows = []
     for line in text.splitlines():
         found = re.match(r"win (\d+) (.*)", line)
         if found:
             plain_pairs = re.sub(r"\[.*?\]", "", found[2]).split()
-            windows[int(found[1])] = {k: int(v) for k, v in zip(plain_pairs[::2], plain_pairs[1::2])}
+            windows.append((int(found[1]), {k: int(v) for k, v in zip(plain_pairs[::2], plain_pairs[1::2])}))
     return windows
 
 
-def count_events(trace, window):
-    """Kicks and interrupts between the marks of a window, from QEMU's log."""
-    inside, kicks, interrupts = False, 0, 0
-    for line in trace.splitlines():
+def count_events(trace):
+    """(Number, kicks, interrupts) of each window in the order of their ends, from the lines of QEMU's log."""
+    kicks, interrupts, begun, windows = 0, 0, {}, []
+    for line in trace:
         if line.startswith("MARK "):
-            if line.split()[1:] == ["b", str(window)]:
-                inside = True
-            elif line.split()[1:] == ["e", str(window)]:
-                inside = False
-        elif inside:
+            _, kind, number = line.split()
+            if kind == "b":
+                begun[number] = kicks, interrupts
+            else:
+                before = begun.get(number, (0, 0))
+                windows.append((int(number), kicks - before[0], interrupts - before[1]))
+        else:
             event = line.split(" ", 1)[0].split("@")[-1].split(":")[-1]
             kicks += event == KICK
             interrupts += event in INTERRUPTS
-    return kicks, interrupts
+    return windows
 
 
 def functions_of(kernel):
@@ -94,30 +111,48 @@ def by_function(histogram, kernel):
     return dict(counts)
 
 
-def measure(append, window, deadline_s=400, functions=False, **machine):
-    """Runs one machine under the plugin. Returns the window's Count and the guest's own Result.
-
-    With `functions`, which is slow, also where the instructions went: waiting included, each by itself.
-    """
+def run_counted(start, plugin="", events=True):
+    """Has start(arguments of QEMU) run a machine to its end under the plugin. Returns its windows, what `start` returned,
+    and the plugin's histograms, where `plugin`, more of its arguments, asks for them: {hist} there is a folder."""
     if not PLUGIN.exists():
         raise harness.MachineError(f"{PLUGIN} is not built; run `make build/host/libicnt.so` first")
     with tempfile.TemporaryDirectory(prefix="vstor-icount-") as folder:
-        report, trace = f"{folder}/report", f"{folder}/trace"
-        plugin = f"{PLUGIN},out={report}," + (f"mode=insn,hist={folder}" if functions else "mmio=all")
-        extra = ["-icount", "shift=0,sleep=on", "-plugin", plugin, "-d", "plugin", "-D", trace]
-        for event in (KICK, *INTERRUPTS):
+        report, trace = pathlib.Path(folder) / "report", pathlib.Path(folder) / "trace"
+        plugin = f"{PLUGIN},out={report}{plugin.format(hist=folder)}"
+        extra = ["-icount", "shift=0,sleep=on", "-plugin", plugin, "-d", "plugin", "-D", str(trace)]
+        for event in (KICK, *INTERRUPTS) if events else ():
             extra += ["-trace", event]
-        # The counters are not atomic: one CPU for good. -icount has no fences whatever maxcpus says.
-        result = harness.run(append, deadline_s, smp="1", extra=extra, **machine).expect_status(0)
-        windows = parse_report(open(report).read())
-        if window not in windows:
-            result.fail(f"the guest did not execute both marks of window {window}; windows seen: {windows}")
-        kicks, interrupts = count_events(open(trace).read(), window)
-        histograms = sorted(pathlib.Path(folder).glob(f"w{window}.*.hist"))
-        where = by_function(histograms[0].read_text(), harness.BUILD / "vstor.debug") if functions else {}
-    counters = windows[window]
-    spin = counters["spin"]
-    return Count(counters["total"] - counters["rep2"] - spin, spin, kicks, interrupts, functions=where), result
+        result = start(extra)
+        with open(trace) as lines:
+            happened = count_events(lines)
+        counters = parse_report(report.read_text())
+        if [number for number, *_ in happened] != [number for number, _ in counters]:
+            raise harness.MachineError(f"windows of the report and of the trace differ: {counters}, {happened}")
+        windows = [Window(number, values, kicks, interrupts)
+                   for (number, values), (_, kicks, interrupts) in zip(counters, happened)]
+        histograms = sorted(pathlib.Path(folder).glob("*.hist"), key=lambda path: int(path.name.split(".")[1]))
+        return windows, result, [path.read_text() for path in histograms]
+
+
+def run_kernel(append, deadline_s=400, plugin="", **machine):
+    """run_counted of the vstor kernel with a command line that must end well."""
+    # The counters are not atomic: one CPU for good. -icount has no fences whatever maxcpus says.
+    return run_counted(lambda extra: harness.run(append, deadline_s, smp="1", extra=extra, **machine).expect_status(0),
+                       plugin)
+
+
+def measure(append, window, deadline_s=400, functions=False, **machine):
+    """Runs one machine under the plugin. Returns the first such window's Count and the guest's own Result.
+
+    With `functions`, which is slow, also where the instructions went: waiting included, each by itself.
+    """
+    plugin = ",mode=insn,hist={hist}" if functions else ""
+    windows, result, histograms = run_kernel(append, deadline_s, plugin, **machine)
+    found = [n for n, one in enumerate(windows) if one.number == window]
+    if not found:
+        result.fail(f"the guest did not execute both marks of window {window}; windows seen: {windows}")
+    where = by_function(histograms[found[0]], harness.BUILD / "vstor.debug") if functions else {}
+    return dataclasses.replace(windows[found[0]].count(), functions=where), result
 
 
 def random_reads(depth, n_ios, ring="split", size="4k", functions=False, driver="blk", irq="poll"):

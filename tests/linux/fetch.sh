@@ -37,5 +37,6 @@ for module in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev vir
 done
 cp unpack/bin/busybox busybox
 cp unpack/boot/vmlinuz-* vmlinuz.new
+ls unpack/lib/modules >version
 rm -rf unpack
 mv vmlinuz.new vmlinuz

@@ -59,7 +59,9 @@ def test_report_of_the_plugin_is_read_rightly():
     """A window's line as icnt writes it, and the trace around it."""
     windows = icount.parse_report("win 1 seq 0 total 1000 user 1000 kernel 0 rep2 10 pio 0 spin 90 idle 0 uniq 3 "
                                   "mmio_r 0 mmio_w 5 [virtio@fe000000 r 0 w 5]\nend total 5000 slots 9\n")
-    assert (windows[1]["total"], windows[1]["rep2"], windows[1]["spin"]) == (1000, 10, 90)
+    (number, counters), = windows
+    assert (number, counters["total"], counters["rep2"], counters["spin"]) == (1, 1000, 10, 90)
+    assert icount.Window(1, counters, 5, 2).count(10) == icount.Count(900, 90, 5, 2, 10)
     trace = ("virtio_queue_notify vdev 0x1 n 0 vq 0x2\nMARK b 1\nvirtio_queue_notify vdev 0x1 n 0 vq 0x2\n"
              "virtio_notify vdev 0x1 vq 0x2\nMARK e 1\nvirtio_queue_notify vdev 0x1 n 0 vq 0x2\n")
-    assert icount.count_events(trace, 1) == (1, 1)
+    assert icount.count_events(trace.splitlines()) == [(1, 1, 1)]
