@@ -27,10 +27,11 @@ endif
 
 # ---------------------------------------------------------------- what there is
 LIB_SRCS    := $(sort $(wildcard arch/common/*.c pci/*.c drivers/*.c block/*.c scsi/*.c))
-KERNEL_SRCS := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S boot/kernel/*.c boot/shell/*.c))
+KERNEL_SRCS := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S boot/kernel/*.c boot/shell/*.c boot/loader/*.c))
 UNIT_TESTS  := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_FAKES  := $(sort $(wildcard tests/unit/fake_*.c))
 SHELL_SRCS  := $(sort $(wildcard boot/shell/*.c))
+LOADER_SRCS := $(sort $(wildcard boot/loader/*.c))
 
 object       = $(patsubst %,$(B)/obj/%.o,$(basename $(1)))
 host_object  = $(patsubst %,$(HOST_B)/obj/%.o,$(basename $(1)))
@@ -87,7 +88,7 @@ remember = @mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' 
 $(B)/how-built: FORCE
 	$(call remember,$(CC) $(LIB_CFLAGS) $(HOT_SRCS) $(UNALIGNED) $(COPYING) $(HOT_SHELL_SRCS) $(KERNEL_CFLAGS) $(NO_VECTORS) $(LIB_SRCS) $(KERNEL_SRCS))
 $(HOST_B)/how-built: FORCE
-	$(call remember,$(CC) $(HOST_CFLAGS) $(LIB_SRCS) $(SHELL_SRCS) $(UNIT_FAKES))
+	$(call remember,$(CC) $(HOST_CFLAGS) $(LIB_SRCS) $(SHELL_SRCS) $(LOADER_SRCS) $(UNIT_FAKES))
 
 $(B)/obj/%.o: %.c $(B)/how-built
 	$(SAY) CC $<
@@ -199,7 +200,7 @@ $(HOST_B)/obj/%.o: %.c $(HOST_B)/how-built
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) -c -o $@ $<
 
-$(HOST_LIB): $(call host_object,$(LIB_SRCS) $(SHELL_SRCS) $(UNIT_FAKES))
+$(HOST_LIB): $(call host_object,$(LIB_SRCS) $(SHELL_SRCS) $(LOADER_SRCS) $(UNIT_FAKES))
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 

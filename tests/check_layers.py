@@ -16,9 +16,10 @@ ALLOWED = {
     "block": {"block", "include"},
     "scsi": {"scsi", "include"},
     "boot/shell": {"boot/shell", "include", "libc"},
-    "boot/kernel": {"boot/kernel", "boot/shell", "drivers", "pci", "block", "scsi", "arch", "include", "libc"},
+    "boot/loader": {"boot/loader", "include", "libc"},
+    "boot/kernel": {"boot/kernel", "boot/shell", "boot/loader", "drivers", "pci", "block", "scsi", "arch", "include", "libc"},
     "boot/app": {"boot/app", "boot/kernel", "block", "arch", "include", "libc"},
-    "boot/efi": {"boot/efi", "boot/shell", "drivers", "pci", "block", "scsi", "arch", "include", "libc"},
+    "boot/efi": {"boot/efi", "boot/shell", "boot/loader", "drivers", "pci", "block", "scsi", "arch", "include", "libc"},
 }
 FREESTANDING = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "limits.h", "stdalign.h", "stdatomic.h"}
 

@@ -2,7 +2,7 @@
 # Fuzzing with clang's libFuzzer. Included by the Makefile, whose names it uses.
 
 FUZZ_B       := build/fuzz
-FUZZ_TARGETS := pci blk_config ring ring_varied device boot partitions fat iso9660 $(addprefix scsi_,sense inquiry vpd luns capacity mode others hba event)
+FUZZ_TARGETS := pci blk_config ring ring_varied device boot boot_image boot_entry partitions fat iso9660 $(addprefix scsi_,sense inquiry vpd luns capacity mode others hba event)
 FUZZ_JOBS    ?= $(shell nproc)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_CFLAGS   = $(COMMON) -O1 $(FUZZ_SANITIZE) $(FUZZ_GUIDE) -Iarch/host/include
@@ -27,6 +27,7 @@ $(FUZZ_B)/obj/%.o: %.c
 
 FUZZ_BOOT_SRCS := $(addprefix boot/kernel/,option_words.c mmio_places.c acpi_madt.c acpi_dmar.c acpi_hotplug.c)
 $(FUZZ_B)/fuzz_boot: $(call fuzz_object,$(FUZZ_BOOT_SRCS))
+$(FUZZ_B)/fuzz_boot_image $(FUZZ_B)/fuzz_boot_entry: $(call fuzz_object,$(LOADER_SRCS))
 $(FUZZ_B)/fuzz_%: $(FUZZ_B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 	$(SAY) FUZZLD $@
 	$(Q)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^
@@ -75,6 +76,7 @@ $(FUZZ_COV_B)/obj/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(FUZZ_COV_CFLAGS) -c -o $@ $<
 $(FUZZ_COV_B)/fuzz_boot: $(call cov_object,$(FUZZ_BOOT_SRCS))
+$(FUZZ_COV_B)/fuzz_boot_image $(FUZZ_COV_B)/fuzz_boot_entry: $(call cov_object,$(LOADER_SRCS))
 $(FUZZ_COV_B)/fuzz_%: $(FUZZ_COV_B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_COV_OBJS)
 	$(SAY) COVLD $@
 	$(Q)clang -fprofile-instr-generate -o $@ $^

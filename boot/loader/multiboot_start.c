@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The information structures of the multiboots (0.6.96, 3.3; 2.0, 3.6) and of PVH. */
+#include "boot/loader/start.h"
+
+#define PIXEL_BITS  32u
+#define TEXT_BITS   16u
+#define COLOUR_BITS 8u
+
+enum screen_kind { SCREEN_PIXELS = 1, SCREEN_TEXT = 2 };
+
+static bool all_below_4g(const struct loader_start *start)
+{
+    for (size_t i = 0; i < start->n_modules; i++)
+        if (vst_add_saturated_u64(start->modules[i].first, start->modules[i].bytes) > UINT32_MAX)
+            return false;
+    return true;
+}
+
+/* ---------------------------------------------------------------- multiboot 1 */
+
+#define LOADED_BY_1 0x2badb002u
+
+enum {
+    INFO_1_MEMORY = 1 << 0,
+    INFO_1_COMMAND_LINE = 1 << 2,
+    INFO_1_MODULES = 1 << 3,
+    INFO_1_MAP = 1 << 6,
+    INFO_1_LOADER_NAME = 1 << 9,
+    INFO_1_SCREEN = 1 << 12,
+};
+
+struct info_1 {
+    uint32_t flags, lower_kib, upper_kib, boot_device, command_line, n_modules, modules, symbols[4];
+    uint32_t map_bytes, map, drives_bytes, drives, config_table, loader_name, apm_table;
+    uint32_t vbe[4];
+    uint64_t screen;
+    uint32_t line_bytes, width, height;
+    uint8_t bits, kind, red_shift, red_bits, green_shift, green_bits, blue_shift, blue_bits;
+} __attribute__((packed));
+_Static_assert(sizeof(struct info_1) == 116, "3.3");
+
+struct module_1 {
+    uint32_t first, end, text, reserved;
+};
+
+struct map_1 {
+    uint32_t bytes; /* of what follows */
+    uint64_t first, n_bytes;
+    uint32_t type;
+} __attribute__((packed));
+
+static void write_modules_1(struct info_1 *info, const struct loader_start *start,
+                            struct loader_room *room)
+{
+    struct module_1 *modules = loader_room_take(room, start->n_modules * sizeof(*modules));
+
+    for (size_t i = 0; modules != NULL && i < start->n_modules; i++)
+        modules[i] =
+            (struct module_1){.first = (uint32_t)start->modules[i].first,
+                              .end = (uint32_t)(start->modules[i].first + start->modules[i].bytes),
+                              .text = (uint32_t)loader_room_text(room, start->modules[i].text)};
+    info->n_modules = (uint32_t)start->n_modules;
+    info->modules = (uint32_t)loader_room_physical(room, modules);
+}
+
+static void write_map_1(struct info_1 *info, const struct loader_start *start,
+                        struct loader_room *room)
+{
+    struct map_1 *map = loader_room_take(room, start->n_memory * sizeof(*map));
+
+    for (size_t i = 0; map != NULL && i < start->n_memory; i++)
+        map[i] = (struct map_1){sizeof(*map) - sizeof(map->bytes), start->memory[i].first,
+                                start->memory[i].bytes, start->memory[i].type};
+    info->map = (uint32_t)loader_room_physical(room, map);
+    info->map_bytes = (uint32_t)(start->n_memory * sizeof(*map));
+}
+
+static void write_screen_1(struct info_1 *info, const struct loader_screen *screen)
+{
+    info->flags |= INFO_1_SCREEN;
+    info->screen = screen->first;
+    info->line_bytes = screen->line_bytes;
+    info->width = screen->width;
+    info->height = screen->height;
+    info->bits = screen->is_text ? TEXT_BITS : PIXEL_BITS;
+    info->kind = screen->is_text ? SCREEN_TEXT : SCREEN_PIXELS;
+    info->red_shift = screen->red_shift;
+    info->green_shift = screen->green_shift;
+    info->blue_shift = screen->blue_shift;
+    info->red_bits = info->green_bits = info->blue_bits = screen->is_text ? 0 : COLOUR_BITS;
+}
+
+enum vst_status loader_multiboot1_write(const struct loader_start *start, struct loader_room *room,
+                                        struct loader_registers *registers)
+{
+    struct info_1 *info = loader_room_take(room, sizeof(*info));
+
+    if (!all_below_4g(start))
+        return VST_ERR_TOO_LARGE;
+    if (info == NULL)
+        return VST_ERR_NO_MEMORY;
+    info->flags =
+        INFO_1_MEMORY | INFO_1_COMMAND_LINE | INFO_1_MODULES | INFO_1_MAP | INFO_1_LOADER_NAME;
+    uint32_t lower_kib, upper_kib;
+    loader_old_memory(start, &lower_kib, &upper_kib);
+    info->lower_kib = lower_kib;
+    info->upper_kib = upper_kib;
+    info->command_line = (uint32_t)loader_room_text(room, start->command_line);
+    info->loader_name = (uint32_t)loader_room_text(room, start->loader_name);
+    write_modules_1(info, start, room);
+    write_map_1(info, start, room);
+    if (start->screen != NULL)
+        write_screen_1(info, start->screen);
+    registers->eax = LOADED_BY_1;
+    registers->ebx = (uint32_t)loader_room_physical(room, info);
+    return room->full ? VST_ERR_NO_MEMORY : VST_OK;
+}
+
+/* ---------------------------------------------------------------- multiboot 2 */
+
+#define LOADED_BY_2  0x36d76289u
+#define RSDP_1_BYTES 20u
+
+enum {
+    INFO_2_END = 0,
+    INFO_2_COMMAND_LINE = 1,
+    INFO_2_LOADER_NAME = 2,
+    INFO_2_MODULE = 3,
+    INFO_2_MEMORY = 4,
+    INFO_2_MAP = 6,
+    INFO_2_SCREEN = 8,
+    INFO_2_RSDP_1 = 14,
+    INFO_2_RSDP_2 = 15,
+    INFO_2_BASE = 21,
+};
+
+struct tag {
+    uint32_t type, bytes;
+};
+
+struct map_2 {
+    uint64_t first, bytes;
+    uint32_t type, reserved;
+};
+
+struct screen_2 {
+    uint64_t first;
+    uint32_t line_bytes, width, height;
+    uint8_t bits, kind;
+    uint16_t reserved;
+    uint8_t red_shift, red_bits, green_shift, green_bits, blue_shift, blue_bits;
+} __attribute__((packed));
+
+/* A tag with `bytes` behind its head; where they go, NULL if there is no room. */
+static void *add_tag(struct loader_room *room, uint32_t type, size_t bytes)
+{
+    struct tag *tag = loader_room_take(room, sizeof(*tag) + bytes);
+
+    if (tag == NULL)
+        return NULL;
+    *tag = (struct tag){type, (uint32_t)(sizeof(*tag) + bytes)};
+    return tag + 1;
+}
+
+static void add_tag_of(struct loader_room *room, uint32_t type, const void *body, size_t bytes)
+{
+    void *to = add_tag(room, type, bytes);
+
+    if (to != NULL)
+        memcpy(to, body, bytes);
+}
+
+static void add_modules_2(struct loader_room *room, const struct loader_start *start)
+{
+    for (size_t i = 0; i < start->n_modules; i++) {
+        const struct loader_module *module = &start->modules[i];
+        const uint32_t bounds[] = {(uint32_t)module->first,
+                                   (uint32_t)(module->first + module->bytes)};
+        size_t text_bytes = strlen(module->text) + 1;
+        uint8_t *body = add_tag(room, INFO_2_MODULE, sizeof(bounds) + text_bytes);
+        if (body == NULL)
+            return;
+        memcpy(body, bounds, sizeof(bounds));
+        memcpy(body + sizeof(bounds), module->text, text_bytes);
+    }
+}
+
+static void add_map_2(struct loader_room *room, const struct loader_start *start)
+{
+    const uint32_t head[] = {sizeof(struct map_2), 0};
+    uint8_t *body =
+        add_tag(room, INFO_2_MAP, sizeof(head) + start->n_memory * sizeof(struct map_2));
+
+    if (body == NULL)
+        return;
+    memcpy(body, head, sizeof(head));
+    for (size_t i = 0; i < start->n_memory; i++) {
+        const struct loader_memory *memory = &start->memory[i];
+        struct map_2 entry = {memory->first, memory->bytes, memory->type, 0};
+        memcpy(body + sizeof(head) + i * sizeof(entry), &entry, sizeof(entry));
+    }
+}
+
+static void add_screen_2(struct loader_room *room, const struct loader_screen *screen)
+{
+    uint8_t bits = screen->is_text ? 0 : COLOUR_BITS;
+    struct screen_2 body = {
+        .first = screen->first,
+        .line_bytes = screen->line_bytes,
+        .width = screen->width,
+        .height = screen->height,
+        .bits = screen->is_text ? TEXT_BITS : PIXEL_BITS,
+        .kind = screen->is_text ? SCREEN_TEXT : SCREEN_PIXELS,
+        .red_shift = screen->red_shift,
+        .green_shift = screen->green_shift,
+        .blue_shift = screen->blue_shift,
+        .red_bits = bits,
+        .green_bits = bits,
+        .blue_bits = bits,
+    };
+
+    add_tag_of(room, INFO_2_SCREEN, &body, sizeof(body));
+}
+
+static void add_all_2(const struct loader_image *image, const struct loader_start *start,
+                      struct loader_room *room)
+{
+    uint32_t memory[2];
+    uint64_t first, end;
+
+    add_tag_of(room, INFO_2_COMMAND_LINE, start->command_line, strlen(start->command_line) + 1);
+    add_tag_of(room, INFO_2_LOADER_NAME, start->loader_name, strlen(start->loader_name) + 1);
+    add_modules_2(room, start);
+    loader_old_memory(start, &memory[0], &memory[1]);
+    add_tag_of(room, INFO_2_MEMORY, memory, sizeof(memory));
+    add_map_2(room, start);
+    if (start->screen != NULL)
+        add_screen_2(room, start->screen);
+    if (start->root_copy != NULL)
+        add_tag_of(room, start->root_copy_bytes > RSDP_1_BYTES ? INFO_2_RSDP_2 : INFO_2_RSDP_1,
+                   start->root_copy, start->root_copy_bytes);
+    if (image->place.movable) {
+        loader_image_span(image, &first, &end);
+        add_tag_of(room, INFO_2_BASE, &(uint32_t){(uint32_t)first}, sizeof(uint32_t));
+    }
+    (void)add_tag(room, INFO_2_END, 0);
+}
+
+enum vst_status loader_multiboot2_write(const struct loader_image *image,
+                                        const struct loader_start *start, struct loader_room *room,
+                                        struct loader_registers *registers)
+{
+    uint32_t *head = loader_room_take(room, 2 * sizeof(*head));
+    size_t first = room->used - 2 * sizeof(*head);
+
+    if (!all_below_4g(start))
+        return VST_ERR_TOO_LARGE;
+    if (head == NULL)
+        return VST_ERR_NO_MEMORY;
+    add_all_2(image, start, room);
+    head[0] = (uint32_t)(room->used - first);
+    registers->eax = LOADED_BY_2;
+    registers->ebx = (uint32_t)loader_room_physical(room, head);
+    return room->full ? VST_ERR_NO_MEMORY : VST_OK;
+}
+
+/* ---------------------------------------------------------------- PVH */
+
+#define PVH_MAGIC 0x336ec578u
+
+struct start_info {
+    uint32_t magic, version, flags, n_modules;
+    uint64_t modules, command_line, root_pointer, map;
+    uint32_t n_map, reserved;
+};
+
+struct pvh_module {
+    uint64_t first, bytes, text, reserved;
+};
+
+static void write_modules_pvh(struct start_info *info, const struct loader_start *start,
+                              struct loader_room *room)
+{
+    struct pvh_module *modules = loader_room_take(room, start->n_modules * sizeof(*modules));
+
+    for (size_t i = 0; modules != NULL && i < start->n_modules; i++)
+        modules[i] = (struct pvh_module){start->modules[i].first, start->modules[i].bytes,
+                                         loader_room_text(room, start->modules[i].text), 0};
+    info->n_modules = (uint32_t)start->n_modules;
+    info->modules = start->n_modules > 0 ? loader_room_physical(room, modules) : 0;
+}
+
+enum vst_status loader_pvh_write(const struct loader_start *start, struct loader_room *room,
+                                 struct loader_registers *registers)
+{
+    struct start_info *info = loader_room_take(room, sizeof(*info));
+    struct map_2 *map = loader_room_take(room, start->n_memory * sizeof(*map));
+
+    if (info == NULL || map == NULL)
+        return VST_ERR_NO_MEMORY;
+    for (size_t i = 0; i < start->n_memory; i++)
+        map[i] = (struct map_2){start->memory[i].first, start->memory[i].bytes,
+                                start->memory[i].type, 0};
+    *info = (struct start_info){.magic = PVH_MAGIC,
+                                .version = 1,
+                                .root_pointer = start->root_pointer,
+                                .map = loader_room_physical(room, map),
+                                .n_map = (uint32_t)start->n_memory};
+    info->command_line = loader_room_text(room, start->command_line);
+    write_modules_pvh(info, start, room);
+    registers->ebx = (uint32_t)loader_room_physical(room, info);
+    return room->full ? VST_ERR_NO_MEMORY : VST_OK;
+}

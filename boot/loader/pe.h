@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * EFI programs as files: PE32 and PE32+ (Microsoft PE and COFF specification), and what unified
+ * kernel images (UAPI.5) carry in their sections. The firmware loads them; here they are looked at.
+ */
+#ifndef VSTOR_LOADER_PE_H
+#define VSTOR_LOADER_PE_H
+
+#include "boot/loader/bytes.h"
+
+#define LOADER_PE_X86_64  0x8664u
+#define LOADER_PE_AARCH64 0xaa64u
+#define LOADER_PE_I386    0x014cu
+
+struct loader_pe {
+    uint16_t machine;
+    uint16_t subsystem; /**< 10: an EFI application */
+    uint16_t n_sections;
+    uint64_t sections; /**< where their table lies; wholly inside the file */
+};
+
+/** VST_ERR_NOT_FOUND: not PE for EFI. VST_ERR_MALFORMED: its tables leave the file. */
+enum vst_status loader_pe_read(const struct loader_bytes *file, struct loader_pe *pe) VST_MUST_USE;
+
+/**
+ * The first section of a name (".linux", ".initrd", ".cmdline", ".osrel", ".uname"), at most eight
+ * characters, without its padding. False if there is none, or if it leaves the file.
+ */
+bool loader_pe_section(const struct loader_bytes *file, const struct loader_pe *pe,
+                       const char *name, struct loader_bytes *section) VST_MUST_USE;
+
+/** True if it is a unified kernel image: it has .linux and .osrel. (UAPI.5) */
+bool loader_pe_is_unified(const struct loader_bytes *file, const struct loader_pe *pe);
+
+#endif
