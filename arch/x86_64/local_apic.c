@@ -161,6 +161,12 @@ void arch_apic_start_ticking(uint8_t vector)
     write_reg(REG_TICKS, TICKS_OF_PERIOD);
 }
 
+void arch_apic_stop_ticking(void)
+{
+    write_reg(REG_TIMER, LOCAL_MASKED);
+    write_reg(REG_TICKS, 0);
+}
+
 void arch_apic_send_init(uint32_t id)
 {
     send(id, COMMAND_ASSERT | COMMAND_INIT);

@@ -66,6 +66,12 @@ void arch_pic_mask(uint8_t line)
     write_masks();
 }
 
+void arch_pic_stop(void)
+{
+    masked = 0xffff;
+    write_masks();
+}
+
 bool arch_pic_is_spurious(uint8_t line)
 {
     if (line % LINES_PER_PIC != LINE_SPURIOUS)

@@ -334,28 +334,30 @@ static bool rsdp_is_sound(const struct rsdp *rsdp, size_t bytes)
            sum_is_zero(rsdp, RSDP_1_BYTES);
 }
 
-/* *rsdp gets the pointer at `physical`, what is missing of it zero. */
-static bool take_rsdp(struct rsdp *rsdp, uint64_t physical)
+/* *rsdp gets the pointer at `physical`, what is missing of it zero, and *found the address. */
+static bool take_rsdp(struct rsdp *rsdp, uint64_t physical, uint64_t *found)
 {
     const void *there = address_space_map_firmware(physical, sizeof(*rsdp));
 
     if (there == NULL || !rsdp_is_sound(there, RSDP_1_BYTES))
         return false;
     memcpy(rsdp, there, sizeof(*rsdp));
+    *found = physical;
     return true;
 }
 
-static bool search_rsdp(struct rsdp *rsdp, uint64_t first, uint64_t bytes)
+static bool search_rsdp(struct rsdp *rsdp, uint64_t first, uint64_t bytes, uint64_t *found)
 {
     if (address_space_map_firmware(first, bytes) == NULL)
         return false;
     for (uint64_t at = first; at + sizeof(*rsdp) <= first + bytes; at += RSDP_STEP)
-        if (memcmp((const void *)(uintptr_t)at, "RSD ", 4) == 0 && take_rsdp(rsdp, at))
+        if (memcmp((const void *)(uintptr_t)at, "RSD ", 4) == 0 &&
+            take_rsdp(rsdp, at, found))
             return true;
     return false;
 }
 
-static bool find_rsdp(struct rsdp *rsdp, const struct boot_info *boot)
+static bool find_rsdp(struct rsdp *rsdp, const struct boot_info *boot, uint64_t *found)
 {
     uint64_t ebda = boot->extended_bios_data;
 
@@ -364,12 +366,12 @@ static bool find_rsdp(struct rsdp *rsdp, const struct boot_info *boot)
         memcpy(rsdp, boot->rsdp, boot->rsdp_bytes);
         return true;
     }
-    if (boot->rsdp_physical != 0 && take_rsdp(rsdp, boot->rsdp_physical))
+    if (boot->rsdp_physical != 0 && take_rsdp(rsdp, boot->rsdp_physical, found))
         return true;
     if (ebda >= EBDA_LOWEST && ebda <= EBDA_END - EBDA_SEARCHED_BYTES &&
-        search_rsdp(rsdp, ebda, EBDA_SEARCHED_BYTES))
+        search_rsdp(rsdp, ebda, EBDA_SEARCHED_BYTES, found))
         return true;
-    return search_rsdp(rsdp, BIOS_AREA_FIRST, BIOS_AREA_BYTES);
+    return search_rsdp(rsdp, BIOS_AREA_FIRST, BIOS_AREA_BYTES, found);
 }
 
 void acpi_read(struct acpi_info *info, const struct boot_info *boot)
@@ -378,12 +380,14 @@ void acpi_read(struct acpi_info *info, const struct boot_info *boot)
 
     memset(info, 0, sizeof(*info));
     info->cpus.has_pic = true;
-    if (!find_rsdp(&rsdp, boot)) {
+    if (!find_rsdp(&rsdp, boot, &info->root_physical)) {
         log_line(VST_LOG_INFO, "acpi: no root pointer found");
         return;
     }
     bool newer =
         rsdp.revision >= 2 && rsdp.bytes >= sizeof(rsdp) && sum_is_zero(&rsdp, sizeof(rsdp));
+    info->root_bytes = newer ? sizeof(rsdp) : RSDP_1_BYTES;
+    memcpy(info->root, &rsdp, sizeof(rsdp));
     info->present = (newer && read_root(info, rsdp.xsdt, "XSDT", sizeof(uint64_t))) ||
                     read_root(info, rsdp.rsdt, "RSDT", sizeof(uint32_t));
 }

@@ -34,6 +34,9 @@ struct acpi_register {
 
 struct acpi_info {
     bool present;
+    uint64_t root_physical; /**< where the root pointer (RSDP) lies; 0 if only a copy is known */
+    uint8_t root[BOOT_RSDP_BYTES];
+    size_t root_bytes; /**< 0 if there is none */
     size_t n_ecams;
     struct acpi_ecam ecams[ACPI_MAX_ECAMS];
     struct acpi_register pm_timer; /**< 32 bits wide, of which 24 or 32 count */

@@ -256,3 +256,13 @@ void adapters_count(unsigned *added, unsigned *removed)
     *removed = n_removed;
     n_added = n_removed = 0;
 }
+
+/* Their disks stay behind without a driver: nobody will look at them. */
+void adapters_release(void (*cut_off)(struct vst_pci_address address))
+{
+    for (struct adapter *adapter = adapters; adapter != NULL; adapter = adapter->next) {
+        vst_virtio_scsi_detach(adapter->hba);
+        if (adapter->is_pci)
+            cut_off(adapter->address);
+    }
+}

@@ -36,4 +36,7 @@ enum vst_status adapters_rescan_one(unsigned number) VST_MUST_USE;
 /** How many disks have come and gone since it was last called. */
 void adapters_count(unsigned *n_added, unsigned *n_removed);
 
+/** disks_release, for adapters; `cut_off` is called for each that is PCI's, after its reset. */
+void adapters_release(void (*cut_off)(struct vst_pci_address address));
+
 #endif

@@ -6,7 +6,11 @@
 #include "boot/kernel/range_set.h"
 
 #define MEMORY_USABLE         1u
+#define MEMORY_RESERVED       2u
 #define BIOS_EBDA_SEGMENT     0x40eu
+#define BIOS_VIDEO_MODE       0x449u /* then the columns, 16 bits */
+#define VIDEO_MODE_TEXT       3u
+#define TEXT_COLUMNS          80u
 #define KIBIBYTE              1024u
 #define MULTIBOOT2_MAX_BYTES  0x1000000u
 #define MULTIBOOT1_MAX_MAP    0x100000u
@@ -47,7 +51,7 @@ static void set_command_line(struct boot_info *info, uint64_t physical, size_t m
     boot_command_line_set(info, (const char *)(uintptr_t)physical, max_bytes, may_name_image);
 }
 
-static void add_memory(struct boot_info *info, uint64_t first, uint64_t bytes, bool usable)
+static void add_memory(struct boot_info *info, uint64_t first, uint64_t bytes, uint32_t type)
 {
     if (bytes == 0)
         return;
@@ -55,7 +59,8 @@ static void add_memory(struct boot_info *info, uint64_t first, uint64_t bytes, b
         info->memory_map_cut = true;
         return;
     }
-    info->memory_ranges[info->n_memory_ranges++] = (struct boot_range){first, bytes, usable};
+    info->memory_ranges[info->n_memory_ranges++] = 
+        (struct boot_range){first, bytes, type == MEMORY_USABLE, type};
 }
 
 /* A module that can't be remembered is kept from us as a piece of reserved memory. */
@@ -64,9 +69,9 @@ static void add_module(struct boot_info *info, uint64_t first, uint64_t end)
     if (end <= first)
         return;
     if (info->n_modules < BOOT_MAX_MODULES)
-        info->modules[info->n_modules++] = (struct boot_range){first, end - first, false};
+        info->modules[info->n_modules++] = (struct boot_range){first, end - first, false, MEMORY_RESERVED};
     else
-        add_memory(info, first, end - first, false);
+        add_memory(info, first, end - first, MEMORY_RESERVED);
 }
 
 /* ---------------------------------------------------------------- multiboot 1 */
@@ -98,7 +103,7 @@ static void read_multiboot1_map(struct boot_info *info, const struct multiboot1_
     struct multiboot1_map_entry entry;
 
     while (at + sizeof(entry) <= end && copy_in(&entry, at, sizeof(entry))) {
-        add_memory(info, entry.first, entry.bytes, entry.type == MEMORY_USABLE);
+        add_memory(info, entry.first, entry.bytes, entry.type);
         at += sizeof(entry.entry_bytes) + (uint64_t)entry.entry_bytes;
     }
 }
@@ -128,8 +133,8 @@ static bool read_multiboot1(struct boot_info *info, uint32_t physical)
     if (loader.flags & MULTIBOOT1_HAS_MAP) {
         read_multiboot1_map(info, &loader);
     } else if (loader.flags & MULTIBOOT1_HAS_MEMORY) {
-        add_memory(info, 0, (uint64_t)loader.lower_kib * KIBIBYTE, true);
-        add_memory(info, KIBIBYTE * KIBIBYTE, (uint64_t)loader.upper_kib * KIBIBYTE, true);
+        add_memory(info, 0, (uint64_t)loader.lower_kib * KIBIBYTE, MEMORY_USABLE);
+        add_memory(info, KIBIBYTE * KIBIBYTE, (uint64_t)loader.upper_kib * KIBIBYTE, MEMORY_USABLE);
     }
     return true;
 }
@@ -165,7 +170,7 @@ static void read_multiboot2_map(struct boot_info *info, uint64_t body, uint32_t 
         return;
     for (uint64_t at = sizeof(header); at + sizeof(entry) <= body_bytes; at += header[0])
         if (copy_in(&entry, body + at, sizeof(entry)))
-            add_memory(info, entry.first, entry.bytes, entry.type == MEMORY_USABLE);
+            add_memory(info, entry.first, entry.bytes, entry.type);
 }
 
 static void read_multiboot2_module(struct boot_info *info, uint64_t body, uint32_t body_bytes)
@@ -263,7 +268,7 @@ static void read_pvh_map(struct boot_info *info, const struct pvh_start_info *st
 
     for (uint32_t i = 0; i < start->n_map_entries && i < PVH_MAX_TABLE_ENTRIES; i++)
         if (copy_in(&entry, vst_add_saturated_u64(start->map, i * sizeof(entry)), sizeof(entry)))
-            add_memory(info, entry.first, entry.bytes, entry.type == MEMORY_USABLE);
+            add_memory(info, entry.first, entry.bytes, entry.type);
 }
 
 static void read_pvh_modules(struct boot_info *info, const struct pvh_start_info *start)
@@ -300,11 +305,21 @@ static uint64_t extended_bios_data(void)
     return copy_in(&segment, BIOS_EBDA_SEGMENT, sizeof(segment)) ? (uint64_t)segment << 4 : 0;
 }
 
+/* Zero without a BIOS. */
+static bool has_text_screen(void)
+{
+    uint8_t video[3];
+
+    return copy_in(video, BIOS_VIDEO_MODE, sizeof(video)) && video[0] == VIDEO_MODE_TEXT &&
+           video[1] == TEXT_COLUMNS && video[2] == 0;
+}
+
 bool boot_info_read(struct boot_info *info, uint32_t loader, uint32_t physical)
 {
     memset(info, 0, sizeof(*info));
     info->protocol = "an unknown protocol";
     info->extended_bios_data = extended_bios_data();
+    info->text_screen = has_text_screen();
     switch (loader) {
     case ARCH_LOADER_MULTIBOOT1:
         return read_multiboot1(info, physical);

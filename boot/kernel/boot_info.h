@@ -24,6 +24,7 @@
 struct boot_range {
     uint64_t first, bytes;
     bool usable; /**< RAM that nobody uses; everything else is to be left alone */
+    uint32_t type; /**< as the loader told it: 1 usable, 2 reserved, 3 ACPI, ... */
 };
 
 struct boot_info {
@@ -39,6 +40,7 @@ struct boot_info {
     uint64_t rsdp_physical; /**< where the ACPI root pointer lies, 0 if the loader did not say */
     uint8_t rsdp[BOOT_RSDP_BYTES]; /**< its copy, where the loader handed over a copy */
     size_t rsdp_bytes;             /**< 0 if there is none */
+    bool text_screen;              /**< a BIOS has left the screen in text mode, 80 x 25 */
     uint64_t extended_bios_data;   /**< from the BIOS data area; page 0 can't be read later. 0 if
                                       there is none */
 };

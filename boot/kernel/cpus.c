@@ -225,6 +225,15 @@ void cpus_start(const struct acpi_info *acpi, unsigned limit)
                (unsigned long long)(clock_ns() - start_ns) / 1000);
 }
 
+void cpus_stop_others(void)
+{
+    bool enabled = arch_interrupts_save();
+
+    for (unsigned i = 0; i < awaited.n; i++)
+        arch_apic_send_init(awaited.apic_ids[i]);
+    arch_interrupts_restore(enabled);
+}
+
 /* ---------------------------------------------------------------- work */
 
 bool cpu_run(unsigned number, void (*function)(void *argument), void *argument)

@@ -30,6 +30,9 @@ void cpus_start(const struct acpi_info *acpi, unsigned limit);
 /** CPUs that run; they are numbered from 0 in ACPI's order, the boot CPU first. */
 unsigned n_cpus(void);
 
+/** Has all other CPUs wait for a start-up message, whatever they do. For good; on the boot CPU. */
+void cpus_stop_others(void);
+
 /** The number of the CPU that this runs on: two loads. */
 static inline unsigned this_cpu(void)
 {

@@ -402,6 +402,28 @@ static bool anything_moved(void)
     return moved;
 }
 
+/* INTx as firmware leaves it: a kernel may have nothing else. */
+static void cut_off(struct vst_pci_address address)
+{
+    const struct vst_pci_function *function = function_at(address);
+
+    if (function == NULL)
+        return;
+    vst_pci_disable(&kernel_platform, function);
+    vst_pci_enable(&kernel_platform, functions, function);
+    vst_pci_intx_enable(&kernel_platform, function, true);
+}
+
+void disks_release(void)
+{
+    for (struct disk *disk = disks; disk != NULL; disk = disk->next) {
+        vst_virtio_blk_detach(disk->device);
+        if (disk->is_pci)
+            cut_off(disk->address);
+    }
+    adapters_release(cut_off);
+}
+
 void disks_look_after(void)
 {
     static uint64_t next_ns;

@@ -33,4 +33,11 @@ enum vst_status disks_rescan(unsigned *n_added, unsigned *n_removed) VST_MUST_US
 enum vst_status disks_rescan_adapter(unsigned number, unsigned *n_added,
                                      unsigned *n_removed) VST_MUST_USE;
 
+/**
+ * Resets all devices and cuts them off from memory, decoding left on: for who hands the machine over.
+ * No request may be in flight; nothing here may be called afterwards. Waits two seconds for each device
+ * that does not confirm it.
+ */
+void disks_release(void);
+
 #endif

@@ -75,6 +75,15 @@ void interrupts_start_cpu(void)
     cpu_here()->apic_id = arch_apic_id();
 }
 
+void interrupts_stop(void)
+{
+    arch_interrupts_disable();
+    if (has_apic)
+        arch_apic_stop_ticking();
+    if (has_pic)
+        arch_pic_stop();
+}
+
 bool interrupts_have_apic(void)
 {
     return has_apic;

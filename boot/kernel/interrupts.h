@@ -27,6 +27,9 @@ void interrupts_start(const struct acpi_info *acpi);
 /** The same on this further CPU, which stays disabled. */
 void interrupts_start_cpu(void);
 
+/** For good, and only on the boot CPU, once no other runs: nothing interrupts it any more. */
+void interrupts_stop(void);
+
 /** True if there are local APICs, hence messages and further CPUs. */
 bool interrupts_have_apic(void);
 

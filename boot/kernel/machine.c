@@ -16,7 +16,6 @@
 #include "boot/kernel/trap_dump.h"
 
 static struct machine machine;
-static struct acpi_info acpi;
 static struct mmio_places mmio_places;
 
 static void start_memory(void (*start_heap)(void))
@@ -38,8 +37,8 @@ static void start_cpus(unsigned n_usual)
 {
     unsigned n_wanted = machine.options.n_cpus != 0 ? machine.options.n_cpus : n_usual;
 
-    interrupts_start(&acpi);
-    cpus_start(&acpi, n_wanted);
+    interrupts_start(&machine.acpi);
+    cpus_start(&machine.acpi, n_wanted);
     if (machine.options.log_level >= VST_LOG_DEBUG)
         cpus_check();
 }
@@ -58,11 +57,11 @@ static void start_core(uint32_t loader, uint32_t info_physical, const struct mac
     mmio_places_take(&mmio_places, boot->command_line);
     log_printf(VST_LOG_INFO, "boot: %s, loader \"%s\"", boot->protocol, boot->loader_name);
     start_memory(plan->start_heap);
-    acpi_read(&acpi, boot);
-    for (size_t i = 0; i < acpi.virtio_mmio.n; i++)
-        mmio_places_add(&mmio_places, acpi.virtio_mmio.places[i]);
-    power_start(&acpi);
-    clock_start(&acpi);
+    acpi_read(&machine.acpi, boot);
+    for (size_t i = 0; i < machine.acpi.virtio_mmio.n; i++)
+        mmio_places_add(&mmio_places, machine.acpi.virtio_mmio.places[i]);
+    power_start(&machine.acpi);
+    clock_start(&machine.acpi);
     log_printf(VST_LOG_INFO, "clock: %llu Hz by %s", (unsigned long long)clock_ticks_per_second(),
                clock_source());
     start_cpus(plan->n_cpus);
@@ -74,10 +73,10 @@ const struct machine *machine_start(uint32_t loader, uint32_t info_physical,
     size_t n_functions;
 
     start_core(loader, info_physical, plan);
-    pci_host_start(&acpi);
-    disks_find_functions(&acpi, &machine.boot, &machine.options);
+    pci_host_start(&machine.acpi);
+    disks_find_functions(&machine.acpi, &machine.boot, &machine.options);
     const struct vst_pci_function *functions = disks_functions(&n_functions);
-    iommu_start(&acpi, functions, n_functions, machine.options.iommu_keep);
+    iommu_start(&machine.acpi, functions, n_functions, machine.options.iommu_keep);
     disks_attach(&mmio_places);
     return &machine;
 }

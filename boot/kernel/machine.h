@@ -3,6 +3,7 @@
 #ifndef VSTOR_KERNEL_MACHINE_H
 #define VSTOR_KERNEL_MACHINE_H
 
+#include "boot/kernel/acpi.h"
 #include "boot/kernel/boot_info.h"
 #include "boot/kernel/options.h"
 
@@ -15,6 +16,7 @@ struct machine_plan {
 struct machine {
     struct boot_info boot; /**< its command line without the options */
     struct options options;
+    struct acpi_info acpi;
 };
 
 /**

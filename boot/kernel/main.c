@@ -13,6 +13,7 @@
 #include "boot/kernel/interrupts.h"
 #include "boot/kernel/machine.h"
 #include "boot/kernel/memory.h"
+#include "boot/kernel/next_kernel.h"
 #include "boot/kernel/platform.h"
 #include "boot/kernel/power.h"
 #include "boot/shell/shell.h"
@@ -76,6 +77,26 @@ static void reboot(void *ctx)
     power_reboot();
 }
 
+static enum vst_status boot_load(void *ctx, const struct shell_boot *wanted,
+                                 struct shell_boot_answer *answer)
+{
+    (void)ctx;
+    return next_kernel_load(&machine->boot, &machine->acpi, wanted, answer);
+}
+
+static void boot_forget(void *ctx)
+{
+    (void)ctx;
+    next_kernel_forget();
+}
+
+static void boot_start(void *ctx)
+{
+    (void)ctx;
+    fflush(stdout);
+    next_kernel_start();
+}
+
 static bool run_on(void *ctx, unsigned cpu, void (*function)(void *argument), void *argument)
 {
     (void)ctx;
@@ -107,6 +128,9 @@ static int run_shell(void)
         .rescan = rescan,
         .rescan_adapter = rescan_adapter,
         .reboot = reboot,
+        .boot_load = boot_load,
+        .boot_forget = boot_forget,
+        .boot_start = boot_start,
         .n_cpus = n_cpus(),
         .run_on = run_on,
         .join = join,

@@ -5,17 +5,18 @@
 
 #include "boot/kernel/memory.h"
 
-#define LOW_MEMORY_END 0x100000ull /* firmware's data and the boot loader's; never given out */
-#define LOW_RAM_FIRST  0x10000ull  /* below it some firmware keeps data without saying so */
-#define LOW_RAM_END    0xa0000ull
-#define BELOW_4G_END   0x100000000ull
-#define MAX_HEAP_BYTES 0x40000000ull
+#define LOW_MEMORY_END  0x100000ull /* firmware's data and the boot loader's; never given out */
+#define LOW_RAM_FIRST   0x10000ull  /* below it some firmware keeps data without saying so */
+#define LOW_RAM_END     0xa0000ull
+#define BELOW_4G_END    0x100000000ull
+#define MAX_HEAP_BYTES  0x40000000ull
+#define HEAP_KEPT_BYTES 0x100000ull
 
 static struct range_set ram, free_pages;
 /* Of the heap: all of it, the range that is being given out, how far, and what came before it. */
 static struct range_set heap;
 static size_t heap_at;
-static uint64_t heap_used_end, heap_left_bytes;
+static uint64_t heap_used_end, heap_left_bytes, lent_end;
 static uint64_t low_page;
 
 static uint64_t range_end(const struct boot_range *range)
@@ -125,6 +126,36 @@ uint64_t memory_alloc(uint64_t bytes, uint64_t align_bytes)
     return physical;
 }
 
+static bool leave_out(struct range_set *set, const struct range_set *avoid)
+{
+    bool complete = true;
+
+    for (size_t i = 0; avoid != NULL && i < avoid->n_ranges; i++)
+        complete &= remove_range(set, avoid->ranges[i].first, avoid->ranges[i].end);
+    return complete;
+}
+
+uint64_t memory_take(uint64_t bytes, uint64_t align_bytes, uint64_t end,
+                     const struct range_set *avoid)
+{
+    static struct range_set candidates;
+    uint64_t whole_bytes = round_up(bytes, ARCH_PAGE_BYTES);
+
+    candidates = free_pages;
+    if (bytes == 0 || whole_bytes < bytes || !leave_out(&candidates, avoid))
+        return 0;
+    for (size_t i = candidates.n_ranges; i-- > 0;) {
+        const struct range *range = &candidates.ranges[i];
+        uint64_t last = range->end < end ? range->end : end;
+        if (last < range->first || last - range->first < whole_bytes)
+            continue;
+        uint64_t first = round_down(last - whole_bytes, align_bytes);
+        if (first >= range->first)
+            return range_set_remove(&free_pages, first, first + whole_bytes) ? first : 0;
+    }
+    return 0;
+}
+
 void memory_free(uint64_t physical, uint64_t bytes)
 {
     /* With more fragments than the set holds, the pages are lost, which harms nobody. */
@@ -185,6 +216,31 @@ static bool heap_go_on(uint64_t bytes)
         heap_left_bytes += heap.ranges[heap_at].end - heap.ranges[heap_at].first;
     heap_used_end = heap.ranges[at].first;
     return true;
+}
+
+void memory_lend_heap(void)
+{
+    struct range *range = &heap.ranges[heap_at];
+    uint64_t end = round_up(heap_used_end + HEAP_KEPT_BYTES, ARCH_PAGE_BYTES);
+
+    if (lent_end != 0 || end >= range->end || !range_set_add(&free_pages, end, range->end))
+        return;
+    lent_end = range->end;
+    range->end = end;
+}
+
+void memory_return_heap(void)
+{
+    static struct range_set missing;
+    struct range *range = &heap.ranges[heap_at];
+
+    if (lent_end == 0)
+        return;
+    missing = (struct range_set){1, {{range->end, lent_end}}};
+    if (leave_out(&missing, &free_pages) && missing.n_ranges == 0 &&
+        range_set_remove(&free_pages, range->end, lent_end))
+        range->end = lent_end;
+    lent_end = 0;
 }
 
 void *memory_grow_heap(ptrdiff_t bytes)

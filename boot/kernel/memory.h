@@ -29,6 +29,18 @@ void memory_free(uint64_t physical, uint64_t bytes);
  * is none. Pages below 1 MiB are never given out otherwise. */
 uint64_t memory_low_page(void);
 
+/**
+ * Not zeroed, as high as it can be below `end`, apart from what is in `avoid` (NULL: nothing); freed by
+ * memory_free. The physical address, or 0.
+ */
+uint64_t memory_take(uint64_t bytes, uint64_t align_bytes, uint64_t end,
+                     const struct range_set *avoid);
+
+/** What malloc has not taken yet, but for a megabyte, is given out in pages until it is returned; what
+ * was taken of it must be free again by then, or malloc goes without. */
+void memory_lend_heap(void);
+void memory_return_heap(void);
+
 /** One page for a page table. */
 uint64_t memory_alloc_page(void);
 

@@ -51,6 +51,8 @@ extern const struct shell_command command_fill;
 extern const struct shell_command command_verify;
 /* bench.c */
 extern const struct shell_command command_bench;
+/* commands_boot.c */
+extern const struct shell_command command_boot;
 /* commands_basic.c */
 extern const struct shell_command command_echo;
 extern const struct shell_command command_sleep;

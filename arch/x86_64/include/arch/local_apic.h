@@ -45,6 +45,9 @@ void arch_apic_send(uint32_t id, uint8_t vector);
  */
 void arch_apic_start_ticking(uint8_t vector);
 
+/** Ends that. Interrupts must be off. */
+void arch_apic_stop_ticking(void);
+
 /** Makes a CPU wait for a start-up message, whatever it does. (10.4.4) */
 void arch_apic_send_init(uint32_t id);
 

@@ -19,6 +19,9 @@ bool arch_pic_start(uint8_t first_vector) VST_MUST_USE;
 bool arch_pic_unmask(uint8_t line) VST_MUST_USE;
 void arch_pic_mask(uint8_t line);
 
+/** Masks all lines, whoever waits for them. */
+void arch_pic_stop(void);
+
 /** True if the interrupt just taken is one that had vanished: nothing to do, nothing to
  * acknowledge. */
 bool arch_pic_is_spurious(uint8_t line);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "commands.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "progress.h"
+#include "size.h"
+#include "volume.h"
+
+#define INITRD_OPTION "initrd="
+#define PIECE_BYTES   (16u * 1024u * 1024u)
+
+struct booting {
+    struct shell_context *context;
+    struct volume *volume;
+    struct shell_boot wanted;
+    struct shell_boot_file *names;
+    struct vst_file *files;
+    char *command_line;
+    struct progress progress;
+    uint64_t done_bytes, total_bytes;
+    uint64_t start_ns, reads, kicks; /* of the queue, before */
+};
+
+static uint64_t now_ns(const struct shell_context *context)
+{
+    return context->host->platform->time_ns(context->host->platform->ctx);
+}
+
+/* ---------------------------------------------------------------- words */
+
+/* The words after the path, with a blank between. */
+static char *join_words(const struct shell_context *context)
+{
+    size_t bytes = 1, used = 0;
+
+    for (size_t i = 2; i < context->n_words; i++)
+        bytes += strlen(context->words[i]) + 1;
+    char *line = malloc(bytes);
+    for (size_t i = 2; line != NULL && i < context->n_words; i++)
+        used += (size_t)sprintf(line + used, "%s%s", i > 2 ? " " : "", context->words[i]);
+    if (line != NULL)
+        line[used] = '\0';
+    return line;
+}
+
+static bool add_file(struct booting *booting, const char *path)
+{
+    struct vst_file *file = &booting->files[booting->wanted.n_files];
+
+    if (!volume_find(booting->context, booting->volume, path, true, file))
+        return false;
+    if (file->type != VST_FILE_REGULAR)
+        return shell_fail(booting->context, VST_ERR_INVALID, "%s is no regular file", path);
+    booting->names[booting->wanted.n_files++] = (struct shell_boot_file){path, file->bytes};
+    booting->total_bytes = vst_add_saturated_u64(booting->total_bytes, file->bytes);
+    return true;
+}
+
+static bool find_files(struct booting *booting)
+{
+    struct shell_context *context = booting->context;
+
+    if (!add_file(booting, context->words[1]))
+        return false;
+    for (size_t i = 0; i < context->n_options; i++)
+        if (strncmp(context->options[i], INITRD_OPTION, strlen(INITRD_OPTION)) == 0 &&
+            !add_file(booting, context->options[i] + strlen(INITRD_OPTION)))
+            return false;
+    return true;
+}
+
+/* ---------------------------------------------------------------- loading */
+
+static bool read_file(void *ctx, size_t number, void *buffer)
+{
+    struct booting *booting = ctx;
+    const char *path = booting->names[number].name;
+    struct vst_file *file = &booting->files[number];
+
+    for (uint64_t at = 0; at < file->bytes;) {
+        uint64_t left = file->bytes - at;
+        size_t n;
+        enum vst_status status =
+            vst_files_read(&booting->volume->files, file, at, (char *)buffer + at,
+                           left < PIECE_BYTES ? (size_t)left : PIECE_BYTES, &n);
+        if (status != VST_OK || n == 0) {
+            progress_end(&booting->progress);
+            shell_fail(booting->context, status, "%s: %s at byte %" PRIu64 " of the file", path,
+                       vst_status_text(status != VST_OK ? status : VST_ERR_MALFORMED), at + n);
+            return false;
+        }
+        at += n;
+        booting->done_bytes += n;
+        if (!progress_step(&booting->progress, booting->done_bytes)) {
+            progress_end(&booting->progress);
+            return shell_fail_interrupted(booting->context);
+        }
+    }
+    return true;
+}
+
+static void tell_json(const struct booting *booting, const struct shell_boot_answer *answer,
+                      uint64_t requests, uint64_t kicks)
+{
+    struct json json;
+
+    shell_json_open(booting->context, &json);
+    json_text(&json, "path", booting->names[0].name);
+    json_text(&json, "kind", answer->kind);
+    json_text(&json, "version", answer->text);
+    json_u64(&json, "first", answer->first);
+    json_u64(&json, "end", answer->end);
+    json_u64(&json, "entry", answer->entry);
+    json_u64(&json, "files", booting->wanted.n_files);
+    json_u64(&json, "bytes", booting->done_bytes);
+    json_u64(&json, "requests", requests);
+    json_u64(&json, "kicks", kicks);
+    json_u64(&json, "ns", now_ns(booting->context) - booting->start_ns);
+    json_close(&json);
+}
+
+static void tell(const struct booting *booting, const struct shell_boot_answer *answer)
+{
+    const struct vst_block_stats *stats = &booting->context->queue->stats;
+    uint64_t requests = stats->commands[VST_BLOCK_READ] - booting->reads;
+    uint64_t kicks = stats->kicks - booting->kicks;
+    char text[SIZE_TEXT_BYTES];
+
+    if (booting->context->json) {
+        tell_json(booting, answer, requests, kicks);
+        return;
+    }
+    /* Of Linux's version the first word, which names it. */
+    printf("%s%s%.*s, %s read by %" PRIu64 " requests, to 0x%" PRIx64 "-0x%" PRIx64
+           ", entry 0x%" PRIx64 "\n",
+           answer->kind, *answer->text ? " " : "", (int)strcspn(answer->text, " "), answer->text,
+           size_text(booting->done_bytes, text), requests, answer->first, answer->end,
+           answer->entry);
+}
+
+static bool load(struct booting *booting)
+{
+    struct shell_context *context = booting->context;
+    struct shell_boot_answer answer;
+
+    booting->start_ns = now_ns(context);
+    booting->reads = context->queue->stats.commands[VST_BLOCK_READ];
+    booting->kicks = context->queue->stats.kicks;
+    progress_begin(&booting->progress, context, booting->total_bytes);
+    enum vst_status status =
+        context->host->boot_load(context->host->ctx, &booting->wanted, &answer);
+    progress_end(&booting->progress);
+    if (status == VST_OK)
+        tell(booting, &answer);
+    else if (answer.text[0] != '\0')
+        shell_fail(context, status, "%s: %s", booting->names[0].name, answer.text);
+    return status == VST_OK;
+}
+
+static bool prepare(struct booting *booting)
+{
+    struct shell_context *context = booting->context;
+
+    booting->volume = volume_open(context);
+    if (booting->volume == NULL)
+        return false;
+    booting->names = calloc(context->n_options + 1, sizeof(*booting->names));
+    booting->files = calloc(context->n_options + 1, sizeof(*booting->files));
+    booting->command_line = join_words(context);
+    if (booting->names == NULL || booting->files == NULL || booting->command_line == NULL)
+        return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the names");
+    booting->wanted = (struct shell_boot){
+        .kind = shell_option(context, "as="),
+        .command_line = booting->command_line,
+        .files = booting->names,
+        .ctx = booting,
+        .read = read_file,
+    };
+    return find_files(booting);
+}
+
+static bool run_boot(struct shell_context *context)
+{
+    const struct shell_host *host = context->host;
+    const char *dry = shell_option(context, "dry=");
+    struct booting booting = {.context = context};
+
+    if (host->boot_load == NULL)
+        return shell_fail(context, VST_ERR_UNSUPPORTED, "this machine offers no way to do that");
+    bool ok = prepare(&booting) && load(&booting);
+    volume_close(booting.volume);
+    free(booting.names);
+    free(booting.files);
+    free(booting.command_line);
+    if (!ok)
+        return false;
+    fflush(stdout);
+    if (dry != NULL && strcmp(dry, "0") != 0)
+        host->boot_forget(host->ctx);
+    else
+        host->boot_start(host->ctx);
+    return true;
+}
+
+static const char *const options_boot[] = {INITRD_OPTION, "as=", "dry=", "queue=", NULL};
+
+const struct shell_command command_boot = {
+    .name = "boot",
+    .usage = "DEV PATH [initrd=PATH...] [as=KIND] [dry=1] [WORD...]",
+    .summary = "Starts another kernel from a file",
+    .help = "A bzImage of Linux, a multiboot 1 or 2 kernel, or an ELF file with a PVH note,\n"
+            "from a FAT or ISO 9660 file system; the first of these that fits, or that of\n"
+            "as=linux, multiboot2, multiboot, pvh. The words are its command line; those with\n"
+            "a ';' are quoted. Linux gets the files of all initrd= in one piece, others get a\n"
+            "module for each. dry=1 loads and checks everything, and comes back. Whatever\n"
+            "fails, the shell goes on; once all is loaded, all disks are reset (not flushed:\n"
+            "see flush), and there is no way back.\n"
+            "    boot vda /vmlinuz initrd=/initrd.img console=ttyS0 root=/dev/vda2\n"
+            "    boot sr0 /boot/vstor.elf 'lsblk; exit'\n",
+    .min_words = 2,
+    .max_words = SIZE_MAX,
+    .device = DEVICE_REQUIRED,
+    .options = options_boot,
+    .run = run_boot,
+};
