@@ -79,7 +79,7 @@ cflags_for = $(if $(filter boot/app/%,$(1)),$(APP_INCLUDES)) \
              $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL)) $(if $(filter block/cache%,$(1)),$(COPYING))))
 
 .PHONY: all
-all: $(LIB) $(KERNEL) $(KERNEL_PVH) sdk $(B)/compile_commands.json ## build every artefact of ARCH
+all: $(LIB) $(KERNEL) $(KERNEL_PVH) sdk $(B)/vstordxe.efi $(B)/vstor.rom $(B)/compile_commands.json ## build every artefact of ARCH
 
 # What is built depends on how: a changed compiler, flag or list of sources builds anew what it concerns.
 .PHONY: FORCE
@@ -221,6 +221,7 @@ unit: $(UNIT_PROGRAMS) ## unit tests on this machine, under ASan and UBSan
 check-layers: ## fail on an include that points up or sideways
 	$(Q)$(PYTHON) tests/check_layers.py
 
+include boot/efi/efi.mk
 include tests/tests.mk
 include tests/fuzz/fuzz.mk
 

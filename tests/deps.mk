@@ -2,7 +2,7 @@
 # What the build and the tests need from Debian, and why. `make deps` installs what is missing.
 
 DEPS_BUILD := gcc:compiler binutils:linker xz-utils:unpacks-newlib newlib-source:C-library-of-the-kernel \
-              libbearssl-dev:SHA-256-of-the-shell python3:checks-of-images-and-tests libc6-dev:programs-of-the-tests
+              libbearssl-dev:SHA-256-of-the-shell gnu-efi:headers-of-the-EFI-driver python3:checks-of-images-and-tests libc6-dev:programs-of-the-tests
 DEPS_RUN   := qemu-system-x86:the-machine qemu-utils:disk-images qemu-block-extra:iSCSI-disks
 DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python3-pytest-timeout:tests-end \
               python3-numpy:checks-of-disk-contents libcmocka-dev:unit-tests clang:second-compiler \

@@ -99,15 +99,15 @@ check-hot: $(BLK_OBJS) $(SCSI_OBJS) ## fail on an indirect call in the drivers' 
 	$(Q)$(PYTHON) -B tests/check_hot.py --roots $(SCSI_ROOTS) $(SCSI_OBJS)
 
 .PHONY: check
-check: all $(TEST_APPS) $(HOST_APPS) $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
+check: all $(EFI_TEST) $(TEST_APPS) $(HOST_APPS) $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all apps $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
+test: all $(EFI_TEST) apps $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test
-qemu-test: all apps $(ICNT) $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
+qemu-test: all $(EFI_TEST) apps $(ICNT) $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qemu $(ARGS)
 
 .PHONY: matrix

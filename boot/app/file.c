@@ -77,12 +77,11 @@ int file_close(int number)
 
     if (file == NULL)
         return -EBADF;
-    int error = 0;
     numbers[number] = NULL;
     if (file->n_users == 1 && file->ops->close != NULL)
-        error = file->ops->close(file);
+        file->ops->close(file);
     file->n_users--;
-    return error;
+    return 0;
 }
 
 /* ---------------------------------------------------------------- reading and writing */

@@ -111,15 +111,20 @@ def by_function(histogram, kernel):
     return dict(counts)
 
 
-def run_counted(start, plugin="", events=True):
+CLOCK = ("-icount", "shift=0,sleep=on")
+
+
+def run_counted(start, plugin="", events=True, clock=CLOCK):
     """Has start(arguments of QEMU) run a machine to its end under the plugin. Returns its windows, what `start` returned,
-    and the plugin's histograms, where `plugin`, more of its arguments, asks for them: {hist} there is a folder."""
+    and the plugin's histograms, where `plugin`, more of its arguments, asks for them: {hist} there is a folder.
+
+    `clock` (): without -icount, whose time makes firmware's delays long; for guests that mark all their waiting."""
     if not PLUGIN.exists():
         raise harness.MachineError(f"{PLUGIN} is not built; run `make build/host/libicnt.so` first")
     with tempfile.TemporaryDirectory(prefix="vstor-icount-") as folder:
         report, trace = pathlib.Path(folder) / "report", pathlib.Path(folder) / "trace"
         plugin = f"{PLUGIN},out={report}{plugin.format(hist=folder)}"
-        extra = ["-icount", "shift=0,sleep=on", "-plugin", plugin, "-d", "plugin", "-D", str(trace)]
+        extra = [*clock, "-plugin", plugin, "-d", "plugin", "-D", str(trace)]
         for event in (KICK, *INTERRUPTS) if events else ():
             extra += ["-trace", event]
         result = start(extra)
@@ -134,20 +139,20 @@ def run_counted(start, plugin="", events=True):
         return windows, result, [path.read_text() for path in histograms]
 
 
-def run_kernel(append, deadline_s=400, plugin="", **machine):
+def run_kernel(append, deadline_s=400, plugin="", clock=CLOCK, **machine):
     """run_counted of the vstor kernel with a command line that must end well."""
     # The counters are not atomic: one CPU for good. -icount has no fences whatever maxcpus says.
     return run_counted(lambda extra: harness.run(append, deadline_s, smp="1", extra=extra, **machine).expect_status(0),
-                       plugin)
+                       plugin, clock=clock)
 
 
-def measure(append, window, deadline_s=400, functions=False, **machine):
+def measure(append, window, deadline_s=400, functions=False, clock=CLOCK, **machine):
     """Runs one machine under the plugin. Returns the first such window's Count and the guest's own Result.
 
     With `functions`, which is slow, also where the instructions went: waiting included, each by itself.
     """
     plugin = ",mode=insn,hist={hist}" if functions else ""
-    windows, result, histograms = run_kernel(append, deadline_s, plugin, **machine)
+    windows, result, histograms = run_kernel(append, deadline_s, plugin, clock, **machine)
     found = [n for n, one in enumerate(windows) if one.number == window]
     if not found:
         result.fail(f"the guest did not execute both marks of window {window}; windows seen: {windows}")

@@ -32,6 +32,12 @@ def run_tool(*command, **options):
     return done.stdout
 
 
+def run_tool_status(*command):
+    """Whether a host tool fails: its exit status."""
+    return subprocess.run([str(word) for word in command], env=TOOL_ENVIRONMENT, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
+
+
 @contextlib.contextmanager
 def locked(name):
     """Holds a lock that all test processes of this work tree share."""

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Block IO and Block IO 2. (UEFI 2.9, 13.9, 13.10) */
+#include "boot/efi/transfer.h"
+
+static struct disk *of(EFI_BLOCK_IO_PROTOCOL *this)
+{
+    return VST_CONTAINER_OF(this, struct disk, block_io);
+}
+
+static struct disk *of2(EFI_BLOCK_IO2_PROTOCOL *this)
+{
+    return VST_CONTAINER_OF(this, struct disk, block_io2);
+}
+
+/* ---------------------------------------------------------------- data */
+
+struct wish {
+    enum vst_block_op op;
+    UINT32 media_id;
+    EFI_LBA lba;
+    UINTN bytes;
+    void *buffer;
+};
+
+static EFI_STATUS check(struct disk *disk, const struct wish *wish)
+{
+    EFI_STATUS status = disk_check(disk, wish->media_id, wish->op == VST_BLOCK_WRITE);
+
+    if (EFI_ERROR(status))
+        return status;
+    if (wish->buffer == NULL && wish->bytes > 0)
+        return EFI_INVALID_PARAMETER;
+    return disk_check_range(disk, wish->lba, wish->bytes);
+}
+
+static EFI_STATUS wait_for(struct disk *disk, const struct wish *wish)
+{
+    struct transfer transfer;
+
+    transfer_data(disk, &transfer, wish->op, wish->lba, wish->buffer, wish->bytes);
+    EFI_STATUS status = transfer_run(&transfer);
+    if (status == EFI_MEDIA_CHANGED || status == EFI_NO_MEDIA)
+        disk_look_again(disk);
+    return status;
+}
+
+static EFI_STATUS start(struct disk *disk, const struct wish *wish, EFI_BLOCK_IO2_TOKEN *token)
+{
+    struct transfer *transfer = transfer_new(disk);
+
+    if (transfer == NULL)
+        return EFI_OUT_OF_RESOURCES;
+    transfer_data(disk, transfer, wish->op, wish->lba, wish->buffer, wish->bytes);
+    return transfer_start(transfer, token);
+}
+
+static EFI_STATUS transfer_wish(struct disk *disk, const struct wish *wish,
+                                EFI_BLOCK_IO2_TOKEN *token)
+{
+    disk_look(disk);
+    EFI_STATUS status = check(disk, wish);
+    if (EFI_ERROR(status))
+        return status;
+    if (wish->bytes == 0)
+        return transfer_end_now(token);
+    return transfer_is_waited_for(token) ? wait_for(disk, wish) : start(disk, wish, token);
+}
+
+static EFI_STATUS EFIAPI read_blocks(EFI_BLOCK_IO_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
+                                     UINTN BufferSize, VOID *Buffer)
+{
+    const struct wish wish = {VST_BLOCK_READ, MediaId, LBA, BufferSize, Buffer};
+
+    return transfer_wish(of(This), &wish, NULL);
+}
+
+static EFI_STATUS EFIAPI write_blocks(EFI_BLOCK_IO_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
+                                      UINTN BufferSize, VOID *Buffer)
+{
+    const struct wish wish = {VST_BLOCK_WRITE, MediaId, LBA, BufferSize, Buffer};
+
+    return transfer_wish(of(This), &wish, NULL);
+}
+
+static EFI_STATUS EFIAPI read_blocks_ex(EFI_BLOCK_IO2_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
+                                        EFI_BLOCK_IO2_TOKEN *Token, UINTN BufferSize, VOID *Buffer)
+{
+    const struct wish wish = {VST_BLOCK_READ, MediaId, LBA, BufferSize, Buffer};
+
+    return transfer_wish(of2(This), &wish, Token);
+}
+
+static EFI_STATUS EFIAPI write_blocks_ex(EFI_BLOCK_IO2_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
+                                         EFI_BLOCK_IO2_TOKEN *Token, UINTN BufferSize, VOID *Buffer)
+{
+    const struct wish wish = {VST_BLOCK_WRITE, MediaId, LBA, BufferSize, Buffer};
+
+    return transfer_wish(of2(This), &wish, Token);
+}
+
+/* ---------------------------------------------------------------- flush */
+
+/* Nothing can be in a cache of a medium that can't be written. */
+static EFI_STATUS flush(struct disk *disk, EFI_BLOCK_IO2_TOKEN *token)
+{
+    disk_look(disk);
+    if (!disk->media.MediaPresent)
+        return EFI_NO_MEDIA;
+    if (disk->media.ReadOnly)
+        return transfer_end_now(token);
+    if (transfer_is_waited_for(token)) {
+        struct transfer transfer;
+        transfer_flush(disk, &transfer);
+        return transfer_run(&transfer);
+    }
+    struct transfer *transfer = transfer_new(disk);
+    if (transfer == NULL)
+        return EFI_OUT_OF_RESOURCES;
+    transfer_flush(disk, transfer);
+    return transfer_start(transfer, token);
+}
+
+static EFI_STATUS EFIAPI flush_blocks(EFI_BLOCK_IO_PROTOCOL *This)
+{
+    return flush(of(This), NULL);
+}
+
+static EFI_STATUS EFIAPI flush_blocks_ex(EFI_BLOCK_IO2_PROTOCOL *This, EFI_BLOCK_IO2_TOKEN *Token)
+{
+    return flush(of2(This), Token);
+}
+
+/* ---------------------------------------------------------------- reset */
+
+static EFI_STATUS EFIAPI reset(EFI_BLOCK_IO_PROTOCOL *This, BOOLEAN ExtendedVerification)
+{
+    return disk_reset(of(This), ExtendedVerification);
+}
+
+static EFI_STATUS EFIAPI reset_ex(EFI_BLOCK_IO2_PROTOCOL *This, BOOLEAN ExtendedVerification)
+{
+    return disk_reset(of2(This), ExtendedVerification);
+}
+
+void block_io_fill(struct disk *disk)
+{
+    disk->block_io = (EFI_BLOCK_IO_PROTOCOL){
+        .Revision = EFI_BLOCK_IO_PROTOCOL_REVISION3,
+        .Media = &disk->media,
+        .Reset = reset,
+        .ReadBlocks = read_blocks,
+        .WriteBlocks = write_blocks,
+        .FlushBlocks = flush_blocks,
+    };
+    disk->block_io2 = (EFI_BLOCK_IO2_PROTOCOL){
+        .Media = &disk->media,
+        .Reset = reset_ex,
+        .ReadBlocksEx = read_blocks_ex,
+        .WriteBlocksEx = write_blocks_ex,
+        .FlushBlocksEx = flush_blocks_ex,
+    };
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/efi/clock.h"
+
+#include <arch/cpu.h>
+
+#include "boot/efi/firmware.h"
+
+#define NS_PER_US      1000ull
+#define WINDOW_US      2000u
+#define N_WINDOWS      3
+#define NS_PER_TICK_1G (1ull << 32) /* of a counter of 1 GHz */
+
+static struct {
+    bool running;
+    uint64_t base_ticks;
+    uint64_t ns_per_tick_32; /* times 2^32 */
+} counter;
+
+/* Stall waits that long or longer; a host that stops us meanwhile makes it longer. */
+static uint64_t window_ticks(void)
+{
+    uint64_t before = arch_tsc();
+
+    firmware->Stall(WINDOW_US);
+    return arch_tsc() - before;
+}
+
+void clock_start(void)
+{
+    uint64_t shortest = UINT64_MAX;
+
+    if (counter.running)
+        return;
+    for (int i = 0; i < N_WINDOWS; i++) {
+        uint64_t ticks = window_ticks();
+        if (ticks < shortest)
+            shortest = ticks;
+    }
+    /* A counter that stands still is no clock; waits then end by the firmware's patience alone. */
+    counter.ns_per_tick_32 =
+        shortest == 0 ? NS_PER_TICK_1G : (WINDOW_US * NS_PER_US << 32) / shortest;
+    counter.base_ticks = arch_tsc();
+    counter.running = true;
+}
+
+uint64_t clock_ns(void)
+{
+    uint64_t ticks = arch_tsc();
+
+    /* A counter set back (migration, a hostile hypervisor) must not become the far future. */
+    if (ticks < counter.base_ticks)
+        return 0;
+    return (uint64_t)((unsigned __int128)(ticks - counter.base_ticks) * counter.ns_per_tick_32 >>
+                      32);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Time, by the processor's own counter: it goes on at every TPL, also after ExitBootServices. */
+#ifndef VSTOR_EFI_CLOCK_H
+#define VSTOR_EFI_CLOCK_H
+
+#include <vstor/types.h>
+
+/** Finds the counter's rate, by the firmware's Stall; blocks for 6 ms, the first time only. */
+void clock_start(void);
+
+/** Nanoseconds since that. */
+uint64_t clock_ns(void);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/efi/disk.h"
+
+#include "boot/efi/clock.h"
+#include "boot/efi/scsi.h"
+#include "boot/efi/transfer.h"
+
+#define LOOK_NS 1000000000ull
+
+/* ---------------------------------------------------------------- the medium */
+
+static bool is_present(const struct vst_block_device *device)
+{
+    return device != NULL && !device->gone && device->medium == VST_OK &&
+           device->limits.n_sectors > 0;
+}
+
+static EFI_LBA last_block(const struct vst_block_device *device)
+{
+    return device->limits.n_sectors / (device->limits.logical_block_bytes / VST_SECTOR_BYTES) - 1;
+}
+
+static UINT32 blocks_of(const struct vst_block_limits *limits, uint32_t bytes)
+{
+    return bytes / limits->logical_block_bytes;
+}
+
+static void describe_medium(EFI_BLOCK_IO_MEDIA *media, const struct vst_block_device *device)
+{
+    const struct vst_block_limits *limits = &device->limits;
+
+    media->ReadOnly = device->read_only;
+    media->WriteCaching = device->write_cache;
+    media->BlockSize = limits->logical_block_bytes;
+    media->RemovableMedia = device->removable;
+    media->LastBlock = media->MediaPresent ? last_block(device) : 0;
+    media->LowestAlignedLba = blocks_of(limits, limits->first_physical_sector * VST_SECTOR_BYTES);
+    media->LogicalBlocksPerPhysicalBlock = blocks_of(limits, limits->physical_block_bytes);
+    media->OptimalTransferLengthGranularity = blocks_of(limits, limits->opt_io_bytes);
+}
+
+/* True if it is another medium by now, or of another size, or there is none any more. */
+static bool take_over(struct disk *disk)
+{
+    const struct vst_block_device *device = disk->device;
+    EFI_BLOCK_IO_MEDIA *media = &disk->media;
+    const EFI_BLOCK_IO_MEDIA before = *media;
+
+    media->MediaPresent = is_present(device);
+    if (device == NULL)
+        return before.MediaPresent;
+    describe_medium(media, device);
+    bool changed = before.MediaPresent != media->MediaPresent ||
+                   before.LastBlock != media->LastBlock || before.ReadOnly != media->ReadOnly ||
+                   device->media_id != disk->media_id_seen;
+    disk->media_id_seen = device->media_id;
+    media->MediaId += changed;
+    return changed;
+}
+
+/* Those that use the disk are stopped, and look at it anew. (UEFI 2.9, 13.9.1) */
+static void tell_firmware(struct disk *disk)
+{
+    (void)firmware->ReinstallProtocolInterface(disk->handle, &guid_block_io, &disk->block_io,
+                                               &disk->block_io);
+    (void)firmware->ReinstallProtocolInterface(disk->handle, &guid_block_io2, &disk->block_io2,
+                                               &disk->block_io2);
+}
+
+void disk_look_again(struct disk *disk)
+{
+    EFI_TPL before = lock();
+
+    disk->look_ns = clock_ns() + LOOK_NS;
+    if (disk->device != NULL)
+        (void)!vst_block_refresh(disk->device);
+    bool changed = take_over(disk);
+    unlock(before);
+    if (changed)
+        tell_firmware(disk);
+}
+
+void disk_look(struct disk *disk)
+{
+    if (clock_ns() >= disk->look_ns)
+        disk_look_again(disk);
+}
+
+/* ---------------------------------------------------------------- checks */
+
+EFI_STATUS disk_check(const struct disk *disk, UINT32 media_id, bool changes)
+{
+    if (!disk->media.MediaPresent)
+        return disk->device == NULL ? EFI_DEVICE_ERROR : EFI_NO_MEDIA;
+    if (media_id != disk->media.MediaId)
+        return EFI_MEDIA_CHANGED;
+    return changes && disk->media.ReadOnly ? EFI_WRITE_PROTECTED : EFI_SUCCESS;
+}
+
+EFI_STATUS disk_check_range(const struct disk *disk, EFI_LBA lba, UINTN bytes)
+{
+    const EFI_BLOCK_IO_MEDIA *media = &disk->media;
+
+    if (bytes == 0)
+        return EFI_SUCCESS;
+    if ((bytes & (media->BlockSize - 1)) != 0) /* a power of two */
+        return EFI_BAD_BUFFER_SIZE;
+    if (lba > media->LastBlock || (bytes - 1) / media->BlockSize > media->LastBlock - lba)
+        return EFI_INVALID_PARAMETER;
+    return EFI_SUCCESS;
+}
+
+/* ---------------------------------------------------------------- life */
+
+void disk_set_device(struct disk *disk, struct vst_block_device *device)
+{
+    disk->device = device;
+    disk->queue = device == NULL ? NULL : device->queues[0];
+    (void)take_over(disk);
+}
+
+struct disk *disk_new(struct controller *controller, struct vst_block_device *device)
+{
+    struct disk *disk;
+
+    if (EFI_ERROR(firmware->AllocatePool(EfiBootServicesData, sizeof(*disk), (VOID **)&disk)))
+        return NULL;
+    __builtin_memset(disk, 0, sizeof(*disk));
+    disk->controller = controller;
+    disk->waiting_end = &disk->waiting;
+    disk_set_device(disk, device);
+    disk->media.MediaId = 0;
+    disk->look_ns = clock_ns() + LOOK_NS;
+    block_io_fill(disk);
+    disk_info_fill(disk);
+    erase_block_fill(disk);
+    return disk;
+}
+
+static VOID *erase_block_of(struct disk *disk)
+{
+    return disk->erase_block.Revision != 0 ? &disk->erase_block : NULL;
+}
+
+static EFI_GUID *erase_block_guid(struct disk *disk)
+{
+    return disk->erase_block.Revision != 0 ? &guid_erase_block : NULL; /* NULL ends the list */
+}
+
+EFI_STATUS disk_install(struct disk *disk)
+{
+    if (disk->path == NULL)
+        return firmware->InstallMultipleProtocolInterfaces(
+            &disk->handle, &guid_block_io, &disk->block_io, &guid_block_io2, &disk->block_io2,
+            &guid_disk_info, &disk->disk_info, erase_block_guid(disk), erase_block_of(disk), NULL);
+    return firmware->InstallMultipleProtocolInterfaces(
+        &disk->handle, &guid_device_path, disk->path, &guid_block_io, &disk->block_io,
+        &guid_block_io2, &disk->block_io2, &guid_disk_info, &disk->disk_info,
+        erase_block_guid(disk), erase_block_of(disk), NULL);
+}
+
+EFI_STATUS disk_uninstall(struct disk *disk)
+{
+    if (disk->path == NULL)
+        return firmware->UninstallMultipleProtocolInterfaces(
+            disk->handle, &guid_block_io, &disk->block_io, &guid_block_io2, &disk->block_io2,
+            &guid_disk_info, &disk->disk_info, erase_block_guid(disk), erase_block_of(disk), NULL);
+    return firmware->UninstallMultipleProtocolInterfaces(
+        disk->handle, &guid_device_path, disk->path, &guid_block_io, &disk->block_io,
+        &guid_block_io2, &disk->block_io2, &guid_disk_info, &disk->disk_info,
+        erase_block_guid(disk), erase_block_of(disk), NULL);
+}
+
+void disk_free(struct disk *disk)
+{
+    while (disk->unused != NULL) {
+        struct transfer *transfer = disk->unused;
+        disk->unused = transfer->next;
+        (void)firmware->FreePool(transfer);
+    }
+    if (disk->path != NULL)
+        (void)firmware->FreePool(disk->path);
+    (void)firmware->FreePool(disk);
+}
+
+/*
+ * A disk that has nothing to do needs no reset unless one is asked for. Else what is in flight ends
+ * with EFI_ABORTED. (UEFI 2.9, 13.10.1)
+ */
+EFI_STATUS disk_reset(struct disk *disk, bool extended)
+{
+    if (!extended && disk->n_in_device == 0 && disk->waiting == NULL && disk->device != NULL)
+        return EFI_SUCCESS;
+    EFI_STATUS status =
+        disk->unit != NULL ? scsi_reset_disk(disk) : controller_restart(disk->controller);
+    disk_look_again(disk);
+    return status;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where the driver begins and ends. */
+#include "boot/efi/driver.h"
+
+EFI_BOOT_SERVICES *firmware;
+
+EFI_GUID guid_pci_io = EFI_PCI_IO_PROTOCOL_GUID;
+EFI_GUID guid_device_path = EFI_DEVICE_PATH_PROTOCOL_GUID;
+EFI_GUID guid_driver_binding = EFI_DRIVER_BINDING_PROTOCOL_GUID;
+EFI_GUID guid_loaded_image = EFI_LOADED_IMAGE_PROTOCOL_GUID;
+EFI_GUID guid_block_io = EFI_BLOCK_IO_PROTOCOL_GUID;
+EFI_GUID guid_block_io2 = EFI_BLOCK_IO2_PROTOCOL_GUID;
+EFI_GUID guid_component_name2 = EFI_COMPONENT_NAME2_PROTOCOL_GUID;
+EFI_GUID guid_disk_info = EFI_DISK_INFO_PROTOCOL_GUID;
+EFI_GUID guid_erase_block = EFI_ERASE_BLOCK_PROTOCOL_GUID;
+EFI_GUID guid_ext_scsi_pass_thru = EFI_EXT_SCSI_PASS_THRU_PROTOCOL_GUID;
+EFI_GUID guid_driver_diagnostics2 = EFI_DRIVER_DIAGNOSTICS2_PROTOCOL_GUID;
+EFI_GUID guid_supported_efi_version = EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL_GUID;
+
+static EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL supported_efi_version = {
+    .Length = sizeof(supported_efi_version),
+    .FirmwareVersion = EFI_SYSTEM_TABLE_REVISION_2_90,
+};
+
+/* ---------------------------------------------------------------- protocols */
+
+static EFI_STATUS install(EFI_HANDLE image)
+{
+    driver_binding.ImageHandle = image;
+    driver_binding.DriverBindingHandle = image;
+    return firmware->InstallMultipleProtocolInterfaces(
+        &driver_binding.DriverBindingHandle, &guid_driver_binding, &driver_binding,
+        &guid_component_name2, &component_name2, &guid_driver_diagnostics2, &driver_diagnostics2,
+        &guid_supported_efi_version, &supported_efi_version, NULL);
+}
+
+static EFI_STATUS uninstall(void)
+{
+    return firmware->UninstallMultipleProtocolInterfaces(
+        driver_binding.DriverBindingHandle, &guid_driver_binding, &driver_binding,
+        &guid_component_name2, &component_name2, &guid_driver_diagnostics2, &driver_diagnostics2,
+        &guid_supported_efi_version, &supported_efi_version, NULL);
+}
+
+/* ---------------------------------------------------------------- taking over, giving back */
+
+/* Of those functions that are ours to drive, handles from the pool; NULL: none. */
+static EFI_HANDLE *all_pci_handles(UINTN *n)
+{
+    EFI_HANDLE *handles = NULL;
+
+    *n = 0;
+    if (EFI_ERROR(firmware->LocateHandleBuffer(ByProtocol, &guid_pci_io, NULL, n, &handles)))
+        return NULL;
+    return handles;
+}
+
+static bool is_virtio_disk(EFI_HANDLE handle)
+{
+    struct vst_pci_function function;
+    EFI_PCI_IO_PROTOCOL *pci_io;
+
+    if (EFI_ERROR(firmware->HandleProtocol(handle, &guid_pci_io, (VOID **)&pci_io)) ||
+        EFI_ERROR(platform_ids(pci_io, &function)))
+        return false;
+    return vst_virtio_blk_matches(&function) || vst_virtio_scsi_matches(&function);
+}
+
+/* The agent that has the function open as its driver; NULL: nobody. */
+static EFI_HANDLE driver_of(EFI_HANDLE handle)
+{
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *entries;
+    EFI_HANDLE agent = NULL;
+    UINTN n;
+
+    if (EFI_ERROR(firmware->OpenProtocolInformation(handle, &guid_pci_io, &entries, &n)))
+        return NULL;
+    for (UINTN i = 0; i < n; i++)
+        if (entries[i].Attributes & EFI_OPEN_PROTOCOL_BY_DRIVER)
+            agent = entries[i].AgentHandle;
+    (void)firmware->FreePool(entries);
+    return agent;
+}
+
+/* Of an adapter: what stands on its units, and then the bus that has made these. */
+static void disconnect_bus(EFI_HANDLE handle)
+{
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *entries;
+    EFI_HANDLE bus = NULL;
+    UINTN n;
+
+    if (EFI_ERROR(
+            firmware->OpenProtocolInformation(handle, &guid_ext_scsi_pass_thru, &entries, &n)))
+        return;
+    for (UINTN i = 0; i < n; i++)
+        if (entries[i].Attributes & EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER) {
+            bus = entries[i].AgentHandle;
+            (void)firmware->DisconnectController(entries[i].ControllerHandle, NULL, NULL);
+        }
+    (void)firmware->FreePool(entries);
+    if (bus != NULL)
+        (void)firmware->DisconnectController(handle, bus, NULL);
+}
+
+/*
+ * From the top down: asked to let go of the adapter alone, OVMF's drivers (2022.11) refuse, and asked
+ * again the firmware crashes.
+ */
+static void disconnect_others(EFI_HANDLE handle)
+{
+    disconnect_bus(handle);
+    (void)firmware->DisconnectController(handle, driver_of(handle), NULL);
+}
+
+/*
+ * Loaded late, other drivers have the disks already, and no Version makes them give way. One that does
+ * not let go, for somebody uses the disk, keeps it.
+ */
+static void take_over(EFI_HANDLE handle)
+{
+    EFI_HANDLE only_us[] = {driver_binding.DriverBindingHandle, NULL};
+    EFI_HANDLE other = driver_of(handle);
+
+    if (other == NULL || other == driver_binding.DriverBindingHandle)
+        return;
+    disconnect_others(handle);
+    if (EFI_ERROR(firmware->ConnectController(handle, only_us, NULL, TRUE)))
+        (void)firmware->ConnectController(handle, NULL, NULL, TRUE);
+}
+
+static void take_over_all(void)
+{
+    UINTN n;
+    EFI_HANDLE *handles = all_pci_handles(&n);
+
+    for (UINTN i = 0; handles != NULL && i < n; i++)
+        if ((driver_only_handle == NULL || handles[i] == driver_only_handle) &&
+            is_virtio_disk(handles[i]))
+            take_over(handles[i]);
+    if (handles != NULL)
+        (void)firmware->FreePool(handles);
+}
+
+/* ---------------------------------------------------------------- unloading */
+
+/* EFI_DEVICE_ERROR: one of them is in use; all that were let go of are connected again. */
+static EFI_STATUS let_go_of_all(const EFI_HANDLE *handles, UINTN n, UINTN *n_let_go)
+{
+    for (*n_let_go = 0; *n_let_go < n; (*n_let_go)++)
+        if (controller_find(handles[*n_let_go]) != NULL &&
+            EFI_ERROR(firmware->DisconnectController(handles[*n_let_go],
+                                                     driver_binding.DriverBindingHandle, NULL)))
+            return EFI_DEVICE_ERROR;
+    return EFI_SUCCESS;
+}
+
+static void connect_again(const EFI_HANDLE *handles, UINTN n)
+{
+    for (UINTN i = 0; i < n; i++)
+        if (is_virtio_disk(handles[i]) && driver_of(handles[i]) == NULL)
+            (void)firmware->ConnectController(handles[i], NULL, NULL, TRUE);
+}
+
+static EFI_STATUS EFIAPI unload(EFI_HANDLE ImageHandle)
+{
+    UINTN n, n_let_go = 0;
+    EFI_HANDLE *handles = all_pci_handles(&n);
+
+    (void)ImageHandle;
+    EFI_STATUS status = handles == NULL ? EFI_SUCCESS : let_go_of_all(handles, n, &n_let_go);
+    if (!EFI_ERROR(status))
+        status = uninstall();
+    /* With our protocols gone it is others that come. */
+    connect_again(handles, n_let_go);
+    if (handles != NULL)
+        (void)firmware->FreePool(handles);
+    return status;
+}
+
+/* ---------------------------------------------------------------- entry */
+
+/* An option ROM's image has the device that brought it; a file's has a file system. */
+static bool came_from_device(EFI_HANDLE device)
+{
+    VOID *interface;
+
+    return device != NULL &&
+           !EFI_ERROR(firmware->HandleProtocol(device, &guid_pci_io, &interface)) &&
+           is_virtio_disk(device);
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
+{
+    EFI_LOADED_IMAGE_PROTOCOL *loaded;
+
+    firmware = system_table->BootServices;
+    EFI_STATUS status = firmware->HandleProtocol(image, &guid_loaded_image, (VOID **)&loaded);
+    if (EFI_ERROR(status))
+        return status;
+    if (came_from_device(loaded->DeviceHandle))
+        driver_only_handle = loaded->DeviceHandle;
+    status = install(image);
+    if (EFI_ERROR(status))
+        return status;
+    loaded->Unload = unload;
+    take_over_all();
+    return EFI_SUCCESS;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/efi/transfer.h"
+
+#include <arch/cpu.h>
+
+#include "boot/shell/marks.h"
+
+#define POLL_BATCH      32u
+#define LOOKS_TILL_POLL 4096u /* time-outs are noticed by polls alone */
+
+/* ---------------------------------------------------------------- making */
+
+static uint64_t sectors_per_block(const struct disk *disk)
+{
+    return disk->media.BlockSize / VST_SECTOR_BYTES;
+}
+
+static void prepare(struct disk *disk, struct transfer *transfer, enum vst_block_op op,
+                    uint32_t n_segments)
+{
+    struct vst_block_request *request = &transfer->request;
+
+    transfer->disk = disk;
+    request->op = op;
+    request->n_segments = n_segments;
+    request->segments = &transfer->segment;
+    request->start_sector = 0;
+}
+
+void transfer_data(struct disk *disk, struct transfer *transfer, enum vst_block_op op, EFI_LBA lba,
+                   void *buffer, UINTN bytes)
+{
+    prepare(disk, transfer, op, 1);
+    transfer->segment = (struct vst_block_segment){buffer, bytes};
+    transfer->request.start_sector = lba * sectors_per_block(disk);
+    transfer->request.n_sectors = bytes / VST_SECTOR_BYTES;
+}
+
+void transfer_flush(struct disk *disk, struct transfer *transfer)
+{
+    prepare(disk, transfer, VST_BLOCK_FLUSH, 0);
+    transfer->request.n_sectors = 0;
+}
+
+void transfer_range(struct disk *disk, struct transfer *transfer, enum vst_block_op op, EFI_LBA lba,
+                    UINTN bytes)
+{
+    prepare(disk, transfer, op, 1);
+    transfer->range =
+        (struct vst_block_range){lba * sectors_per_block(disk), bytes / VST_SECTOR_BYTES};
+    transfer->request.ranges = &transfer->range;
+    transfer->request.n_sectors = transfer->range.n_sectors;
+}
+
+/* ---------------------------------------------------------------- ending */
+
+static void put_away(struct transfer *transfer)
+{
+    transfer->next = transfer->disk->unused;
+    transfer->disk->unused = transfer;
+}
+
+/* The token is the caller's again once its event is signalled. */
+static void end(struct transfer *transfer, EFI_STATUS status)
+{
+    EFI_BLOCK_IO2_TOKEN *token = transfer->token;
+    struct controller *controller = transfer->disk->controller;
+
+    transfer->status = status;
+    if (token == NULL) {
+        __atomic_store_n(&transfer->ended, true, __ATOMIC_RELEASE);
+        return;
+    }
+    put_away(transfer);
+    controller->n_waited_for--;
+    token->TransactionStatus = status;
+    (void)firmware->SignalEvent(token->Event);
+}
+
+static void take_back(struct disk *disk, struct transfer *transfer)
+{
+    enum vst_status status = transfer->request.status;
+
+    disk->n_in_device--;
+    end(transfer, transfer->generation != disk->generation ? EFI_ABORTED : efi_status_of(status));
+}
+
+/* ---------------------------------------------------------------- giving to the device */
+
+static bool must_wait(const struct disk *disk, const struct transfer *transfer)
+{
+    return transfer->request.op == VST_BLOCK_FLUSH && disk->n_in_device > 0;
+}
+
+static enum vst_status give(struct disk *disk, struct transfer *transfer)
+{
+    if (must_wait(disk, transfer))
+        return VST_ERR_FULL;
+    enum vst_status status = vst_block_submit(disk->queue, &transfer->request);
+    disk->n_in_device += status == VST_OK;
+    return status;
+}
+
+static void wait_in_line(struct disk *disk, struct transfer *transfer)
+{
+    transfer->next = NULL;
+    *disk->waiting_end = transfer;
+    disk->waiting_end = &transfer->next;
+}
+
+static struct transfer *leave_line(struct disk *disk)
+{
+    struct transfer *first = disk->waiting;
+
+    disk->waiting = first->next;
+    if (disk->waiting == NULL)
+        disk->waiting_end = &disk->waiting;
+    return first;
+}
+
+/* VST_OK: it is on its way, or waits in line. */
+static enum vst_status start(struct disk *disk, struct transfer *transfer)
+{
+    enum vst_status status = VST_ERR_FULL;
+
+    transfer->generation = disk->generation;
+    if (disk->waiting == NULL)
+        status = give(disk, transfer);
+    if (status == VST_OK)
+        vst_block_kick(disk->queue);
+    if (status != VST_ERR_FULL)
+        return status;
+    wait_in_line(disk, transfer);
+    return VST_OK;
+}
+
+static void advance_line(struct disk *disk)
+{
+    bool any = false;
+
+    while (disk->waiting != NULL) {
+        enum vst_status status = give(disk, disk->waiting);
+        if (status == VST_ERR_FULL)
+            break;
+        struct transfer *first = leave_line(disk);
+        any = true;
+        if (status != VST_OK)
+            end(first, efi_status_of(status));
+    }
+    if (any)
+        vst_block_kick(disk->queue);
+}
+
+void transfer_poll(struct disk *disk)
+{
+    struct vst_block_request *done[POLL_BATCH];
+    size_t n;
+
+    if (disk->queue == NULL)
+        return;
+    do {
+        n = vst_block_poll(disk->queue, done, POLL_BATCH);
+        for (size_t i = 0; i < n; i++)
+            take_back(disk, VST_CONTAINER_OF(done[i], struct transfer, request));
+    } while (n == POLL_BATCH);
+    if (disk->waiting != NULL)
+        advance_line(disk);
+}
+
+void transfer_abort(struct disk *disk)
+{
+    disk->generation++;
+    while (disk->waiting != NULL)
+        end(leave_line(disk), EFI_ABORTED);
+}
+
+/* ---------------------------------------------------------------- with somebody waiting */
+
+/* Interrupts come in between, and other events of the firmware: only polling is done at TPL_NOTIFY. */
+static void wait_for(struct disk *disk, const struct transfer *transfer)
+{
+    while (!__atomic_load_n(&transfer->ended, __ATOMIC_ACQUIRE)) {
+        uint32_t n_looks = 0;
+        MARK(MARK_SPIN);
+        while (!vst_block_ready(disk->queue) && ++n_looks < LOOKS_TILL_POLL &&
+               !__atomic_load_n(&transfer->ended, __ATOMIC_ACQUIRE))
+            arch_pause();
+        MARK(MARK_SPIN | MARK_END);
+        EFI_TPL before = lock();
+        transfer_poll(disk);
+        unlock(before);
+    }
+}
+
+EFI_STATUS transfer_run(struct transfer *transfer)
+{
+    struct disk *disk = transfer->disk;
+    enum vst_status status = VST_ERR_BROKEN;
+    EFI_TPL before = lock();
+
+    transfer->token = NULL;
+    transfer->ended = false;
+    if (disk->device != NULL)
+        status = start(disk, transfer);
+    unlock(before);
+    if (status != VST_OK)
+        return efi_status_of(status);
+    wait_for(disk, transfer);
+    return transfer->status;
+}
+
+/* ---------------------------------------------------------------- with an event */
+
+struct transfer *transfer_new(struct disk *disk)
+{
+    EFI_TPL before = lock();
+    struct transfer *transfer = disk->unused;
+
+    if (transfer != NULL)
+        disk->unused = transfer->next;
+    else if (EFI_ERROR(firmware->AllocatePool(EfiBootServicesData, sizeof(*transfer),
+                                              (VOID **)&transfer)))
+        transfer = NULL;
+    unlock(before);
+    return transfer;
+}
+
+static enum vst_status start_with_token(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
+{
+    struct disk *disk = transfer->disk;
+
+    if (disk->device == NULL)
+        return VST_ERR_BROKEN;
+    /* Who goes on starting need not wait for the timer. */
+    if (disk->n_in_device > 0 && vst_block_ready(disk->queue))
+        transfer_poll(disk);
+    transfer->token = token;
+    token->TransactionStatus = EFI_NOT_READY;
+    enum vst_status status = start(disk, transfer);
+    if (status != VST_OK)
+        return status;
+    disk->controller->n_waited_for++;
+    controller_run_timer(disk->controller);
+    return VST_OK;
+}
+
+EFI_STATUS transfer_start(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
+{
+    EFI_TPL before = lock();
+    enum vst_status status = start_with_token(transfer, token);
+
+    if (status != VST_OK)
+        put_away(transfer);
+    unlock(before);
+    return status == VST_OK ? EFI_SUCCESS : efi_status_of(status);
+}
+
+EFI_STATUS transfer_end_now(EFI_BLOCK_IO2_TOKEN *token)
+{
+    if (transfer_is_waited_for(token))
+        return EFI_SUCCESS;
+    token->TransactionStatus = EFI_SUCCESS;
+    return firmware->SignalEvent(token->Event);
+}

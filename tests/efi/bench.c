@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a read costs, between the marks of tests/icount. */
+#include "boot/shell/marks.h"
+#include "tests/efi/support.h"
+
+#define BYTES    4096u
+#define DEPTH    32u
+#define WARM_UPS 64u
+
+static uint64_t n_reads(void)
+{
+    return option("reads", 1000);
+}
+
+/* Scattered, the same each time. */
+static EFI_LBA place(const EFI_BLOCK_IO_MEDIA *media, uint64_t i)
+{
+    uint64_t n = (media->LastBlock + 1) * media->BlockSize / BYTES;
+
+    return i * 2654435761u % n * (BYTES / media->BlockSize);
+}
+
+static EFI_BLOCK_IO_PROTOCOL *start(void)
+{
+    if (option("ours", 1))
+        (void)load_driver();
+    connect_all();
+    CHECK(is_ours(virtio_function(0)) == (option("ours", 1) != 0));
+    return protocol(disk(0), &guid_block_io);
+}
+
+/* One after the other by Block IO. */
+static void read_one(void)
+{
+    EFI_BLOCK_IO_PROTOCOL *io = start();
+    char *buffer = allocate(BYTES);
+    uint64_t n = n_reads();
+
+    for (uint64_t i = 0; i < WARM_UPS; i++)
+        EXPECT_OK(io->ReadBlocks(io, io->Media->MediaId, place(io->Media, i), BYTES, buffer));
+    MARK(MARK_BENCH);
+    for (uint64_t i = 0; i < n; i++)
+        EXPECT_OK(io->ReadBlocks(io, io->Media->MediaId, place(io->Media, i), BYTES, buffer));
+    MARK(MARK_BENCH | MARK_END);
+}
+
+/* ---------------------------------------------------------------- Block IO 2 */
+
+struct flight {
+    EFI_BLOCK_IO2_TOKEN token;
+    volatile bool landed;
+    char buffer[BYTES];
+};
+
+static VOID EFIAPI land(EFI_EVENT event, VOID *context)
+{
+    (void)event;
+    ((struct flight *)context)->landed = true;
+}
+
+static void take_off(EFI_BLOCK_IO2_PROTOCOL *io, struct flight *f, uint64_t i)
+{
+    f->landed = false;
+    EXPECT_OK(
+        io->ReadBlocksEx(io, io->Media->MediaId, place(io->Media, i), &f->token, BYTES, f->buffer));
+}
+
+static void wait_for(struct flight *f)
+{
+    if (f->landed)
+        return;
+    MARK(MARK_SPIN);
+    while (!f->landed)
+        ;
+    MARK(MARK_SPIN | MARK_END);
+}
+
+static void read_rounds(EFI_BLOCK_IO2_PROTOCOL *io, struct flight *flights, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i += DEPTH) {
+        for (unsigned k = 0; k < DEPTH; k++)
+            take_off(io, &flights[k], i + k);
+        for (unsigned k = 0; k < DEPTH; k++)
+            wait_for(&flights[k]);
+    }
+}
+
+/* 32 at a time; the events that end them are counted, waiting for them is not. */
+static void read_many(void)
+{
+    (void)start();
+    EFI_BLOCK_IO2_PROTOCOL *io = protocol(disk(0), &guid_block_io2);
+    struct flight *flights = allocate(DEPTH * sizeof(*flights));
+
+    for (unsigned k = 0; k < DEPTH; k++)
+        EXPECT_OK(firmware->CreateEvent(EVT_NOTIFY_SIGNAL, TPL_CALLBACK, land, &flights[k],
+                                        &flights[k].token.Event));
+    read_rounds(io, flights, WARM_UPS);
+    MARK(MARK_BENCH);
+    read_rounds(io, flights, n_reads());
+    MARK(MARK_BENCH | MARK_END);
+}
+
+const struct test tests_bench[] = {
+    {"read_one", read_one},
+    {"read_many", read_many},
+    {NULL, NULL},
+};

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The driver's life: loaded, connected, disconnected, unloaded. */
+#include "tests/efi/support.h"
+
+#define MAX_FUNCTIONS 8u
+#define DEPTH         16u
+#define BLOCKS        8u
+
+/* ---------------------------------------------------------------- what must not leak */
+
+struct resources {
+    uint64_t free_pages;
+    UINTN n_handles;
+};
+
+static uint64_t free_pages(void)
+{
+    UINTN bytes = 0, key, descriptor_bytes;
+    UINT32 version;
+    uint64_t pages = 0;
+
+    (void)firmware->GetMemoryMap(&bytes, NULL, &key, &descriptor_bytes, &version);
+    bytes += 16 * descriptor_bytes;
+    char *map = allocate(bytes);
+    EXPECT_OK(firmware->GetMemoryMap(&bytes, (EFI_MEMORY_DESCRIPTOR *)(void *)map, &key,
+                                     &descriptor_bytes, &version));
+    for (UINTN at = 0; at < bytes; at += descriptor_bytes) {
+        const EFI_MEMORY_DESCRIPTOR *d = (const EFI_MEMORY_DESCRIPTOR *)(void *)(map + at);
+        if (d->Type == EfiConventionalMemory)
+            pages += d->NumberOfPages;
+    }
+    release(map);
+    return pages;
+}
+
+static struct resources count(void)
+{
+    struct resources now = {.free_pages = free_pages()};
+    EFI_HANDLE *all;
+
+    EXPECT_OK(firmware->LocateHandleBuffer(AllHandles, NULL, NULL, &now.n_handles, &all));
+    release(all);
+    return now;
+}
+
+/*
+ * Firmware's pools keep pages of what was freed, and others' records grow by some bytes now and then,
+ * so a page for every 50 rounds is allowed: a leak of ours would be one in each, or more.
+ */
+static void expect_same(struct resources before, struct resources after, uint64_t n_rounds)
+{
+    say("pages %lu -> %lu, handles %lu -> %lu", (unsigned long)before.free_pages,
+        (unsigned long)after.free_pages, (unsigned long)before.n_handles,
+        (unsigned long)after.n_handles);
+    CHECK(after.n_handles == before.n_handles);
+    CHECK(after.free_pages + n_rounds / 50 >= before.free_pages);
+}
+
+/* ---------------------------------------------------------------- taking over */
+
+static void take_over(void)
+{
+    EFI_HANDLE function = virtio_function(0);
+
+    connect_all();
+    CHECK(driver_of(function) != NULL);
+    CHECK(!is_ours(function));
+    EFI_HANDLE driver = load_driver();
+    CHECK(is_ours(function));
+    CHECK(has_protocol(disk(0), &guid_block_io));
+    CHECK(has_protocol(disk(0), &guid_block_io2));
+    CHECK(has_protocol(disk(0), &guid_disk_info));
+    unload_driver(driver);
+    CHECK(driver_of(function) != NULL);
+    CHECK(!is_ours(function));
+}
+
+/* ---------------------------------------------------------------- loops */
+
+static void read_some(UINTN number)
+{
+    EFI_BLOCK_IO_PROTOCOL *io = protocol(disk(number), &guid_block_io);
+    char *buffer = allocate(io->Media->BlockSize);
+
+    EXPECT_OK(io->ReadBlocks(io, io->Media->MediaId, 0, io->Media->BlockSize, buffer));
+    release(buffer);
+}
+
+static void reconnect(EFI_HANDLE function)
+{
+    EXPECT_OK(firmware->DisconnectController(function, NULL, NULL));
+    CHECK(driver_of(function) == NULL);
+    EXPECT_OK(firmware->ConnectController(function, NULL, NULL, TRUE));
+    CHECK(is_ours(function));
+}
+
+static void reconnect_all(uint64_t n, bool reads)
+{
+    EFI_HANDLE functions[MAX_FUNCTIONS];
+    UINTN n_functions = virtio_functions(functions, MAX_FUNCTIONS);
+
+    for (uint64_t i = 0; i < n; i++)
+        for (UINTN k = 0; k < n_functions; k++)
+            reconnect(functions[k]);
+    for (UINTN k = 0; reads && k < n_functions; k++)
+        read_some(k);
+}
+
+/* Disconnects and connects every function, n times. */
+static void reconnects(void)
+{
+    uint64_t n = option("loops", 50);
+
+    (void)load_driver();
+    connect_all();
+    reconnect_all(5, true);
+    struct resources before = count();
+    reconnect_all(n, true);
+    expect_same(before, count(), n);
+}
+
+static void load_and_unload(void)
+{
+    EFI_HANDLE driver = load_driver();
+
+    CHECK(is_ours(virtio_function(0)));
+    read_some(0);
+    unload_driver(driver);
+    CHECK(!is_ours(virtio_function(0)));
+}
+
+/* Takes over from the firmware's driver and gives back, n times. */
+static void reloads(void)
+{
+    uint64_t n = option("loops", 20);
+
+    connect_all();
+    for (int i = 0; i < 3; i++)
+        load_and_unload();
+    struct resources before = count();
+    for (uint64_t i = 0; i < n; i++)
+        load_and_unload();
+    expect_same(before, count(), n);
+}
+
+/* ---------------------------------------------------------------- with requests in flight */
+
+struct flight {
+    EFI_BLOCK_IO2_TOKEN token;
+    char *buffer;
+};
+
+static VOID EFIAPI count_end(EFI_EVENT event, VOID *context)
+{
+    (void)event;
+    ++*(volatile UINTN *)context;
+}
+
+static void take_off(EFI_BLOCK_IO2_PROTOCOL *io, struct flight *flights, volatile UINTN *n_ended)
+{
+    for (UINTN i = 0; i < DEPTH; i++) {
+        struct flight *f = &flights[i];
+        UINTN bytes = BLOCKS * io->Media->BlockSize;
+        f->buffer = allocate(bytes);
+        EXPECT_OK(firmware->CreateEvent(EVT_NOTIFY_SIGNAL, TPL_CALLBACK, count_end,
+                                        (VOID *)(uintptr_t)n_ended, &f->token.Event));
+        EXPECT_OK(
+            io->ReadBlocksEx(io, io->Media->MediaId, i * BLOCKS, &f->token, bytes, f->buffer));
+    }
+}
+
+/* Each event comes once, and says that the read was done, or was not. */
+static UINTN land(struct flight *flights, const volatile UINTN *n_ended)
+{
+    UINTN n_aborted = 0;
+
+    CHECK(*n_ended == DEPTH);
+    for (UINTN i = 0; i < DEPTH; i++) {
+        struct flight *f = &flights[i];
+        CHECK(f->token.TransactionStatus == EFI_SUCCESS ||
+              f->token.TransactionStatus == EFI_ABORTED);
+        n_aborted += f->token.TransactionStatus == EFI_ABORTED;
+        EXPECT_OK(firmware->CloseEvent(f->token.Event));
+        release(f->buffer);
+    }
+    return n_aborted;
+}
+
+static UINTN reconnect_in_flight(EFI_HANDLE function)
+{
+    EFI_HANDLE disks[1];
+    struct flight flights[DEPTH];
+    volatile UINTN n_ended = 0;
+
+    CHECK(disks_of(function, disks, 1) == 1);
+    take_off(protocol(disks[0], &guid_block_io2), flights, &n_ended);
+    reconnect(function);
+    return land(flights, &n_ended);
+}
+
+/* The same while reads are on their way: every one of them ends. */
+static void reconnects_in_flight(void)
+{
+    uint64_t n = option("loops", 20);
+    UINTN n_aborted = 0;
+
+    (void)load_driver();
+    connect_all();
+    for (int i = 0; i < 3; i++)
+        (void)reconnect_in_flight(virtio_function(0));
+    struct resources before = count();
+    for (uint64_t i = 0; i < n; i++)
+        n_aborted += reconnect_in_flight(virtio_function(0));
+    say("aborted %lu", (unsigned long)n_aborted);
+    expect_same(before, count(), n);
+}
+
+/* ---------------------------------------------------------------- in use */
+
+/* Somebody has Block IO open and does not let go: the disk stays, and works. */
+static void stop_in_use(void)
+{
+    void *interface;
+
+    EFI_HANDLE driver = load_driver();
+    connect_all();
+    EFI_HANDLE function = virtio_function(0), held = disk(0);
+    EXPECT_OK(firmware->OpenProtocol(held, &guid_block_io, &interface, this_image, this_image,
+                                     EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER));
+    CHECK(EFI_ERROR(firmware->DisconnectController(function, driver, NULL)));
+    CHECK(EFI_ERROR(firmware->UnloadImage(driver)));
+    CHECK(is_ours(function));
+    CHECK(disk(0) == held);
+    read_some(0);
+    EXPECT_OK(firmware->CloseProtocol(held, &guid_block_io, this_image, this_image));
+    EXPECT_OK(firmware->DisconnectController(function, driver, NULL));
+    CHECK(driver_of(function) == NULL);
+}
+
+/* Attributes are after Stop what they were before Start. */
+static void attributes(void)
+{
+    EFI_HANDLE function = virtio_function(0);
+    EFI_PCI_IO_PROTOCOL *pci_io = protocol(function, &guid_pci_io);
+    UINT64 before, during, after;
+    UINT16 command_before, command_after;
+
+    (void)firmware->DisconnectController(function, NULL, NULL);
+    (void)load_driver();
+    EXPECT_OK(pci_io->Attributes(pci_io, EfiPciIoAttributeOperationGet, 0, &before));
+    EXPECT_OK(pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, 4, 1, &command_before));
+    EXPECT_OK(firmware->ConnectController(function, NULL, NULL, TRUE));
+    CHECK(is_ours(function));
+    EXPECT_OK(pci_io->Attributes(pci_io, EfiPciIoAttributeOperationGet, 0, &during));
+    CHECK(during & EFI_PCI_IO_ATTRIBUTE_BUS_MASTER);
+    CHECK(during & EFI_PCI_IO_ATTRIBUTE_MEMORY);
+    CHECK(during & EFI_PCI_IO_ATTRIBUTE_DUAL_ADDRESS_CYCLE);
+    EXPECT_OK(firmware->DisconnectController(function, NULL, NULL));
+    EXPECT_OK(pci_io->Attributes(pci_io, EfiPciIoAttributeOperationGet, 0, &after));
+    EXPECT_OK(pci_io->Pci.Read(pci_io, EfiPciIoWidthUint16, 4, 1, &command_after));
+    CHECK(before == after);
+    CHECK(command_before == command_after);
+}
+
+/* Supported: as often as one likes, nothing changes, and what is not ours is refused. */
+static void supported(void)
+{
+    EFI_HANDLE function = virtio_function(0), *all;
+    EFI_DRIVER_BINDING_PROTOCOL *binding = protocol(load_driver(), &guid_driver_binding);
+    UINTN n, n_supported = 0;
+
+    (void)firmware->DisconnectController(function, NULL, NULL);
+    struct resources before = count();
+    for (int i = 0; i < 100; i++)
+        EXPECT_OK(binding->Supported(binding, function, NULL));
+    expect_same(before, count(), 0);
+    EXPECT_OK(firmware->LocateHandleBuffer(AllHandles, NULL, NULL, &n, &all));
+    for (UINTN i = 0; i < n; i++)
+        n_supported += !EFI_ERROR(binding->Supported(binding, all[i], NULL));
+    release(all);
+    CHECK(n_supported == 1);
+    EXPECT_OK(firmware->ConnectController(function, NULL, NULL, TRUE));
+    if (!is_scsi(function))
+        EXPECT(EFI_ALREADY_STARTED, binding->Supported(binding, function, NULL));
+    CHECK(binding->Version > 0x10);
+}
+
+/* ---------------------------------------------------------------- the end of boot services */
+
+#define STATUS_AT 0x14 /* device_status in the common configuration (VIRTIO 1.2, 4.1.4.3) */
+
+/* The status register of a modern device, found by its capability. */
+static volatile UINT8 *status_register(EFI_PCI_IO_PROTOCOL *pci_io)
+{
+    UINT8 at, header[16];
+    struct acpi_address_space *space;
+
+    EXPECT_OK(pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, 0x34, 1, &at));
+    for (; at != 0; at = header[1]) {
+        EXPECT_OK(pci_io->Pci.Read(pci_io, EfiPciIoWidthUint8, at, sizeof(header), header));
+        if (header[0] == 9 && header[3] == 1)
+            break;
+    }
+    CHECK(at != 0);
+    EXPECT_OK(pci_io->GetBarAttributes(pci_io, header[4], NULL, (VOID **)&space));
+    return (volatile UINT8 *)(uintptr_t)(space->first + header[8] + ((UINTN)header[9] << 8) +
+                                         STATUS_AT);
+}
+
+static void exit_boot_services(void)
+{
+    UINTN bytes = 0, key, descriptor_bytes;
+    UINT32 version;
+    static char map[65536];
+
+    (void)load_driver();
+    connect_all();
+    EFI_HANDLE function = virtio_function(0);
+    volatile UINT8 *status = status_register(protocol(function, &guid_pci_io));
+    struct flight flights[DEPTH];
+    static volatile UINTN n_ended;
+    take_off(protocol(disk(0), &guid_block_io2), flights, &n_ended);
+    CHECK(*status == 0xf);
+    bytes = sizeof(map);
+    EXPECT_OK(firmware->GetMemoryMap(&bytes, (EFI_MEMORY_DESCRIPTOR *)(void *)map, &key,
+                                     &descriptor_bytes, &version));
+    EXPECT_OK(firmware->ExitBootServices(this_image, key));
+    CHECK(*status == 0);
+}
+
+const struct test tests_life[] = {
+    {"take_over", take_over},
+    {"reconnects", reconnects},
+    {"reloads", reloads},
+    {"reconnects_in_flight", reconnects_in_flight},
+    {"stop_in_use", stop_in_use},
+    {"attributes", attributes},
+    {"supported", supported},
+    {"exit_boot_services", exit_boot_services},
+    {NULL, NULL},
+};

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A QEMU machine whose UEFI firmware starts our test program (tests/efi) from a disk that is no virtio disk.
+
+    result = efi.run("read_all", disks=[Disk(path)])        # the test of that name; fails unless it passes
+    result = efi.run("life", options={"loops": 100}, ...)   # with numbers or texts that it asks for
+"""
+import pathlib
+import tempfile
+
+import pytest
+
+import harness
+import images
+
+DRIVER = harness.BUILD / "vstordxe.efi"
+ROM = harness.BUILD / "vstor.rom"
+PROGRAM = harness.BUILD / "efi/tests.efi"
+FIRMWARE = pathlib.Path("/usr/share/OVMF")
+VOLUME_MIB = 4
+
+
+def volume(folder, files):
+    """A FAT volume without partitions, as firmware boots it too."""
+    image = images.sparse(pathlib.Path(folder) / "esp.raw", VOLUME_MIB * images.MiB)
+    images.run_tool("mformat", "-i", image, "-v", "EFI", "::")
+    for name, path in files.items():
+        for depth in range(1, name.count("/") + 1):
+            where = "::" + "/".join(name.split("/")[:depth])
+            if images.run_tool_status("mdir", "-i", image, where):
+                images.run_tool("mmd", "-i", image, where)
+        images.run_tool("mcopy", "-i", image, path, "::" + name)
+    return image
+
+
+def firmware_arguments():
+    """OVMF, whose variables are gone with the machine."""
+    code, variables = FIRMWARE / "OVMF_CODE_4M.fd", FIRMWARE / "OVMF_VARS_4M.fd"
+    if not code.exists():
+        pytest.skip("ovmf is not installed")
+    return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+            "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={variables}"]
+
+
+def standard_volume(folder, files=None):
+    """Our test program in the place of an operating system, and the driver."""
+    return volume(folder, {"EFI/BOOT/BOOTX64.EFI": PROGRAM, "vstordxe.efi": DRIVER, **(files or {})})
+
+
+def arguments(image, test, options=None):
+    """QEMU's, for harness.Machine's `boot`: the volume on an AHCI port is the first boot device."""
+    words = {"test": test, **(options or {})}
+    boot = firmware_arguments() + ["-drive", f"if=none,id=esp,format=raw,snapshot=on,file={image}",
+                                   "-device", "ide-hd,drive=esp,bus=ide.0,bootindex=0"]
+    for name, value in words.items():
+        boot += ["-fw_cfg", f"name=opt/vstor/{name},string={value}"]
+    return boot
+
+
+def run(test, files=None, options=None, deadline_s=harness.DEADLINE_S, **described):
+    """Runs one test to its end and returns what it said; anything but its success is an error."""
+    described.setdefault("memory_mib", 256)
+    with tempfile.TemporaryDirectory(prefix="vstor-efi-") as folder:
+        boot = arguments(standard_volume(folder, files), test, options)
+        result = harness.run("", deadline_s, boot=boot, **described)
+    if f"PASS {test}" not in result.text or result.status != 0:
+        result.fail(f"test {test} of tests/efi has failed")
+    return result
