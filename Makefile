@@ -39,6 +39,7 @@ LIB_OBJS    := $(call object,$(LIB_SRCS))
 KERNEL_OBJS := $(call object,$(KERNEL_SRCS))
 
 LIB        := $(B)/libvstor.a
+EMBED_LIB  := $(B)/embed/libvstor.a
 KERNEL     := $(B)/vstor.elf
 KERNEL_PVH := $(B)/vstor-pvh.elf
 NEWLIB     := $(B)/newlib/libc.a
@@ -79,7 +80,7 @@ cflags_for = $(if $(filter boot/app/%,$(1)),$(APP_INCLUDES)) \
              $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL)) $(if $(filter block/cache%,$(1)),$(COPYING))))
 
 .PHONY: all
-all: $(LIB) $(KERNEL) $(KERNEL_PVH) sdk $(B)/vstordxe.efi $(B)/vstor.rom $(B)/compile_commands.json ## build every artefact of ARCH
+all: $(LIB) $(EMBED_LIB) $(KERNEL) $(KERNEL_PVH) sdk $(B)/vstordxe.efi $(B)/vstor.rom $(B)/compile_commands.json ## build every artefact of ARCH
 
 # What is built depends on how: a changed compiler, flag or list of sources builds anew what it concerns.
 .PHONY: FORCE
@@ -190,6 +191,9 @@ $(B)/compile_commands.json: Makefile $(PROGRAM_SRCS)
 	$(Q){ $(call compile_commands,$(wordlist 181,240,$(PROGRAM_SRCS))); } >>$@.new
 	$(Q){ $(call compile_commands,$(wordlist 241,300,$(PROGRAM_SRCS))); } >>$@.new
 	$(Q)sed -e '1s/^/[/' -e '$$!s/$$/,/' -e '$$s/$$/]/' $@.new >$@ && rm $@.new
+
+# ---------------------------------------------------------------- for embedders
+include linker/install.mk
 
 # ---------------------------------------------------------------- packages
 include tests/deps.mk

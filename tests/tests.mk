@@ -99,11 +99,11 @@ check-hot: $(BLK_OBJS) $(SCSI_OBJS) ## fail on an indirect call in the drivers' 
 	$(Q)$(PYTHON) -B tests/check_hot.py --roots $(SCSI_ROOTS) $(SCSI_OBJS)
 
 .PHONY: check
-check: all $(EFI_TEST) $(TEST_APPS) $(HOST_APPS) $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit | deps ## the fast tests: layers, hot path, unit, a few guests
+check: all $(EFI_TEST) $(TEST_APPS) $(HOST_APPS) $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot check-archive unit | deps ## the fast tests: layers, hot path, archive, unit, a few guests
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(EFI_TEST) apps $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
+test: all $(EFI_TEST) apps $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot check-archive unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test

@@ -12,8 +12,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOP_LEVEL = {"Makefile", "LICENSE", "README.md", "arch", "drivers", "pci", "block", "scsi", "boot", "tests", "linker",
              "include"}
 # What a user may ask make for (interface.md).
-PUBLIC_TARGETS = {"all", "run", "test", "check", "bench", "check-layers", "check-hot", "unit", "qemu-test", "deps",
-                  "clean", "help"}
+PUBLIC_TARGETS = {"all", "run", "test", "check", "bench", "check-layers", "check-hot", "check-archive", "unit", "qemu-test",
+                  "deps", "install", "uninstall", "clean", "help"}
 
 
 def make(*words, **options):
