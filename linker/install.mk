@@ -15,7 +15,7 @@ $(EMBED)/names: $(HEADERS) $(B)/how-built
 	$(Q)$(CC) -E -P -Iinclude $(addprefix -include ,$(HEADERS)) -x c /dev/null | grep -oE '\<vst_[a-z0-9_]+ *\(' \
 	  | tr -d ' (' | sort -u >$@
 
-$(EMBED)/vstor.o: $(LIB_OBJS) $(EMBED)/names
+$(EMBED)/vstor.o: $(LIB_OBJS) $(EMBED)/names linker/install.mk
 	$(SAY) LD $@
 	$(Q)$(LD) -r --unique='.text.*' --unique='.rodata.*' --unique='.data.*' --unique='.bss.*' -o $@ $(filter %.o,$^)
 	$(Q)$(OBJCOPY) --keep-global-symbols=$(EMBED)/names $@
