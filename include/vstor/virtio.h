@@ -100,6 +100,23 @@ enum vst_recovery {
 /** Most queues that a device is driven with. */
 #define VST_VIRTIO_BLK_MAX_QUEUES 256u
 
+/**
+ * Memory of one request ring, of which the device sees 58 bytes, a header and 16 for each piece of
+ * data in each of its slots: the rest, 72 bytes a slot and 24 for each piece where the platform maps,
+ * is private. queue_size and max_segments 0: 128 and 30. Events of the trace: 24 bytes each.
+ */
+static inline size_t vst_virtio_ring_memory_bytes(size_t queue_size, size_t max_segments,
+                                                  size_t header_bytes, size_t n_trace_events,
+                                                  bool maps)
+{
+    size_t n_slots = queue_size != 0 ? queue_size : 128;
+    size_t n_pieces = max_segments == 0 ? 30 : max_segments == 1 ? 2 : max_segments;
+    size_t n_events = n_trace_events > 32 ? n_trace_events : 32;
+    size_t shared = 26 + header_bytes + 16 * (n_pieces + 2);
+
+    return 160 + n_slots * (shared + 72 + (maps ? 24 * n_pieces : 0)) + 24 * n_events;
+}
+
 /** How a virtio-blk device is to be driven. All zero is a good choice. */
 struct vst_virtio_blk_config {
     uint16_t
@@ -123,10 +140,27 @@ struct vst_virtio_blk_config {
 };
 
 /**
+ * Most memory that attach takes of the platform, until detach: 2112 bytes, and for each queue 904 and
+ * those of a ring and its trace. `maps`: the platform has dma_map. What it has taken stands in
+ * memory_bytes and queue_memory_bytes of the device. A device on virtio-pci's legacy interface
+ * chooses the size of its ring itself, up to 32768.
+ */
+static inline size_t vst_virtio_blk_memory_bytes(const struct vst_virtio_blk_config *config,
+                                                 bool maps)
+{
+    const size_t header_bytes = 32, queue_bytes = 904, device_bytes = 2112;
+    size_t n_queues = config->n_queues != 0 ? config->n_queues : 1;
+
+    return device_bytes +
+           n_queues * (queue_bytes +
+                       vst_virtio_ring_memory_bytes(config->queue_size, config->max_segments,
+                                                    header_bytes, config->n_trace_events, maps));
+}
+
+/**
  * Brings the device to DRIVER_OK and fills *device. The function must have been enabled
  * (vst_pci_enable). A device that is already running is reset first. Memory, all through
- * platform->alloc: per queue shared queue_size * (26 + 64 + 16 * (max_segments + 2)) bytes, private
- * queue_size * 34 bytes; 512 bytes for each queue wanted, and 2 KiB per device. Blocks while the device resets and answers
+ * platform->alloc: at most vst_virtio_blk_memory_bytes. Blocks while the device resets and answers
  * GET_ID, 2 seconds at most each. On an error nothing is left allocated.
  */
 enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
@@ -213,13 +247,15 @@ bool vst_virtio_scsi_matches(const struct vst_pci_function *function);
 
 /** How a virtio-scsi host adapter is to be driven. All zero is a good choice. */
 struct vst_virtio_scsi_config {
-    uint16_t queue_size;   /**< most descriptors per request ring; 0 = 128; see vst_virtio_blk_config */
-    uint16_t max_segments; /**< most pieces of data per command; 0 = 30 */
-    uint64_t refused_features; /**< feature bits that are not negotiated even if offered */
-    uint64_t timeout_ns;       /**< for one command that names none itself; 0 = 30 seconds */
+    uint16_t
+        queue_size; /**< most descriptors per request ring; 0 = 128; see vst_virtio_blk_config */
+    uint16_t max_segments;            /**< most pieces of data per command; 0 = 30 */
+    uint64_t refused_features;        /**< feature bits that are not negotiated even if offered */
+    uint64_t timeout_ns;              /**< for one command that names none itself; 0 = 30 seconds */
     struct vst_virtio_pci_choice pci; /**< virtio-pci only */
     uint16_t n_queues; /**< most request queues to use; 0 = 1. The device may offer fewer */
-    struct vst_irq_config irq; /**< queue i: request queue i; functions and events interrupt with the
+    struct vst_irq_config
+        irq; /**< queue i: request queue i; functions and events interrupt with the
                                   message behind those, see vst_scsi_hba.change_message */
     enum vst_recovery recovery; /**< VST_RECOVERY_QUEUE is taken for VST_RECOVERY_DEVICE */
     uint16_t max_sense_bytes;   /**< room for sense data, at most 252; 0 = 96 */
@@ -228,10 +264,27 @@ struct vst_virtio_scsi_config {
 };
 
 /**
+ * Most memory that attach takes of the platform, until detach: 12 KiB for the adapter with its
+ * control and event queues, and for each request queue 1088 bytes and those of a ring and its trace.
+ * `maps`: as of vst_virtio_blk_memory_bytes. Units and disks take theirs: vstor/scsi_units.h.
+ */
+static inline size_t vst_virtio_scsi_memory_bytes(const struct vst_virtio_scsi_config *config,
+                                                  bool maps)
+{
+    const size_t queue_bytes = 1088, adapter_bytes = 12 << 10;
+    size_t n_queues = config->n_queues != 0 ? config->n_queues : 1;
+    size_t sense_bytes = config->max_sense_bytes != 0 ? config->max_sense_bytes : 96;
+
+    return adapter_bytes +
+           n_queues * (queue_bytes + vst_virtio_ring_memory_bytes(
+                                         config->queue_size, config->max_segments,
+                                         104 + sense_bytes, config->n_trace_events, maps));
+}
+
+/**
  * Brings a host adapter to DRIVER_OK and fills *hba; nothing is asked of its units. The function
- * must have been enabled (vst_pci_enable). Memory, all through platform->alloc: per queue shared
- * queue_size * (26 + 80 + max_sense_bytes + 16 * (max_segments + 2)) bytes, private queue_size * 80
- * bytes, n_trace_events * 24, and 512; 8 KiB per adapter. Blocks while the device resets, 2 seconds at most. On an error
+ * must have been enabled (vst_pci_enable). Memory, all through platform->alloc: at most
+ * vst_virtio_scsi_memory_bytes. Blocks while the device resets, 2 seconds at most. On an error
  * nothing is left allocated. (VIRTIO 1.2, 3.1.1, 5.6.5)
  *
  * VST_ERR_MALFORMED: its configuration makes no sense.

@@ -33,8 +33,7 @@ static bool begin(struct instance *instance, unsigned n)
 
     instance->platform =
         machine_platform(&instance->arena, instance->memory, sizeof(instance->memory));
-    size_t n_functions =
-        machine_scan(&instance->platform, functions, VST_ARRAY_LENGTH(functions));
+    size_t n_functions = machine_scan(&instance->platform, functions, VST_ARRAY_LENGTH(functions));
     for (size_t i = 0; i < n_functions; i++) {
         if (!vst_virtio_blk_matches(&functions[i]) || n-- > 0)
             continue;
@@ -76,10 +75,10 @@ static void turn(struct instance *instance)
     if (vst_block_poll(instance->queue, &done, 1) == 0)
         return;
     unsigned slot = (unsigned)(done - instance->requests);
-    bool right = done->status == VST_OK &&
-                 content_is_right(instance->words[slot], CHUNK_BYTES,
-                                  done->start_sector * VST_SECTOR_BYTES,
-                                  instance == &instances[0] ? 0 : UINT64_MAX);
+    bool right =
+        done->status == VST_OK &&
+        content_is_right(instance->words[slot], CHUNK_BYTES, done->start_sector * VST_SECTOR_BYTES,
+                         instance == &instances[0] ? 0 : UINT64_MAX);
     *(right ? &instance->n_right : &instance->n_wrong) += 1;
     submit(instance, slot);
 }
@@ -98,9 +97,8 @@ static bool end(struct instance *instance)
 
     vst_block_unregister(&instance->registry, device);
     vst_virtio_blk_detach(device);
-    say("instance %lu: %u right, %u wrong, memory held %lu",
-        (unsigned long)(instance - instances), instance->n_right, instance->n_wrong,
-        (unsigned long)instance->arena.held_bytes);
+    say("instance %lu: %u right, %u wrong, memory held %lu", (unsigned long)(instance - instances),
+        instance->n_right, instance->n_wrong, (unsigned long)instance->arena.held_bytes);
     return instance->n_wrong == 0 && instance->n_right > 0 && instance->arena.held_bytes == 0 &&
            instance->arena.n_mapped == 0;
 }

@@ -166,7 +166,8 @@ static void test_rescue_and_reset(void **state)
     size_t at = 0;
 
     (void)state;
-    set_up_as(f, &ring_kinds[4], FAKE_MODERN); /* without event index: nobody knows whether it saw */
+    set_up_as(f, &ring_kinds[4],
+              FAKE_MODERN); /* without event index: nobody knows whether it saw */
     f->fake.ns_per_look = 10000;
     fake_virtio_scsi_add(&f->scsi, 0, 0);
     struct vst_block_device *device = attach_disk(f, 0);
@@ -211,9 +212,40 @@ static void test_memory_is_told(void **state)
     assert_int_equal(vst_scsi_disk_attach(f->hba, 0, &lun, &device), VST_OK);
     size_t both = f->hba->memory_bytes + device->memory_bytes;
     assert_true(device->memory_bytes > 2 * device->queue_memory_bytes);
-    assert_in_range(allocated_bytes(f), both, both + 2048); /* the unit itself */
+    assert_in_range(allocated_bytes(f), both, both + 1536); /* the unit itself */
+    assert_in_range(device->memory_bytes, 1, 2048 + 2 * 2048 + device->limits.logical_block_bytes);
     vst_scsi_disk_detach(device);
     tear_down(f);
+}
+
+/** What vst_virtio_scsi_memory_bytes says is enough, and not much more. */
+static void test_memory_is_bounded(void **state)
+{
+    static const struct vst_virtio_scsi_config configs[] = {
+        {0},
+        {.queue_size = 32, .max_segments = 4, .max_sense_bytes = 18},
+        {.queue_size = 256, .max_segments = 100, .n_queues = 4, .max_sense_bytes = 252},
+        {.queue_size = 64, .n_queues = 2, .n_trace_events = 256},
+    };
+    struct fake_platform mapping;
+
+    fake_platform_init(&mapping, true);
+    for (size_t i = 0; i < 2 * VST_ARRAY_LENGTH(configs); i++) {
+        bool maps = i % 2 != 0;
+        WITH(f);
+        f->config = configs[i / 2];
+        fake_virtio_scsi_offer_queues(&f->scsi, 4, 256);
+        if (maps) {
+            f->fake.platform.dma_map = mapping.platform.dma_map;
+            f->fake.platform.dma_unmap = mapping.platform.dma_unmap;
+            f->fake.confined = true;
+        }
+        assert_int_equal(attach(f), VST_OK);
+        size_t most = vst_virtio_scsi_memory_bytes(&f->config, maps);
+        assert_in_range(f->hba->memory_bytes, 1, most);
+        assert_in_range(most, 1, f->hba->memory_bytes + f->hba->memory_bytes / 8);
+        tear_down(f);
+    }
 }
 
 int main(void)
@@ -224,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_the_events_of_units_that_share_a_ring),
         cmocka_unit_test(test_rescue_and_reset),
         cmocka_unit_test(test_memory_is_told),
+        cmocka_unit_test(test_memory_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -430,6 +430,45 @@ static void test_memory_is_stated(void **state)
     }
 }
 
+/**
+ * What vst_virtio_blk_memory_bytes says is enough, and not much more than that: whatever is
+ * configured, and whether or not the ring is packed, chains are made by hand, or buffers are mapped.
+ */
+static void test_memory_is_bounded(void **state)
+{
+    static const uint64_t offered[] = {0, PACKED};
+    static const uint64_t refused[] = {0, NO_INDIRECT};
+    static const struct vst_virtio_blk_config configs[] = {
+        {0},
+        {.queue_size = 64, .max_segments = 6},
+        {.queue_size = 16, .max_segments = 1, .n_queues = 2, .n_trace_events = 512},
+        {.queue_size = 256, .max_segments = 200, .n_queues = N_QUEUES},
+    };
+    struct fake_platform mapping;
+
+    fake_platform_init(&mapping, true);
+    for (size_t i = 0; i < 8 * VST_ARRAY_LENGTH(configs); i++) {
+        bool maps = i % 2 != 0;
+        WITH(f, FAKE_MODERN);
+        f->config = configs[i / 8];
+        f->config.refused_features = refused[i / 2 % 2];
+        f->blk.offered_features |= offered[i / 4 % 2] | 1ull << VIRTIO_BLK_F_SEG_MAX;
+        fake_virtio_blk_offer_queues(&f->blk, N_QUEUES, 256);
+        f->blk.config[12] = 254; /* seg_max */
+        if (maps) {
+            f->fake.platform.dma_map = mapping.platform.dma_map;
+            f->fake.platform.dma_unmap = mapping.platform.dma_unmap;
+            f->fake.confined = true;
+        }
+        assert_int_equal(attach(f), VST_OK);
+        size_t most = vst_virtio_blk_memory_bytes(&f->config, maps);
+        assert_in_range(f->device->memory_bytes, 1, most);
+        if (refused[i / 2 % 2] == 0)
+            assert_in_range(most, 1, f->device->memory_bytes + f->device->memory_bytes / 8);
+        tear_down(f);
+    }
+}
+
 /** One queue's lie: whatever becomes of the device, every request of every queue ends once. */
 static void test_lie_on_one_queue_ends_every_request_of_all_once(void **state)
 {
@@ -1013,6 +1052,7 @@ int main(void)
         cmocka_unit_test(test_a_silent_queue_holds_up_no_other),
         cmocka_unit_test(test_data_on_four_queues_over_every_transport_and_ring),
         cmocka_unit_test(test_memory_is_stated),
+        cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_lie_on_one_queue_ends_every_request_of_all_once),
         cmocka_unit_test(test_nobody_sleeps_over_a_device_out_of_service),
         cmocka_unit_test(test_each_queue_has_its_own_vector__OSv_1400),
