@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "latency.h"
 #include "size.h"
 #include "table.h"
 
@@ -47,6 +48,7 @@ static void stats_json(const struct shell_context *context, const struct vst_blo
     json_text(&json, "dev", queue->device->name);
     json_u64(&json, "queue", queue->index);
     shell_json_stats(&json, &queue->stats);
+    shell_json_latency(&json, queue);
     json_close(&json);
 }
 
@@ -59,6 +61,8 @@ static bool run_stats(struct shell_context *context)
     };
     struct table table;
 
+    if (!shell_latency_turn(context))
+        return false;
     if (!context->json)
         table_begin(&table, columns, VST_ARRAY_LENGTH(columns));
     for (const struct vst_block_device *device = context->host->registry->first; device != NULL;
@@ -71,23 +75,30 @@ static bool run_stats(struct shell_context *context)
             else
                 stats_row(&table, device->queues[i]);
     }
-    if (!context->json)
+    if (!context->json) {
         table_end(&table);
+        shell_latency_table(context);
+    }
     return true;
 }
 
+static const char *const options_stats[] = {"latency=", NULL};
+
 const struct shell_command command_stats = {
     .name = "stats",
-    .usage = "[DEV]",
+    .usage = "[DEV] [latency=on|off]",
     .summary = "Shows what each queue has done since it was attached",
     .help = "READS, WRITES and FLUSH are commands given to the device (a request that was\n"
             "split counts as several), KICKS doorbells rung, IRQS interrupts taken, ERR\n"
             "commands that failed, LATE time-outs, RESCUE doorbells rung again because\n"
             "nothing moved, RESET resets after the device had failed, AGAIN requests given\n"
-            "to it again after these.\n",
+            "to it again after these. latency=on has it measured how long requests take,\n"
+            "from zero on, until latency=off; the times then stand in a table of their own.\n"
+            "    stats vda latency=on; bench vda rw=randread; stats vda\n",
     .max_words = 1,
     .device = DEVICE_OPTIONAL,
     .whole_device = true,
+    .options = options_stats,
     .run = run_stats,
 };
 

@@ -21,8 +21,8 @@
 enum vst_block_op {
     VST_BLOCK_READ,
     VST_BLOCK_WRITE,
-    VST_BLOCK_FLUSH,         /**< all writes completed before this was submitted are durable when it
-                        completes */
+    VST_BLOCK_FLUSH,         /**< all writes returned by poll before this was submitted are durable
+                                when it ends: see "What is durable, and when" */
     VST_BLOCK_WRITE_DURABLE, /**< a write that is durable when it completes (FUA): where the device
                                 has a write cache and no such command, the write and then a flush */
     VST_BLOCK_DISCARD,       /**< the ranges' data are of no use any more: reading them gives
@@ -95,6 +95,7 @@ struct vst_block_request {
         uint64_t error_sector;  /**< first sector of the lowest part that failed; valid if status is
                                    not VST_OK */
         uint64_t append_sector; /**< VST_BLOCK_ZONE_APPEND, VST_OK: where the data begin */
+        uint64_t start_ns;      /**< the queue's, while it has the request (vstor/latency.h) */
     };
 
     /** The queue's own; no need to initialise. */
@@ -192,6 +193,7 @@ struct vst_block_stats {
 };
 
 struct vst_block_device;
+struct vst_block_latency;
 struct vst_trace;
 struct vst_zone;
 
@@ -227,7 +229,8 @@ struct vst_block_queue {
     uint16_t index;
     uint16_t message; /**< MSI-X: which of the caller's messages tells of this queue; else 0 */
     struct vst_block_stats stats;
-    struct vst_trace *trace; /**< its last events (vstor/trace.h); NULL: none are kept */
+    struct vst_trace *trace;           /**< its last events (vstor/trace.h); NULL: none are kept */
+    struct vst_block_latency *latency; /**< times of its requests, as last started; NULL: never */
 };
 
 /** What can happen to a device in use. The values of an event are numbers of the unit named. */
@@ -466,6 +469,32 @@ void vst_block_rest(struct vst_block_queue *queue);
  * what is late is waited for a little longer, aborted; the unit, its target, the adapter are reset;
  * then the unit is out of service. Meanwhile submit answers VST_ERR_FULL; other units go on. What a
  * step brings back unanswered is given again four times, and then ends with VST_ERR_TIMEOUT.
+ */
+
+/*
+ * What is durable, and when
+ *
+ * Requests of a queue, and of several, run in any order and end in any order: the device may begin
+ * the second before the first, and of two writes to one sector in flight together either may be the
+ * one that stays. Who needs an order waits: only what is submitted after a request has been returned
+ * by poll comes after it. A request that was split is not one to the device: others' requests may
+ * come between its parts, and after a failure or a power cut some of them may be done.
+ *
+ *     a write has ended well     every read that is submitted from then on sees it, by any queue. It
+ *                       is durable if the device has no write cache (write_cache false), else not yet
+ *     a flush has ended well     durable is every write, zeroes, discard and append, by any queue of
+ *                       the device, that poll had returned before the flush was submitted. Of those
+ *                       in flight meanwhile nothing is said: wait for them, then flush
+ *     a durable write has ended well     it is durable itself, all of it; nothing is said of others.
+ *                       Where writes_durably it is one command (FUA); where there is a cache without
+ *                       that, the write, and once that has ended a flush, which ends it; where there
+ *                       is none, a write
+ *     a flush or durable write has failed     what it was for may be durable or not, and the device
+ *                       may have dropped it: a later flush that ends well does not tell. Write again
+ *
+ * A flush to a device that has no write cache, or is read-only, ends well at once, without a command.
+ * Switching the cache off (vst_block_set_write_cache) flushes. A device that was reset has been given
+ * again what was in flight before anybody is told that it ended: nothing above changes by that.
  */
 
 /*

@@ -19,6 +19,7 @@
 #include <vstor/scsi_reserve.h>
 #include <vstor/zoned.h>
 #include <vstor/trace.h>
+#include <vstor/latency.h>
 #include <vstor/virtio.h>
 
 #endif

@@ -61,3 +61,34 @@ def test_trace_for_people(prompt, small_disk):
     table = machine.command("stats")
     assert table.lines[0].split()[:3] == ["NAME", "Q", "READS"]
     table.expect(r"^vda +0 +1 ")
+
+
+SLOW_NS = 20_000_000  # of a device that answers nothing sooner
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("device,name", [("virtio-blk-pci", "vda"), ("scsi-hd", "sda")])
+def test_stats_tell_how_long_requests_take(run, device, name):
+    """latency=on counts each read, write and flush, and tells no time below that of a device known to be slow; what came
+    before and comes after is not in it."""
+    before = ["-device", "virtio-scsi-pci"] if device == "scsi-hd" else []
+    disk = Disk(blockdev=[{"driver": "null-co", "node-name": "slow", "size": 1 << 20, "latency-ns": SLOW_NS}],
+                device=device, before=before)
+    result = run(f"read {name} 0 512; stats {name} latency=on; read {name} 0 512; trace on; read {name} 0 512; trace off; "
+                 f"fill {name} 0 64k; flush {name}; stats {name}; stats {name} json=1; stats latency=off; read {name} 0 512;"
+                 f"stats {name} json=1; exit", disks=[disk]).expect_status(0)
+    before, after = result.of("stats")
+    assert before["lat_ns"] == after["lat_ns"] and after["reads"] == before["reads"] + 1
+    assert before["lat_ns"]["read"]["n"] == 2 and before["lat_ns"]["flush"]["n"] >= 1
+    assert set(before["lat_ns"]) == {"read", "write", "flush"}
+    for kind, times in before["lat_ns"].items():
+        assert kind == "flush" or times["min"] >= SLOW_NS * 7 // 8  # null-co flushes at once
+        assert times["min"] <= times["p50"] <= times["p99"] <= times["p999"] <= times["max"]
+        assert times["min"] <= times["mean"] <= times["max"]
+    result.expect(rf"^{name}  0 read +2( +[\d.]+m?s){{6}}$")
+
+
+def test_latency_takes_on_or_off(run, small_disk):
+    result = run("stats vda latency=maybe json=1", disks=[small_disk]).expect_status(1)
+    assert "on or off" in result.error("stats")["text"]
+    assert "lat_ns" not in run("stats json=1; exit", disks=[small_disk]).one("stats")

@@ -169,7 +169,8 @@ static size_t disk_poll(struct vst_block_queue *queue, struct vst_block_request 
             status = carry_out(disk, &command);
         if (command.whole) {
             request->status = status;
-            request->error_sector = request->start_sector;
+            if (status != VST_OK)
+                request->error_sector = request->start_sector;
             done[n++] = request;
         } else if (vst_block_part_done(queue, request, command.part.start_sector, status)) {
             done[n++] = request;

@@ -133,7 +133,8 @@ static size_t fake_poll(struct vst_block_queue *queue, struct vst_block_request 
             continue;
         }
         command.request->status = status;
-        command.request->error_sector = sector;
+        if (status != VST_OK)
+            command.request->error_sector = sector;
         done[n++] = command.request;
     }
     return n;

@@ -179,6 +179,23 @@ static void a_command_holds_its_device(void **state)
     fake->host.console_read = read;
 }
 
+static void latency_is_measured_while_it_is_on(void **state)
+{
+    struct fake_host *fake = *state;
+
+    assert_null(strstr(succeed(fake, "stats vda"), "REQUEST"));
+    succeed(fake, "stats vda latency=on");
+    succeed(fake, "read vda 0 512");
+    assert_holds(succeed(fake, "stats vda"), "vda  0 read    1");
+    assert_holds(succeed(fake, "stats json=1"), "\"lat_ns\":{\"read\":{\"n\":1,\"min\":");
+    succeed(fake, "stats latency=off; read vda 0 512");
+    assert_holds(succeed(fake, "stats"), "vda  0 read    1");
+    succeed(fake, "stats latency=on"); /* from zero on, in the same place */
+    assert_null(strstr(succeed(fake, "stats"), "REQUEST"));
+    succeed(fake, "stats latency=off");
+    assert_holds(fail_with(fake, "stats latency=1"), "latency= takes on or off");
+}
+
 static void cache_is_shown_and_switched(void **state)
 {
     struct fake_host *fake = *state;
@@ -831,6 +848,7 @@ int main(void)
         TEST(events_wait),
         TEST(disks_come_and_go),
         TEST(a_command_holds_its_device),
+        TEST(latency_is_measured_while_it_is_on),
         TEST(cache_is_shown_and_switched),
         TEST(sums_are_those_of_sha256sum),
         TEST(long_work_keeps_the_queue_busy),
