@@ -51,3 +51,10 @@ install: $(EMBED_LIB) $(PROGRAMS) ## install library, headers, vstor.pc and prog
 uninstall: ## take away what install has put there
 	$(Q)rm -f $(addprefix $(DESTDIR),$(INSTALLED))
 	$(Q)rmdir $(DESTDIR)$(INCLUDEDIR)/vstor $(DESTDIR)$(PROGRAMDIR) 2>/dev/null || true
+
+# ---------------------------------------------------------------- the reference
+.PHONY: docs
+docs: | deps ## the API reference, by doxygen, into build/docs
+	$(Q)rm -rf build/docs && mkdir -p build
+	$(Q)doxygen tests/docs/Doxyfile
+	$(SAY) DOCS build/docs/index.html

@@ -4,11 +4,10 @@
  *
  * The life of a request:
  *
- *     fill a struct vst_block_request                     (the caller owns it and its buffers)
- *     vst_block_submit(queue, &request)                   (VST_OK: the queue owns it; else nothing
- * has happened) vst_block_kick(queue)                               (once for any number of
- * submits: rings the doorbell) vst_block_poll(queue, done, max)                    (returns
- * requests; each comes back exactly once)
+ *     fill a struct vst_block_request          the caller owns it and its buffers
+ *     vst_block_submit(queue, &request)        VST_OK: the queue owns it; else nothing has happened
+ *     vst_block_kick(queue)                    once for any number of submits: rings the doorbell
+ *     vst_block_poll(queue, done, max)         returns requests; each comes back exactly once
  *
  * One queue belongs to one CPU: nothing here takes a lock. Nothing blocks but the functions of the
  * last section, and those have a deadline; and poll, when it resets a device that has failed.
@@ -406,10 +405,11 @@ struct vst_block_driver {
 /**
  * Gives a request to the queue. Nothing reaches the device for sure before vst_block_kick.
  *
- * VST_OK          the queue owns the request until poll returns it
- * VST_ERR_FULL    no room: poll and try again          VST_ERR_INVALID  misaligned, or segments do
- * not sum up VST_ERR_RANGE   beyond the end                       VST_ERR_READ_ONLY,
- * VST_ERR_UNSUPPORTED, VST_ERR_BROKEN
+ *     VST_OK             the queue owns the request until poll returns it
+ *     VST_ERR_FULL       no room: poll and try again
+ *     VST_ERR_INVALID    misaligned, or segments do not sum up
+ *     VST_ERR_RANGE      beyond the end
+ *     VST_ERR_READ_ONLY, VST_ERR_UNSUPPORTED, VST_ERR_BROKEN, VST_ERR_GONE
  */
 enum vst_status vst_block_submit(struct vst_block_queue *queue,
                                  struct vst_block_request *request) VST_MUST_USE;

@@ -39,7 +39,7 @@ struct vst_latency_histogram {
     uint64_t buckets[VST_LATENCY_N_BUCKETS];
 };
 
-/** What is needed for one queue, 10,000 bytes; the caller's, who reads `kinds` only. */
+/** What is needed for one queue, 10 KiB; the caller's, who reads `kinds` only. */
 struct vst_block_latency {
     struct vst_latency_histogram kinds[VST_LATENCY_N_KINDS];
     uint64_t since_ns, batch_ns;

@@ -13,7 +13,7 @@ TOP_LEVEL = {"Makefile", "LICENSE", "README.md", "arch", "drivers", "pci", "bloc
              "include"}
 # What a user may ask make for (interface.md).
 PUBLIC_TARGETS = {"all", "run", "test", "check", "bench", "check-layers", "check-hot", "check-archive", "unit", "qemu-test",
-                  "deps", "install", "uninstall", "clean", "help"}
+                  "deps", "install", "uninstall", "docs", "clean", "help"}
 
 
 def make(*words, **options):
