@@ -145,6 +145,10 @@
  *
  * \include disks.c
  *
+ * As a ROM (-bios) it is the firmware of its machine, and assigns what no other has:
+ *
+ * \include rom.S
+ *
  * \section example_machine Their platform
  *
  * \include machine.c

@@ -131,9 +131,9 @@ int program(void)
     find_disks(&platform);
     for (struct vst_block_device *device = registry.first; device != NULL; device = device->next) {
         bool right = use(device);
-        say("%s %s %lu sectors, memory %lu: %s", device->name, device->path,
-            (unsigned long)device->limits.n_sectors, (unsigned long)device->memory_bytes,
-            right ? "right" : "wrong");
+        say("%s %s %s, %lu sectors, memory %lu: %s", device->name, device->path,
+            device->transport_name, (unsigned long)device->limits.n_sectors,
+            (unsigned long)device->memory_bytes, right ? "right" : "wrong");
         sound &= right;
         n++;
     }

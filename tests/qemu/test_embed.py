@@ -96,21 +96,39 @@ def test_a_wrong_byte_and_no_disk_are_told(programs, tmp_path):
     run(programs / "blk.elf", []).expect_status(1)
 
 
-@pytest.mark.smoke
-def test_the_smallest_complete_embedding(programs, tmp_path):
-    """Two virtio-blk disks, one behind a bridge, a SCSI disk and a CD: all found, right, rewritten where they can be."""
-    paths = [tmp_path / name for name in ("blk", "bridged", "scsi", "cd")]
-    (cd := paths[3]).write_bytes(content(2 * MiB))
-    disks = [disk(paths[0], device="virtio-blk-pci"), disk(paths[1], device="virtio-blk-pci", bus="bridge", addr="1"),
-             disk(paths[2], device="scsi-hd", before=["-device", "virtio-scsi-pci,id=scsi"], bus="scsi.0"),
-             Disk(cd, readonly=True, device="scsi-cd", bus="scsi.0")]
-    result = run(programs / "disks.elf", disks, machine="pc", bridges=["pci-bridge,id=bridge,chassis_nr=1"])
+def everything(folder, **bridged):
+    """Two virtio-blk disks, one behind a bridge, a SCSI disk and a CD; and the paths of those that can be written."""
+    blk, behind, scsi, cd = (folder / name for name in ("blk", "bridged", "scsi", "cd"))
+    cd.write_bytes(content(2 * MiB))
+    return [disk(blk, device="virtio-blk-pci"), disk(behind, device="virtio-blk-pci", bus="bridge", **bridged),
+            disk(scsi, device="scsi-hd", before=["-device", "virtio-scsi-pci,id=scsi"], bus="scsi.0"),
+            Disk(cd, readonly=True, device="scsi-cd", bus="scsi.0")], [blk, behind, scsi]
+
+
+def assert_everything_was_used(result, paths):
     result.expect_status(0).expect(r"^4 disks, memory held 0, at most \d+, mapped 0$")
     for name in ("vda", "vdb", "sda", "sr0"):
-        result.expect(rf"^{name} pci-0000:\S+ \d+ sectors, memory \d+: right$")
-    for path in paths[:3]:
+        result.expect(rf"^{name} pci-0000:\S+ virtio-pci, \d+ sectors, memory \d+: right$")  # by its BARs
+    for path in paths:
         assert_tail_rewritten(path)
-    assert cd.read_bytes() == content(2 * MiB)
+    assert (paths[0].parent / "cd").read_bytes() == content(2 * MiB)
+
+
+@pytest.mark.smoke
+def test_the_smallest_complete_embedding(programs, tmp_path):
+    """Every disk behind virtio-blk and virtio-scsi is found, right, and rewritten where it can be."""
+    disks, paths = everything(tmp_path, addr="1")
+    assert_everything_was_used(run(programs / "disks.elf", disks, machine="pc",
+                                   bridges=["pci-bridge,id=bridge,chassis_nr=1"]), paths)
+
+
+@pytest.mark.parametrize("machine,bridge,addr", [("pc", "pci-bridge,id=bridge,chassis_nr=1", "1"),
+                                                 ("q35", "pcie-root-port,id=bridge,chassis=1", "0")])
+def test_as_the_firmware_itself(programs, tmp_path, machine, bridge, addr):
+    """The same program from the reset vector, with no other firmware in the machine: buses and BARs are its to place."""
+    disks, paths = everything(tmp_path, addr=addr)
+    result = run(None, disks, machine=machine, bridges=[bridge], boot=["-bios", str(programs / "disks.rom")])
+    assert_everything_was_used(result, paths)
 
 
 @pytest.mark.smoke
