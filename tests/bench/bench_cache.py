@@ -41,16 +41,15 @@ def ours(path, n_ios, options):
 
 def linux(path, n_ios, order):
     """Instructions per read() of a Linux guest, and the requests that its device saw."""
+    job = (f"chmod +x /bin/read_loop; before=$(cat /sys/block/vda/stat); /bin/read_loop /dev/vda {order} {n_ios} || "
+           "exit; echo stat $before / $(cat /sys/block/vda/stat)")
+    files = {"bin/read_loop": READ_LOOP.read_bytes()}
     with tempfile.TemporaryDirectory(prefix="vstor-bench-cache-") as folder:
-        folder = pathlib.Path(folder)
-        extra = ["-icount", "shift=0,sleep=on", "-plugin", f"{icount.PLUGIN},out={folder}/report,mmio=all"]
-        job = (f"chmod +x /bin/read_loop; before=$(cat /sys/block/vda/stat); /bin/read_loop /dev/vda {order} {n_ios} || "
-               "exit; echo stat $before / $(cat /sys/block/vda/stat)")
-        text = linux_guest.run(job, [Disk(path)], folder, files={"bin/read_loop": READ_LOOP.read_bytes()}, extra=extra,
-                               smp="1")
-        window = icount.parse_report((folder / "report").read_text())[1]
+        windows, text, _ = icount.run_counted(
+            lambda extra: linux_guest.run(job, [Disk(path)], pathlib.Path(folder), files=files, extra=extra, smp="1",
+                                          deadline_s=1200))
     before, after = (part.split() for part in text.split("stat ")[1].split("/"))
-    return (window["total"] - window["rep2"] - window["spin"]) / n_ios, int(after[0]) - int(before[0])
+    return windows[0].count().instructions / n_ios, int(after[0]) - int(before[0])
 
 
 def random_iops(path, seconds, rounds):
