@@ -46,12 +46,16 @@ static EFI_STATUS wait_for(struct disk *disk, const struct wish *wish)
 
 static EFI_STATUS start(struct disk *disk, const struct wish *wish, EFI_BLOCK_IO2_TOKEN *token)
 {
+    EFI_STATUS status = EFI_OUT_OF_RESOURCES;
+    EFI_TPL before = lock();
     struct transfer *transfer = transfer_new(disk);
 
-    if (transfer == NULL)
-        return EFI_OUT_OF_RESOURCES;
-    transfer_data(disk, transfer, wish->op, wish->lba, wish->buffer, wish->bytes);
-    return transfer_start(transfer, token);
+    if (transfer != NULL) {
+        transfer_data(disk, transfer, wish->op, wish->lba, wish->buffer, wish->bytes);
+        status = transfer_start(transfer, token);
+    }
+    unlock(before);
+    return status;
 }
 
 static EFI_STATUS transfer_wish(struct disk *disk, const struct wish *wish,
@@ -100,24 +104,34 @@ static EFI_STATUS EFIAPI write_blocks_ex(EFI_BLOCK_IO2_PROTOCOL *This, UINT32 Me
 
 /* ---------------------------------------------------------------- flush */
 
+static EFI_STATUS start_flush(struct disk *disk, EFI_BLOCK_IO2_TOKEN *token)
+{
+    EFI_STATUS status = EFI_OUT_OF_RESOURCES;
+    EFI_TPL before = lock();
+    struct transfer *transfer = transfer_new(disk);
+
+    if (transfer != NULL) {
+        transfer_flush(disk, transfer);
+        status = transfer_start(transfer, token);
+    }
+    unlock(before);
+    return status;
+}
+
 /* Nothing can be in a cache of a medium that can't be written. */
 static EFI_STATUS flush(struct disk *disk, EFI_BLOCK_IO2_TOKEN *token)
 {
+    struct transfer transfer;
+
     disk_look(disk);
     if (!disk->media.MediaPresent)
         return EFI_NO_MEDIA;
     if (disk->media.ReadOnly)
         return transfer_end_now(token);
-    if (transfer_is_waited_for(token)) {
-        struct transfer transfer;
-        transfer_flush(disk, &transfer);
-        return transfer_run(&transfer);
-    }
-    struct transfer *transfer = transfer_new(disk);
-    if (transfer == NULL)
-        return EFI_OUT_OF_RESOURCES;
-    transfer_flush(disk, transfer);
-    return transfer_start(transfer, token);
+    if (!transfer_is_waited_for(token))
+        return start_flush(disk, token);
+    transfer_flush(disk, &transfer);
+    return transfer_run(&transfer);
 }
 
 static EFI_STATUS EFIAPI flush_blocks(EFI_BLOCK_IO_PROTOCOL *This)

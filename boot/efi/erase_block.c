@@ -26,11 +26,15 @@ static EFI_STATUS start(struct disk *disk, enum vst_block_op op, EFI_LBA lba, UI
         transfer_range(disk, &transfer, op, lba, bytes);
         return transfer_run(&transfer);
     }
+    EFI_STATUS status = EFI_OUT_OF_RESOURCES;
+    EFI_TPL before = lock();
     struct transfer *transfer = transfer_new(disk);
-    if (transfer == NULL)
-        return EFI_OUT_OF_RESOURCES;
-    transfer_range(disk, transfer, op, lba, bytes);
-    return transfer_start(transfer, token);
+    if (transfer != NULL) {
+        transfer_range(disk, transfer, op, lba, bytes);
+        status = transfer_start(transfer, token);
+    }
+    unlock(before);
+    return status;
 }
 
 static EFI_STATUS EFIAPI erase_blocks(EFI_ERASE_BLOCK_PROTOCOL *This, UINT32 MediaId, EFI_LBA Lba,

@@ -5,7 +5,8 @@
 
 #include "boot/shell/marks.h"
 
-#define POLL_BATCH      32u
+#define POLL_BATCH      64u
+#define MANY            32u
 #define LOOKS_TILL_POLL 4096u /* time-outs are noticed by polls alone */
 
 /* ---------------------------------------------------------------- making */
@@ -213,7 +214,6 @@ EFI_STATUS transfer_run(struct transfer *transfer)
 
 struct transfer *transfer_new(struct disk *disk)
 {
-    EFI_TPL before = lock();
     struct transfer *transfer = disk->unused;
 
     if (transfer != NULL)
@@ -221,7 +221,6 @@ struct transfer *transfer_new(struct disk *disk)
     else if (EFI_ERROR(firmware->AllocatePool(EfiBootServicesData, sizeof(*transfer),
                                               (VOID **)&transfer)))
         transfer = NULL;
-    unlock(before);
     return transfer;
 }
 
@@ -231,8 +230,8 @@ static enum vst_status start_with_token(struct transfer *transfer, EFI_BLOCK_IO2
 
     if (disk->device == NULL)
         return VST_ERR_BROKEN;
-    /* Who goes on starting need not wait for the timer. */
-    if (disk->n_in_device > 0 && vst_block_ready(disk->queue))
+    /* Who goes on starting need not wait for the timer; but many together cost less. */
+    if (disk->n_in_device >= MANY && vst_block_ready(disk->queue))
         transfer_poll(disk);
     transfer->token = token;
     token->TransactionStatus = EFI_NOT_READY;
@@ -246,12 +245,10 @@ static enum vst_status start_with_token(struct transfer *transfer, EFI_BLOCK_IO2
 
 EFI_STATUS transfer_start(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
 {
-    EFI_TPL before = lock();
     enum vst_status status = start_with_token(transfer, token);
 
     if (status != VST_OK)
         put_away(transfer);
-    unlock(before);
     return status == VST_OK ? EFI_SUCCESS : efi_status_of(status);
 }
 

@@ -36,7 +36,10 @@ void transfer_range(struct disk *disk, struct transfer *transfer, enum vst_block
 /** Runs a prepared transfer, whose memory is the caller's, to its end. */
 EFI_STATUS transfer_run(struct transfer *transfer);
 
-/** Memory for one that ends with an event: to be prepared and started, nothing else. NULL: none. */
+/**
+ * Memory for one that ends with an event: to be prepared and started, nothing else. NULL: none. Both
+ * at TPL_NOTIFY, which is cheaper to enter once.
+ */
 struct transfer *transfer_new(struct disk *disk);
 
 /** Starts it; its end is told by the token. An error: it was not started, and there is no event. */
