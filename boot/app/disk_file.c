@@ -10,7 +10,6 @@
 #include "boot/app/disk_io.h"
 
 #define USUAL_BLOCK_BYTES 4096u
-#define ZEROES_BYTES      65536u
 
 struct disk_file {
     struct disk_io *io;
@@ -18,9 +17,9 @@ struct disk_file {
 };
 
 /* Where the file ends now: a whole disk may be resized. */
-static uint64_t file_bytes(const struct disk_file *disk)
+static uint64_t file_bytes(const struct disk_file *disk, bool fresh)
 {
-    uint64_t disk_bytes = disk_io_bytes(disk->io);
+    uint64_t disk_bytes = disk_io_bytes(disk->io, fresh);
 
     if (disk->place.number == 0)
         return disk_bytes;
@@ -33,7 +32,7 @@ static uint64_t file_bytes(const struct disk_file *disk)
 /* What is left of a transfer of `bytes` at `at`: short at the end of the file. */
 static size_t clamp(const struct disk_file *disk, uint64_t at, size_t bytes)
 {
-    uint64_t end = file_bytes(disk);
+    uint64_t end = file_bytes(disk, false);
 
     return at >= end ? 0 : bytes < end - at ? bytes : (size_t)(end - at);
 }
@@ -43,6 +42,12 @@ static bool is_cut(const struct file *file, const struct disk_file *disk, uint64
 {
     return (file->flags & O_DIRECT) &&
            ((at | bytes) & (disk_io_device(disk->io)->limits.logical_block_bytes - 1)) != 0;
+}
+
+static unsigned how(const struct file *file)
+{
+    return (file->flags & O_DIRECT ? DISK_IO_DIRECT : 0) |
+           (file->flags & (O_SYNC | O_DSYNC) ? DISK_IO_DURABLE : 0);
 }
 
 static ssize_t disk_read(struct file *file, uint64_t at, void *buffer, size_t bytes)
@@ -56,7 +61,7 @@ static ssize_t disk_read(struct file *file, uint64_t at, void *buffer, size_t by
     if (bytes == 0)
         return 0;
     enum vst_status status =
-        disk_io_read(disk->io, disk->place.offset_bytes + at, buffer, bytes, &n_done);
+        disk_io_read(disk->io, disk->place.offset_bytes + at, buffer, bytes, how(file), &n_done);
     return n_done > 0 ? (ssize_t)n_done : -errno_of(status);
 }
 
@@ -72,14 +77,14 @@ static ssize_t disk_write(struct file *file, uint64_t at, const void *buffer, si
     bytes = clamp(disk, at, bytes);
     if (bytes == 0)
         return -ENOSPC;
-    enum vst_status status = disk_io_write(disk->io, disk->place.offset_bytes + at, buffer, bytes,
-                                           file->flags & (O_SYNC | O_DSYNC), &n_done);
+    enum vst_status status =
+        disk_io_write(disk->io, disk->place.offset_bytes + at, buffer, bytes, how(file), &n_done);
     return n_done > 0 ? (ssize_t)n_done : -errno_of(status);
 }
 
 static int64_t disk_size(struct file *file)
 {
-    return (int64_t)file_bytes(file->object);
+    return (int64_t)file_bytes(file->object, true);
 }
 
 static int disk_sync(struct file *file)
@@ -109,38 +114,22 @@ void disk_file_status(const struct device_place *place, struct stat *status)
     fill_status(place, status);
 }
 
-static void disk_close(struct file *file)
+static int disk_close(struct file *file)
 {
     struct disk_file *disk = file->object;
+    enum vst_status status = disk_io_close(disk->io);
 
-    disk_io_close(disk->io);
     free(disk);
+    return -errno_of(status);
 }
 
 /* ---------------------------------------------------------------- ioctl */
-
-/* Where a disk has no command for it, or does not take it for some blocks. */
-static enum vst_status write_zeroes(const struct disk_file *disk, uint64_t at, uint64_t bytes)
-{
-    void *zeroes = calloc(1, ZEROES_BYTES);
-    enum vst_status status = zeroes != NULL ? VST_OK : VST_ERR_NO_MEMORY;
-    size_t n_done;
-
-    while (status == VST_OK && bytes > 0) {
-        size_t piece = bytes < ZEROES_BYTES ? (size_t)bytes : ZEROES_BYTES;
-        status = disk_io_write(disk->io, at, zeroes, piece, false, &n_done);
-        at += piece;
-        bytes -= piece;
-    }
-    free(zeroes);
-    return status;
-}
 
 /* The checks are Linux': what it refuses here, programs do not expect to be done. */
 static int on_range(const struct file *file, const struct disk_file *disk, enum vst_block_op op,
                     const uint64_t range[2])
 {
-    uint64_t at = range[0], bytes = range[1], end = file_bytes(disk);
+    uint64_t at = range[0], bytes = range[1], end = file_bytes(disk, true);
     uint64_t block_mask = disk_io_device(disk->io)->limits.logical_block_bytes - 1;
 
     if ((file->flags & O_ACCMODE) == O_RDONLY)
@@ -148,10 +137,7 @@ static int on_range(const struct file *file, const struct disk_file *disk, enum 
     if (((at | bytes) & block_mask) != 0 || bytes == 0 || at > end || bytes > end - at)
         return -EINVAL;
     at += disk->place.offset_bytes;
-    enum vst_status status = disk_io_on_range(disk->io, op, at, bytes);
-    if (status == VST_ERR_UNSUPPORTED && op == VST_BLOCK_WRITE_ZEROES)
-        status = write_zeroes(disk, at, bytes);
-    return -errno_of(status);
+    return -errno_of(disk_io_on_range(disk->io, op, at, bytes));
 }
 
 /* Those that change something or take time. */
@@ -187,10 +173,10 @@ static int disk_control(struct file *file, unsigned long request, void *argument
         return -EFAULT;
     switch (request) {
     case BLKGETSIZE64:
-        *(uint64_t *)argument = file_bytes(disk);
+        *(uint64_t *)argument = file_bytes(disk, true);
         return 0;
     case BLKGETSIZE:
-        *(unsigned long *)argument = file_bytes(disk) >> VST_SECTOR_SHIFT;
+        *(unsigned long *)argument = file_bytes(disk, true) >> VST_SECTOR_SHIFT;
         return 0;
     case BLKSSZGET:
         *(int *)argument = (int)limits->logical_block_bytes;

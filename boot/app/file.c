@@ -77,11 +77,12 @@ int file_close(int number)
 
     if (file == NULL)
         return -EBADF;
+    int error = 0;
     numbers[number] = NULL;
     if (file->n_users == 1 && file->ops->close != NULL)
-        file->ops->close(file);
+        error = file->ops->close(file);
     file->n_users--;
-    return 0;
+    return error;
 }
 
 /* ---------------------------------------------------------------- reading and writing */

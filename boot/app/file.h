@@ -23,7 +23,7 @@ struct file_ops {
     int (*sync)(struct file *file);                               /**< EINVAL */
     int (*control)(struct file *file, unsigned long, void *);     /**< ioctl; ENOTTY */
     void (*status)(const struct file *file, struct stat *status); /**< of a zeroed structure */
-    void (*close)(struct file *file);                             /**< NULL: nothing to do */
+    int (*close)(struct file *file); /**< NULL: nothing to do; closed whatever it returns */
     bool has_end; /**< there is no seeking beyond it, as Linux has it with disks */
 };
 

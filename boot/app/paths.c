@@ -6,9 +6,11 @@
 #include "boot/app/disk_file.h"
 #include "boot/app/paths.h"
 #include "boot/app/small_files.h"
+#include "boot/app/volumes.h"
 #include "boot/kernel/disks.h"
 
 #define DEV "dev/"
+#define MNT "mnt/"
 
 /* Without "/" at both ends, "." and "..": "dev/vda". 0, or -ENAMETOOLONG, or -ENOENT for "". */
 static int normalise(const char *path, char plain[PATH_BYTES])
@@ -57,6 +59,24 @@ static bool find_place(const char *plain, struct device_place *place)
     return name != NULL && devices_find(disks_registry(), name, place);
 }
 
+/* True if it is on a volume: "mnt/vda1/path"; where, and the path there, "" for its root. */
+static bool find_volume(const char *plain, struct device_place *place, const char **path)
+{
+    char name[DEVICE_NAME_BYTES];
+
+    if (strncmp(plain, MNT, strlen(MNT)) != 0)
+        return false;
+    plain += strlen(MNT);
+    size_t length = strcspn(plain, "/");
+    if (length >= sizeof(name))
+        return false;
+    memcpy(name, plain, length);
+    name[length] = '\0';
+    *path = plain + length;
+    disks_look_after();
+    return devices_find(disks_registry(), name, place);
+}
+
 /* ---------------------------------------------------------------- folders */
 
 /* A walk over the names below a folder, "" or such that ends in "/". */
@@ -90,8 +110,16 @@ static bool take_device(void *ctx, const char *name, const struct device_place *
     char full[sizeof(DEV) + DEVICE_NAME_BYTES] = DEV;
 
     (void)place;
-    strcat(full, name);
-    return take_entry(ctx, full, S_IFBLK);
+    return take_entry(ctx, strcat(full, name), S_IFBLK);
+}
+
+/* What volume there is shows when it is looked at. */
+static bool take_volume(void *ctx, const char *name, const struct device_place *place)
+{
+    char full[sizeof(MNT) + DEVICE_NAME_BYTES] = MNT;
+
+    (void)place;
+    return strchr(name, '/') != NULL || take_entry(ctx, strcat(full, name), S_IFDIR);
 }
 
 static bool walk_folder(const char *plain, entry_taker *take, void *ctx)
@@ -104,6 +132,7 @@ static bool walk_folder(const char *plain, entry_taker *take, void *ctx)
         strcat(strcpy(folder, plain), "/");
     disks_look_after();
     devices_walk(disks_registry(), take_device, &walk);
+    devices_walk(disks_registry(), take_volume, &walk);
     for (unsigned i = 0; (name = small_file_name(i)) != NULL; i++) {
         char full[sizeof(DEV) + DEVICE_NAME_BYTES] = DEV;
         if (!take_entry(&walk, strcat(full, name), S_IFCHR))
@@ -120,6 +149,8 @@ int path_walk(const char *path, entry_taker *take, void *ctx)
 
     if (error != 0)
         return error;
+    if (find_volume(plain, &place, &path))
+        return volume_walk(&place, path, take, ctx);
     if (walk_folder(plain, take, ctx))
         return 0;
     return find_place(plain, &place) || find_small(plain) != NULL ? -ENOTDIR : -ENOENT;
@@ -143,6 +174,8 @@ int path_open(struct file *file, const char *path)
 
     if (error != 0)
         return error;
+    if (find_volume(plain, &place, &path))
+        return volume_open(file, &place, path);
     const struct small_file *small = find_small(plain);
     bool is_disk = small == NULL && find_place(plain, &place);
     if (small == NULL && !is_disk)
@@ -166,6 +199,8 @@ int path_status(const char *path, struct stat *status)
     *status = (struct stat){.st_nlink = 1};
     if (error != 0)
         return error;
+    if (find_volume(plain, &place, &path))
+        return volume_status(&place, path, status);
     const struct small_file *small = find_small(plain);
     if (small != NULL)
         small_file_status(small, status);

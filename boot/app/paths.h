@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The one tree of names: /dev, made of the disks that there are. Relative paths begin at its root. */
+/* The one tree of names: /dev, made of the disks that there are, and /mnt, of what is on them.
+ * Relative paths begin at its root. */
 #ifndef VSTOR_APP_PATHS_H
 #define VSTOR_APP_PATHS_H
 

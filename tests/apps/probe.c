@@ -184,7 +184,8 @@ static const char *outcome(long long value)
     return value < 0 ? strerror(errno) : text;
 }
 
-/* read|write|sync PATH OFFSET BYTES, any number of these; what came of each. */
+/* read|write|sync|leave PATH OFFSET BYTES, any number of these; what came of each. write+: and fsync; sync: twice, by
+ * O_SYNC; leave: without closing the file. */
 static int transfers(int n, char **words)
 {
     static char buffer[1 << 20];
@@ -197,10 +198,12 @@ static int transfers(int n, char **words)
         if (file >= 0)
             value = writes ? pwrite(file, buffer, (size_t)bytes, at)
                            : pread(file, buffer, (size_t)bytes, at);
+        if (syncs && value >= 0)
+            value = pwrite(file, buffer, (size_t)bytes, at);
         printf("%s %s\n", words[i], outcome(value));
         if (file >= 0 && writes && !syncs && words[i][5] == '+')
             printf("fsync %s\n", outcome(fsync(file)));
-        if (file >= 0)
+        if (file >= 0 && strcmp(words[i], "leave") != 0)
             close(file);
     }
     return 0;
@@ -246,14 +249,39 @@ static int insist(int n, char **words)
     return 0;
 }
 
+/* Each file whole, to standard output; or why not. */
+static int print_files(int n, char **words)
+{
+    static char buffer[10000];
+    struct stat status;
+    size_t bytes;
+
+    for (int i = 2; i < n; i++) {
+        FILE *stream = fopen(words[i], "r");
+        long size = 0;
+        if (stream == NULL) {
+            printf("%s: %s\n", words[i], strerror(errno));
+            continue;
+        }
+        while ((bytes = fread(buffer, 1, sizeof(buffer), stream)) > 0 &&
+               fwrite(buffer, 1, bytes, stdout) == bytes)
+            size += (long)bytes;
+        if (stat(words[i], &status) != 0 || status.st_size != size || !S_ISREG(status.st_mode) ||
+            ferror(stream))
+            printf("%s: %s\n", words[i], strerror(errno));
+        fclose(stream);
+    }
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(int n, char **words);
 } parts[] = {
-    {"arguments", arguments}, {"exit", leave},         {"abort", aborts},    {"memory", memory},
-    {"stack", stack},         {"time", times_of_day},  {"numbers", numbers}, {"names", names},
-    {"heads", heads},         {"transfer", transfers}, {"lines", lines},     {"bytes", bytes},
-    {"insist", insist},
+    {"arguments", arguments}, {"exit", leave},         {"abort", aborts},      {"memory", memory},
+    {"stack", stack},         {"time", times_of_day},  {"numbers", numbers},   {"names", names},
+    {"heads", heads},         {"transfer", transfers}, {"print", print_files}, {"lines", lines},
+    {"bytes", bytes},         {"insist", insist},
 };
 
 int main(int n, char **words)

@@ -22,7 +22,7 @@ SEED = 11
 N_CUTS = 1000
 N_ROUNDS = 5
 COMMITS_PER_ROUND = 150
-DISK_BYTES = 256 * KiB
+DISK_BYTES = 64 * KiB  # so that the log moves often
 
 
 def acknowledged(result, first):
@@ -92,7 +92,7 @@ def test_a_thousand_power_cuts(run, tmp_path, kind):
         n_cuts += n
         moved.add(kv_store.superblock(content)[1])
     assert n_cuts == N_CUTS
-    assert len(moved) > 2, "the log hardly ever moved"
+    assert max(moved) > 20, "the log hardly ever moved"
 
 
 def test_commands(run, tmp_path):
