@@ -26,6 +26,23 @@ const char *vst_block_op_name(unsigned op)
     return op < VST_BLOCK_N_OPS ? names[op] : "unknown";
 }
 
+void vst_block_stats_add(struct vst_block_stats *to, const struct vst_block_stats *from)
+{
+    for (unsigned op = 0; op < VST_BLOCK_N_OPS; op++) {
+        to->commands[op] += from->commands[op];
+        to->sectors[op] += from->sectors[op];
+    }
+    to->errors += from->errors;
+    to->kicks += from->kicks;
+    to->interrupts += __atomic_load_n(&from->interrupts, __ATOMIC_RELAXED);
+    to->interrupts_elsewhere += from->interrupts_elsewhere;
+    to->rescues += from->rescues;
+    to->timeouts += from->timeouts;
+    to->queue_resets += from->queue_resets;
+    to->device_resets += from->device_resets;
+    to->replays += from->replays;
+}
+
 static size_t text_length(const char *text)
 {
     size_t n = 0;

@@ -191,6 +191,9 @@ struct vst_block_stats {
     uint64_t replays;       /**< requests given to the device again after a reset */
 };
 
+/** Adds the counters of `from` to *to: the queues of a device, say. */
+void vst_block_stats_add(struct vst_block_stats *to, const struct vst_block_stats *from);
+
 struct vst_block_device;
 struct vst_block_latency;
 struct vst_trace;
@@ -726,7 +729,8 @@ enum vst_status vst_block_execute(struct vst_block_queue *queue,
  * written back through `bounce` (at least one logical block; may be NULL if neither offset nor
  * length cuts one). A range that does not lie wholly on the device is refused before anything is
  * transferred. On an error *error_offset, if not NULL, is the byte offset of the failing part. A
- * torn write can leave a cut block old or new, never mixed beyond what the device itself does.
+ * torn write can leave a cut block old or new, never mixed beyond what the device itself does. Who
+ * writes a block that is cut, by any means, while another does so, may undo what the other wrote.
  */
 enum vst_status vst_block_read_bytes(struct vst_block_queue *queue, uint64_t offset_bytes,
                                      void *buffer, size_t bytes, void *bounce, size_t bounce_bytes,

@@ -435,9 +435,26 @@ static void test_find_and_unregister(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/** Every counter is one of 64 bits, and is added. */
+static void test_counters_of_queues_are_added(void **state)
+{
+    uint64_t a[sizeof(struct vst_block_stats) / sizeof(uint64_t)], sum[VST_ARRAY_LENGTH(a)];
+    struct vst_block_stats from, to = {0};
+    (void)state;
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(a); i++)
+        a[i] = i + 1;
+    memcpy(&from, a, sizeof(from));
+    vst_block_stats_add(&to, &from);
+    vst_block_stats_add(&to, &from);
+    memcpy(sum, &to, sizeof(to));
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(a); i++)
+        assert_int_equal(sum[i], 2 * (i + 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counters_of_queues_are_added),
         TEST(test_requests_that_make_no_sense),
         TEST(test_blocks_of_4096),
         TEST(test_broken_and_read_only),
