@@ -143,7 +143,9 @@ static int run_shell(void)
                BOOT_COMMAND_LINE_BYTES - 1);
         return 1;
     }
-    int status = shell_run(&host, machine->boot.command_line);
+    int status = shell_run(&host, machine->options.first_command);
+    if (status == SHELL_NO_EXIT)
+        status = shell_run(&host, machine->boot.command_line);
     if (status == SHELL_NO_EXIT)
         status = machine->options.interactive ? shell_interactive(&host) : 0;
     return status;

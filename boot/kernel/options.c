@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "boot/kernel/log.h"
@@ -141,6 +142,18 @@ static bool set_interactive(struct options *options, const char *value)
     return true;
 }
 
+/* "/test.cmd@vda1": the device is behind the last '@'. */
+static bool set_cmd(struct options *options, const char *value)
+{
+    const char *at = strrchr(value, '@');
+    size_t bytes = sizeof(options->first_command);
+
+    if (at == NULL || at == value || at[1] == '\0' || strpbrk(value, "\"'\\;") != NULL)
+        return false;
+    return (size_t)snprintf(options->first_command, bytes, "source %s \"%.*s\"", at + 1,
+                            (int)(at - value), value) < bytes;
+}
+
 static bool set_transport(struct options *options, const char *value)
 {
     static const char *const names[] = {
@@ -254,6 +267,7 @@ static const struct {
     {"dma", set_dma},
     {"iommu", set_iommu},
     {"interactive", set_interactive},
+    {"cmd", set_cmd},
 };
 
 static void take_option(void *ctx, char *word)

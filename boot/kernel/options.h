@@ -19,6 +19,7 @@
  * which all data are copied (vstor/bounce.h); direct
  *   vstor.iommu=bypass|keep              keep: leave IOMMUs as they are; bypass: have them let disks
  * through
+ *   vstor.cmd=PATH@DEV                   run the commands in that file before those of the line
  *   vstor.interactive=0|1                0: nobody sits at the console; leave with status 0 after
  * the last command
  *
@@ -34,11 +35,12 @@ struct options {
     enum vst_log_level log_level;
     struct vst_virtio_blk_config blk; /**< what it has in common with SCSI holds for that, too */
     uint64_t scsi_refused_features;   /**< feature bits; those of blk mean others */
-    unsigned n_cpus; /**< 0: all */
+    unsigned n_cpus;                  /**< 0: all */
     bool pci_reassign;
     bool iommu_keep;
     size_t bounce_bytes; /**< of the pool that disks are kept to; 0: none */
     bool interactive;
+    char first_command[256]; /**< what vstor.cmd= asks for, as a command; "" if nothing */
 };
 
 /** Reads the options and cuts them out of `line`; what is wrong is named in the log and left out.

@@ -17,6 +17,7 @@
 enum device_word { DEVICE_NONE, DEVICE_OPTIONAL, DEVICE_REQUIRED, DEVICE_UNIT };
 
 struct shell_session {
+    unsigned depth; /* of files that run files */
     bool exit_requested;
     int exit_status;
 };
@@ -54,6 +55,10 @@ struct shell_command {
 /** All commands in the order of `help`. */
 extern const struct shell_command *const shell_commands[];
 extern const size_t n_shell_commands;
+
+/** Runs the commands of a line in a session that goes on. False after one that failed, which has said
+ * so. */
+bool shell_run_line(const struct shell_host *host, struct shell_session *session, const char *line);
 
 /** NULL if there is none of that name. */
 const struct shell_command *shell_command_find(const char *name);

@@ -53,6 +53,8 @@ extern const struct shell_command command_verify;
 extern const struct shell_command command_bench;
 /* commands_boot.c */
 extern const struct shell_command command_boot;
+/* commands_source.c */
+extern const struct shell_command command_source;
 /* commands_basic.c */
 extern const struct shell_command command_echo;
 extern const struct shell_command command_sleep;

@@ -168,7 +168,7 @@ static bool run_words(const struct shell_host *host, struct shell_session *sessi
 
 /* ---------------------------------------------------------------- one line */
 
-static bool run_line(const struct shell_host *host, struct shell_session *session, const char *line)
+bool shell_run_line(const struct shell_host *host, struct shell_session *session, const char *line)
 {
     char *copy = strdup(line);
     char **words = malloc(words_max(strlen(line)) * sizeof(*words));
@@ -192,7 +192,7 @@ static bool run_line(const struct shell_host *host, struct shell_session *sessio
 int shell_run(const struct shell_host *host, const char *line)
 {
     struct shell_session session = {0};
-    bool ok = run_line(host, &session, line);
+    bool ok = shell_run_line(host, &session, line);
 
     fflush(stdout);
     if (!ok)
@@ -283,7 +283,7 @@ static int interact(struct interactive *shell)
         if (!(shell->host->interactive ? edit_line(shell) : read_line(shell)))
             break;
         history_add(&shell->history, shell->edit.text);
-        ok = run_line(shell->host, &shell->session, shell->edit.text);
+        ok = shell_run_line(shell->host, &shell->session, shell->edit.text);
     }
     fflush(stdout);
     if (shell->session.exit_requested)
