@@ -174,7 +174,8 @@ SCSI_WITH_JSON = {"lsscsi": ("lsscsi", "sda"), "luns": ("luns 0:0", "0:0"), "inq
                   "inq-page": ("inq sda 83", "sda")}
 # What a disk without zones and without SCSI can't do.
 REFUSED_WITH_JSON = {"zone": "zone vda report", "sg": "sg vda 00 00 00 00 00 00",
-                     "reserve": "reserve vda", "eject": "eject vda", "load": "load vda"}
+                     "reserve": "reserve vda", "eject": "eject vda", "load": "load vda",
+                     "source": "source vda /none", "ls": "ls vda", "cat": "cat vda /x", "boot": "boot vda /x"}
 BEFORE = {"events": "cache vda writethrough"}  # so that there is something to tell
 
 
