@@ -8,6 +8,7 @@
 
 #define CACHE_BYTES (4u * 1024u * 1024u) /* from that on it reads ahead by 128 KiB and more */
 #define PIECE_BYTES (128u * 1024u)
+#define LARGE_BYTES (256u * 1024u) /* nobody reads that twice */
 
 bool volume_fail(const struct shell_context *context, const char *path, enum vst_status status)
 {
@@ -28,6 +29,8 @@ static bool open_cache(const struct shell_context *context, struct volume *volum
         return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for a cache");
     volume->cached.offset_bytes = context->extent.offset_bytes;
     volume->cached.bytes = shell_extent_bytes(context);
+    volume->cached.past = context->queue;
+    volume->cached.past_bytes = LARGE_BYTES;
     enum vst_status status = vst_cache_open(&volume->cached.cache, &config);
     return status == VST_OK || shell_fail(context, status, "no cache: %s", vst_status_text(status));
 }

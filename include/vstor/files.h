@@ -200,6 +200,13 @@ void vst_files_source_of_device(struct vst_files_source *source, struct vst_file
 struct vst_files_cached {
     struct vst_cache *cache;
     uint64_t offset_bytes, bytes; /**< within the device */
+    /**
+     * The cache's queue: whole blocks, at least past_bytes of them, are read by it, past the cache,
+     * in requests as long as the device takes. For who writes nothing through that cache. NULL: all
+     * goes through it.
+     */
+    struct vst_block_queue *past;
+    size_t past_bytes;
 };
 
 void vst_files_source_of_cache(struct vst_files_source *source, struct vst_files_cached *cached);

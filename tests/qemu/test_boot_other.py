@@ -171,7 +171,7 @@ def test_linux_to_user_space(prompt, tmp_path, small_disk, place):
     told = result.one("boot")
     assert told["kind"] == "linux" and told["version"].startswith("6.") and told["files"] == 3
     assert told["bytes"] > 72 * MiB
-    assert told["requests"] < told["bytes"] // (8 * KiB), "files are read in longer pieces than pages"
+    assert told["requests"] < told["bytes"] // (512 * KiB), "files are read in pieces as long as the device takes"
 
 
 def test_memory_comes_back(prompt, tmp_path):

@@ -117,6 +117,42 @@ static void through_a_cache(void **state)
     }
 }
 
+/** A long read of whole blocks is one command, cached or not; the rest goes through the cache. */
+static void long_reads_go_past_the_cache(void **state)
+{
+    struct files_fixture *f = begin();
+    struct fake_disk disk;
+    struct vst_files_source source;
+    size_t n;
+
+    (void)state;
+    make_disk(&disk, 512, START_SECTOR);
+    struct vst_files_cached cached = {.offset_bytes = START_SECTOR * 512ull,
+                                      .bytes = N_SECTORS * 512ull,
+                                      .past = &disk.queue,
+                                      .past_bytes = 64 * 512};
+    struct vst_cache_config config = {
+        .queue = &disk.queue, .memory = malloc(CACHE_BYTES), .memory_bytes = CACHE_BYTES};
+    assert_int_equal(vst_cache_open(&cached.cache, &config), VST_OK);
+    vst_files_source_of_cache(&source, &cached);
+    check(f, &source);
+    assert_int_equal(find(f, "file"), VST_OK);
+    assert_int_equal(read_at(f, 0, found, 63 * 512, &n), VST_OK);
+    assert_int_equal(read_at(f, 63 * 512, found, 4 * 512, &n), VST_OK);
+    unsigned before = disk.n_commands;
+    assert_int_equal(read_at(f, 0, found, 63 * 512, &n), VST_OK);
+    assert_int_equal(read_at(f, 1, found, 62 * 512, &n), VST_OK);
+    assert_int_equal(disk.n_commands, before);
+    assert_int_equal(read_at(f, 0, found, 64 * 512, &n), VST_OK);
+    assert_int_equal(disk.n_commands, before + 1);
+    assert_int_equal(read_at(f, 0, found, 64 * 512 + 511, &n), VST_OK); /* its end is cached */
+    assert_int_equal(disk.n_commands, before + 2);
+    assert_int_equal(vst_cache_close(cached.cache), VST_OK);
+    assert_null(disk.broken_rule);
+    free(config.memory);
+    fake_disk_destroy(&disk);
+}
+
 static void errors_of_the_device_come_through(void **state)
 {
     struct files_fixture *f = begin();
@@ -144,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(through_the_device_alone),
         cmocka_unit_test(through_a_cache),
+        cmocka_unit_test(long_reads_go_past_the_cache),
         cmocka_unit_test(errors_of_the_device_come_through),
     };
 
