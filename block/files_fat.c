@@ -290,7 +290,8 @@ static enum vst_status fat_next(struct vst_files *files, struct vst_directory *d
         /* "." and ".." are the only short names that begin with a dot. */
         if (raw[0] != MARK_DELETED && raw[0] != '.' && (raw[11] & ATTR_VOLUME) == 0) {
             fill_entry(files, raw, &name, entry);
-            if (entry->name[0] != '\0')
+            const size_t n = files_length(entry->name, sizeof(entry->name));
+            if (n > 0 && !vst_files_is_dots(entry->name, n)) /* a blank, and dots behind its dot */
                 return VST_OK;
         }
         name.n = 0;

@@ -275,6 +275,7 @@ static void short_names(void **state)
     at = put_entry(at, "A B     C D", 0, 0, 0);
     at = put_entry(at, "SL/\x01SH     ", 0, 0, 0);
     at = put_entry(at, "        EXT", 0, 0, 0);
+    at = put_entry(at, "        .  ", 0, 0, 0); /* would be ".." */
     memset(at, 0, 32); /* the end: nothing behind it counts */
     put_entry(at + 32, "BEHIND     ", 0, 0, 0);
     assert_int_equal(open_volume(f), VST_OK);
