@@ -5,16 +5,6 @@
 #define FIRST_WINDOW 8u
 #define MAX_CREDIT   32u
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ------------------------------------------------------------------ requests to the device */
 
 struct cache_slot *vst_cache_slot_take(struct vst_cache *cache, enum cache_slot_kind kind)
@@ -77,7 +67,7 @@ uint8_t vst_cache_blocks_in(const struct vst_cache *cache, uint64_t number, uint
 {
     uint64_t start = number << cache->line_shift;
     uint64_t from = offset_bytes > start ? offset_bytes - start : 0;
-    uint64_t to = min_u64(offset_bytes + bytes - start, (uint64_t)cache->line_mask + 1);
+    uint64_t to = vst_min_u64(offset_bytes + bytes - start, (uint64_t)cache->line_mask + 1);
     unsigned first = (unsigned)(from >> cache->block_shift);
     unsigned end = (unsigned)((to - 1) >> cache->block_shift) + 1;
 
@@ -191,7 +181,7 @@ static enum vst_status fill_lines(struct vst_cache *cache, uint64_t first, uint6
     *n_lines = 0;
     if (slot == NULL)
         return VST_ERR_FULL;
-    slot->n_lines = collect_lines(cache, slot, first, min_u64(end, first + cache->slot_lines));
+    slot->n_lines = collect_lines(cache, slot, first, vst_min_u64(end, first + cache->slot_lines));
     if (slot->n_lines == 0) {
         slot->kind = CACHE_SLOT_FREE;
         return VST_ERR_FULL;
@@ -257,7 +247,7 @@ static void widen(struct vst_cache *cache, struct cache_stream *stream)
 
     if (cache->window < cache->max_window)
         cache->window++;
-    stream->window = min_u32(twice, cache->window);
+    stream->window = vst_min_u32(twice, cache->window);
     stream->credit = MAX_CREDIT;
 }
 
@@ -265,13 +255,13 @@ static void widen(struct vst_cache *cache, struct cache_stream *stream)
 static void run_ahead(struct vst_cache *cache, struct cache_stream *stream, uint64_t number,
                       uint64_t end)
 {
-    uint32_t chunk = min_u32(stream->window / 4 + 1, cache->chunk_lines);
-    uint64_t most = min_u64(number + cache->window, cache->end_line);
-    uint64_t target = min_u64(number + stream->window, most);
+    uint32_t chunk = vst_min_u32(stream->window / 4 + 1, cache->chunk_lines);
+    uint64_t most = vst_min_u64(number + cache->window, cache->end_line);
+    uint64_t target = vst_min_u64(number + stream->window, most);
     uint32_t n_lines = 1;
 
     if (target < end)
-        target = min_u64(end, most);
+        target = vst_min_u64(end, most);
     while (n_lines > 0 && stream->ahead < target) {
         if (stream->ahead >= end && target - stream->ahead < chunk && target < cache->end_line)
             return; /* whole requests only */
@@ -279,7 +269,7 @@ static void run_ahead(struct vst_cache *cache, struct cache_stream *stream, uint
             stream->ahead++;
             continue;
         }
-        uint64_t stop = min_u64(stream->ahead + chunk, target);
+        uint64_t stop = vst_min_u64(stream->ahead + chunk, target);
         if (fill_lines(cache, stream->ahead, stop, true, &n_lines) != VST_OK)
             return;
         if (stream->ahead + n_lines > end)
@@ -322,8 +312,8 @@ enum vst_status vst_cache_fetch(struct vst_cache *cache, uint64_t number, uint64
     if (cache->no_ahead)
         stream->window = 0;
     if (stream->window > 0 && stream->ahead <= number) {
-        uint64_t chunk = min_u32(stream->window / 4 + 1, cache->chunk_lines);
-        first_end = min_u64(number + chunk > end ? number + chunk : end, cache->end_line);
+        uint64_t chunk = vst_min_u32(stream->window / 4 + 1, cache->chunk_lines);
+        first_end = vst_min_u64(number + chunk > end ? number + chunk : end, cache->end_line);
     }
     enum vst_status status = fill_lines(cache, number, first_end, false, &n_lines);
     if (status != VST_OK)

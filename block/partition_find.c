@@ -16,13 +16,6 @@ static size_t text_length(const char *text)
     return n;
 }
 
-static bool text_equal(const char *a, const char *b)
-{
-    size_t n = text_length(a);
-
-    return n == text_length(b) && __builtin_memcmp(a, b, n) == 0;
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -130,7 +123,7 @@ static bool is_wanted(const void *ctx, const struct vst_partition_table *table,
     if (wish->uuid != NULL)
         return uuid_equal(vst_partition_uuid_text(table, partition, text), wish->uuid);
     if (wish->label != NULL)
-        return text_equal(partition->name, wish->label);
+        return vst_text_equal(partition->name, wish->label);
     return partition->number == wish->number;
 }
 

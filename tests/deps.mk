@@ -13,7 +13,7 @@ DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python
               tgt:iSCSI-targets libiscsi-dev:server-of-vhost-user-scsi libglib2.0-dev:server-of-vhost-user-scsi \
               pkg-config:what-embedders-ask \
               doxygen:API-reference gcovr:coverage-report valgrind:counts-instructions cpio:initramfs-of-the-Linux-guest \
-              gnuplot-nox:plots-of-make-bench gnu-efi:EFI-programs
+              gnuplot-nox:plots-of-make-bench
 DEPS       := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 
 .PHONY: deps deps-build
