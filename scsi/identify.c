@@ -67,7 +67,7 @@ static enum vst_status take_inquiry(struct unit *unit, struct scsi_view view)
     unit->base.version = inquiry.version;
     unit->base.port_groups = inquiry.port_groups;
     unit->base.removable = unit->base.identity.removable = inquiry.removable;
-    unit->base.protected = inquiry.protection;
+    unit->base.has_protection = inquiry.protection;
     __builtin_memcpy(unit->base.vendor, inquiry.vendor, sizeof(inquiry.vendor));
     __builtin_memcpy(unit->base.product, inquiry.product, sizeof(inquiry.product));
     __builtin_memcpy(unit->base.revision, inquiry.revision, sizeof(inquiry.revision));

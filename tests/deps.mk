@@ -11,7 +11,7 @@ DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python
               fdisk:partition-tables parted:partition-tables \
               libclang-rt-14-dev:fuzzers-and-sanitizers-of-clang llvm:coverage-of-fuzzers spin:model-checker \
               tgt:iSCSI-targets libiscsi-dev:server-of-vhost-user-scsi libglib2.0-dev:server-of-vhost-user-scsi \
-              pkg-config:what-embedders-ask \
+              pkg-config:what-embedders-ask g++:headers-as-C++ \
               doxygen:API-reference gcovr:coverage-report valgrind:counts-instructions cpio:initramfs-of-the-Linux-guest \
               gnuplot-nox:plots-of-make-bench
 DEPS       := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)

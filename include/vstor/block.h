@@ -17,6 +17,9 @@
 
 #include <vstor/platform.h>
 
+VST_BEGIN_C
+
+/** What a request is to do. */
 enum vst_block_op {
     VST_BLOCK_READ,
     VST_BLOCK_WRITE,
@@ -128,6 +131,7 @@ struct vst_block_range_limits {
     uint32_t max_sum_sectors;   /**< per command, all its ranges; at least max_sectors, 0: any */
 };
 
+/** What a device has zones for. (VIRTIO 1.2, 5.2.6; ZBC) */
 enum vst_zone_model {
     VST_ZONE_MODEL_NONE,         /**< not zoned */
     VST_ZONE_MODEL_HOST_MANAGED, /**< sequential zones are written at their write pointer only */
@@ -560,6 +564,7 @@ void vst_block_limits_changed(struct vst_block_device *device);
  * is empty; errors of reading.
  */
 enum vst_status vst_block_eject(struct vst_block_device *device) VST_MUST_USE;
+/** The other way: see vst_block_eject. */
 enum vst_status vst_block_load(struct vst_block_device *device) VST_MUST_USE;
 
 /** For drivers: what is in the drive is not what it was, or not there any more. From any CPU. */
@@ -596,11 +601,13 @@ bool vst_block_part_dropped(struct vst_block_queue *queue, struct vst_block_requ
 void vst_block_finish(struct vst_block_queue *queue, struct vst_block_request *request,
                       enum vst_status status);
 
+/** Comings and goings that are remembered. */
 #define VST_BLOCK_N_PLUGS 32u
 
 /** Devices of one instance, in order of registration. The caller owns it; start with all zero. */
 struct vst_block_registry {
     struct vst_block_device *first, *last;
+    /** A device that has come or gone. */
     struct vst_block_plug {
         char name[16];
         bool plugged;
@@ -622,6 +629,7 @@ struct vst_block_registry {
  */
 void vst_block_register(struct vst_block_registry *registry, struct vst_block_device *device,
                         const char *prefix);
+/** Takes it out again; its name is free. It must be registered. */
 void vst_block_unregister(struct vst_block_registry *registry, struct vst_block_device *device);
 /** `device` takes the place and the name of another, which is not registered any more and has none. */
 void vst_block_replace(struct vst_block_registry *registry, struct vst_block_device *old,
@@ -635,7 +643,9 @@ void vst_block_replace(struct vst_block_registry *registry, struct vst_block_dev
  * on behalf of a holder. Both block for a command where the medium is removable: it is locked in
  * while somebody holds the device.
  */
+/** The device stays until as many vst_block_let_go have followed. */
 void vst_block_hold(struct vst_block_device *device);
+/** Takes back one vst_block_hold. */
 void vst_block_let_go(struct vst_block_device *device);
 /** True if the owner may take the device from the registry and detach it. */
 static inline bool vst_block_is_idle_and_gone(const struct vst_block_device *device)
@@ -735,9 +745,11 @@ enum vst_status vst_block_execute(struct vst_block_queue *queue,
 enum vst_status vst_block_read_bytes(struct vst_block_queue *queue, uint64_t offset_bytes,
                                      void *buffer, size_t bytes, void *bounce, size_t bounce_bytes,
                                      uint64_t *error_offset) VST_MUST_USE;
+/** The same for writing: see vst_block_read_bytes. */
 enum vst_status vst_block_write_bytes(struct vst_block_queue *queue, uint64_t offset_bytes,
                                       const void *buffer, size_t bytes, void *bounce,
                                       size_t bounce_bytes, uint64_t *error_offset) VST_MUST_USE;
+/** Runs a VST_BLOCK_FLUSH to its end. Blocks; errors are those of the request. */
 enum vst_status vst_block_flush(struct vst_block_queue *queue) VST_MUST_USE;
 
 /**
@@ -748,5 +760,7 @@ enum vst_status vst_block_flush(struct vst_block_queue *queue) VST_MUST_USE;
 enum vst_status vst_block_on_range(struct vst_block_queue *queue, enum vst_block_op op,
                                    struct vst_block_range range,
                                    uint64_t *error_sector) VST_MUST_USE;
+
+VST_END_C
 
 #endif

@@ -21,6 +21,8 @@
 
 #include <vstor/platform.h>
 
+VST_BEGIN_C
+
 /** A mapping takes whole granules: what machines share with a device, they share by pages. */
 #define VST_BOUNCE_GRANULE_BYTES 4096u
 
@@ -51,5 +53,7 @@ enum vst_status vst_bounce_start(struct vst_bounce *bounce, const struct vst_pla
 
 /** Gives the pool back. All devices that were attached with bounce->platform must be detached. */
 void vst_bounce_stop(struct vst_bounce *bounce);
+
+VST_END_C
 
 #endif

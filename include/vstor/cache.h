@@ -72,6 +72,9 @@
 
 #include <vstor/block.h>
 
+VST_BEGIN_C
+
+/** When writes reach the device: before the call ends, or with the next flush at the latest. */
 enum vst_cache_mode { VST_CACHE_WRITE_THROUGH, VST_CACHE_WRITE_BACK };
 
 /** What a cache is made of. Only read by vst_cache_open. */
@@ -148,11 +151,13 @@ enum vst_status vst_cache_close(struct vst_cache *cache) VST_MUST_USE;
  * failed. On the queue's CPU; bounded like vst_block_execute, for each request to the device.
  */
 
+/** Reads; what is cached, dirty or not, is what is there. */
 enum vst_status vst_cache_read(struct vst_cache *cache, uint64_t offset_bytes, void *buffer,
                                size_t bytes, uint64_t *error_offset) VST_MUST_USE;
 /** Write-back: VST_ERR_IO and the like if there is no room because nothing can be written back. */
 enum vst_status vst_cache_write(struct vst_cache *cache, uint64_t offset_bytes, const void *buffer,
                                 size_t bytes, uint64_t *error_offset) VST_MUST_USE;
+/** Writes back all that is dirty, then flushes the device. Reports what was lost since the last one. */
 enum vst_status vst_cache_flush(struct vst_cache *cache, uint64_t *error_offset) VST_MUST_USE;
 /**
  * The bytes read as zeroes: by the device's own command where there is one and the range is made of
@@ -182,6 +187,7 @@ enum vst_status vst_cache_accept_loss(struct vst_cache *cache);
 
 /** Counters; valid until the cache is closed. */
 const struct vst_cache_stats *vst_cache_stats(const struct vst_cache *cache);
+/** What it holds just now. */
 struct vst_cache_state vst_cache_look(const struct vst_cache *cache);
 
 /*
@@ -229,5 +235,7 @@ void vst_cache_kick(struct vst_cache *cache);
  * while anything is in flight (vst_cache_look), as vstor/block.h asks of queues.
  */
 size_t vst_cache_poll(struct vst_cache *cache, struct vst_cache_request **done, size_t max);
+
+VST_END_C
 
 #endif

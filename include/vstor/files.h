@@ -25,6 +25,8 @@
 
 #include <vstor/types.h>
 
+VST_BEGIN_C
+
 /** The bytes of a volume: a disk, a partition, anything that can be read. Copied by vst_files_open. */
 struct vst_files_source {
     void *ctx;
@@ -37,6 +39,7 @@ struct vst_files_source {
     enum vst_status (*read)(void *ctx, uint64_t offset_bytes, void *buffer, size_t bytes);
 };
 
+/** Which file system, and how it names files. */
 enum vst_files_kind {
     VST_FILES_FAT12,
     VST_FILES_FAT16,
@@ -52,6 +55,7 @@ enum vst_files_kind {
 #define VST_FILES_PATH_BYTES       1024u /**< with the NUL, links in it followed */
 #define VST_FILES_MAX_LINKS        40u   /**< followed for one path */
 
+/** What a name stands for. */
 enum vst_file_type {
     VST_FILE_REGULAR,
     VST_FILE_DIRECTORY,
@@ -80,6 +84,7 @@ struct vst_file {
     } priv;
 };
 
+/** What vst_files_next finds in a directory. */
 struct vst_file_entry {
     struct vst_file file;
     char name[VST_FILES_NAME_BYTES];             /**< UTF-8, neither "" nor "." nor "..", no '/' */
@@ -94,6 +99,20 @@ struct vst_directory {
 
 struct vst_files_kind_ops;
 
+/** The library's own, of a FAT volume. */
+struct vst_files_fat {
+    uint32_t cluster_bytes, n_clusters;
+    uint32_t root_cluster; /* FAT32 */
+    uint64_t fat_offset, data_offset, root_offset, root_bytes;
+};
+
+/** The library's own, of ISO 9660. */
+struct vst_files_iso {
+    uint32_t block_bytes;
+    uint64_t root_extent, root_bytes;
+    uint8_t skip; /* bytes before the system use entries of each record */
+};
+
 /** A volume. The caller owns it; all but kind, label and uuid is the library's own. */
 struct vst_files {
     enum vst_files_kind kind;
@@ -102,6 +121,7 @@ struct vst_files {
     const struct vst_files_kind_ops *ops;
     struct vst_files_source source;
     size_t window_bytes;
+    /** A piece of the volume, kept in the caller's memory. */
     struct vst_files_window {
         uint8_t *memory;
         uint64_t offset_bytes;
@@ -109,16 +129,8 @@ struct vst_files {
     } windows[2];
     uint32_t steps_left;
     union {
-        struct vst_files_fat {
-            uint32_t cluster_bytes, n_clusters;
-            uint32_t root_cluster; /* FAT32 */
-            uint64_t fat_offset, data_offset, root_offset, root_bytes;
-        } fat;
-        struct vst_files_iso {
-            uint32_t block_bytes;
-            uint64_t root_extent, root_bytes;
-            uint8_t skip; /* bytes before the system use entries of each record */
-        } iso;
+        struct vst_files_fat fat;
+        struct vst_files_iso iso;
     };
     char path[VST_FILES_PATH_BYTES], link[VST_FILES_PATH_BYTES];
 };
@@ -209,6 +221,9 @@ struct vst_files_cached {
     size_t past_bytes;
 };
 
+/** A range of a cached device as a volume; *cached stays the caller's for as long as it is used. */
 void vst_files_source_of_cache(struct vst_files_source *source, struct vst_files_cached *cached);
+
+VST_END_C
 
 #endif

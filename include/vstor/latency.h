@@ -21,6 +21,9 @@
 
 #include <vstor/block.h>
 
+VST_BEGIN_C
+
+/** Operations that are counted apart. */
 enum vst_latency_kind {
     VST_LATENCY_READ,
     VST_LATENCY_WRITE, /**< durable ones, too */
@@ -68,6 +71,7 @@ const struct vst_block_latency *vst_block_latency_of(const struct vst_block_queu
 
 /** Smallest and largest time that a bucket stands for. */
 uint64_t vst_latency_low_ns(unsigned bucket);
+/** See vst_latency_low_ns. */
 uint64_t vst_latency_high_ns(unsigned bucket);
 
 /** Adds what was counted in `from` to *to: the queues of a device, say. */
@@ -77,9 +81,12 @@ void vst_latency_add(struct vst_latency_histogram *to, const struct vst_latency_
 struct vst_latency_summary {
     uint64_t n, min_ns, mean_ns, p50_ns, p99_ns, p999_ns, max_ns;
 };
+/** See struct vst_latency_summary. */
 struct vst_latency_summary vst_latency_summarise(const struct vst_latency_histogram *histogram);
 
 /** "read", "write", "flush", "other". */
 const char *vst_latency_kind_name(enum vst_latency_kind kind);
+
+VST_END_C
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <vstor/platform.h>
 
+VST_BEGIN_C
+
 /** Longest line in bytes, the end mark included; what is longer is cut. */
 #define VST_LOG_LINE_BYTES 160u
 
@@ -15,10 +17,13 @@
  * for %s, and the flags 0 and -. Returns the length that the whole text has or would have had.
  */
 size_t vst_format(char *text, size_t bytes, const char *format, ...) VST_PRINTF(3, 4);
+/** vst_format for a list of values. */
 size_t vst_vformat(char *text, size_t bytes, const char *format, va_list values) VST_PRINTF(3, 0);
 
 /** Formats one line and hands it to the platform. */
 void vst_log(const struct vst_platform *platform, enum vst_log_level level, const char *format, ...)
     VST_PRINTF(3, 4);
+
+VST_END_C
 
 #endif

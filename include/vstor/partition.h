@@ -11,11 +11,17 @@
 
 #include <vstor/block.h>
 
-#define VST_PARTITION_NAME_BYTES        109 /* 36 UTF-16 units as UTF-8, and the NUL */
+VST_BEGIN_C
+
+#define VST_PARTITION_NAME_BYTES        109 /**< 36 UTF-16 units as UTF-8, and the NUL */
+/** Of a GUID as it lies on a disk. */
 #define VST_GUID_BYTES                  16
+/** Of a GUID as text, with its NUL. */
 #define VST_GUID_TEXT_BYTES             37
+/** Of a name such as "vda1", with its NUL. */
 #define VST_PARTITION_DEVICE_NAME_BYTES 28
 
+/** What kind of table. */
 enum vst_partition_scheme {
     VST_PARTITIONS_NONE, /**< no table: empty, or a file system from the first block on */
     VST_PARTITIONS_MBR,
@@ -41,6 +47,7 @@ enum vst_el_torito_media {
     VST_EL_TORITO_HARD_DISK
 };
 
+/** One partition, checked: it lies on the disk. */
 struct vst_partition {
     uint32_t number; /**< from 1, as Linux does: the entry's; logical ones of an MBR from 5; boot
                         images in the order of the catalogue */
@@ -74,6 +81,7 @@ enum vst_partition_flaw {
     VST_PARTITIONS_N_FLAWS = 8
 };
 
+/** What is said of all partitions together. */
 struct vst_partition_table {
     enum vst_partition_scheme scheme;
     uint32_t
@@ -104,6 +112,7 @@ enum vst_status vst_partitions_read(struct vst_block_queue *queue, void *memory,
 enum vst_status vst_el_torito_read(struct vst_block_queue *queue, void *memory,
                                    struct vst_partition *list, uint32_t max,
                                    struct vst_partition_table *table) VST_MUST_USE;
+/** What vst_partitions_read and vst_el_torito_read need as `memory`. */
 #define VST_PARTITIONS_MEMORY_BYTES 131072u
 
 /** Bytes of a device: all of them, or those of a partition. Who reads adds offset_bytes. */
@@ -159,5 +168,7 @@ const char *vst_guid_text(const uint8_t guid[VST_GUID_BYTES], char text[VST_GUID
 /** "EFI system", "Linux", "EFI boot image", ...; NULL if not known. */
 const char *vst_partition_type_name(const struct vst_partition_table *table,
                                     const struct vst_partition *partition);
+
+VST_END_C
 
 #endif

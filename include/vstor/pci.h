@@ -10,10 +10,15 @@
 
 #include <vstor/platform.h>
 
+VST_BEGIN_C
+
+/** Base address registers of an ordinary function. (PCIe 4, 7.5.1.2.1) */
 #define VST_PCI_N_BARS          6u
 #define VST_PCI_MAX_CAPABILITIES 48u /**< as many as fit 192 bytes of 4-byte capabilities */
+/** VIRTIO 1.2, 4.1.2 */
 #define VST_PCI_VENDOR_VIRTIO   0x1af4u
 
+/** What a BAR maps. */
 enum vst_pci_bar_kind {
     VST_PCI_BAR_NONE,       /**< not implemented, or the upper half of the 64-bit BAR before it */
     VST_PCI_BAR_IO,         /**< I/O ports */
@@ -21,6 +26,7 @@ enum vst_pci_bar_kind {
     VST_PCI_BAR_MEMORY64,   /**< memory anywhere; takes two BAR registers */
 };
 
+/** One base address register, read and sized. */
 struct vst_pci_bar {
     enum vst_pci_bar_kind kind;
     bool prefetchable;
@@ -179,6 +185,7 @@ enum vst_status vst_pci_msix_set(struct vst_pci_msix *msix, unsigned entry, uint
 
 /** A masked entry remembers one interrupt and sends it when it is unmasked. VST_ERR_INVALID as above. */
 enum vst_status vst_pci_msix_mask(struct vst_pci_msix *msix, unsigned entry) VST_MUST_USE;
+/** See vst_pci_msix_mask. */
 enum vst_status vst_pci_msix_unmask(struct vst_pci_msix *msix, unsigned entry) VST_MUST_USE;
 
 /**
@@ -197,6 +204,7 @@ enum vst_status vst_pci_msix_enable(struct vst_pci_msix *msix, bool enable) VST_
  *     LEAVING  let go of all that is behind the port, vst_pci_slot_power(.., false), vst_pci_rescan
  *     LEFT     the same; what was behind it is gone already
  */
+/** What has become of a slot. */
 enum vst_pci_slot_event {
     VST_PCI_SLOT_QUIET,
     VST_PCI_SLOT_ARRIVED, /**< something stands in it that was not there, or had no power */
@@ -204,6 +212,7 @@ enum vst_pci_slot_event {
     VST_PCI_SLOT_LEFT,    /**< it was emptied, or changed, without asking */
 };
 
+/** A port with a slot that can be hot-plugged. The caller's; filled by vst_pci_slots. */
 struct vst_pci_slot {
     struct vst_pci_address port;
     uint8_t capability_offset; /**< of the port's PCI Express capability */
@@ -257,13 +266,18 @@ struct vst_pci_ecam {
     uint16_t segment;
     uint8_t first_bus, last_bus;
 };
+/** 1, 2 or 4 bytes; all ones where nothing is mapped or nothing answers. */
 uint32_t vst_pci_ecam_read(const struct vst_pci_ecam *ecam, struct vst_pci_address address, uint16_t offset,
                            uint8_t width_bytes);
+/** Goes nowhere where nothing is mapped. */
 void vst_pci_ecam_write(const struct vst_pci_ecam *ecam, struct vst_pci_address address, uint16_t offset,
                         uint8_t width_bytes, uint32_t value);
 
 /** Ports CF8/CFC (PCI 3.0, 3.2.2.3.2): segment 0, offsets below 256. Reads all ones where ports do not exist. */
 uint32_t vst_pci_port_read(struct vst_pci_address address, uint16_t offset, uint8_t width_bytes);
+/** See vst_pci_port_read. */
 void vst_pci_port_write(struct vst_pci_address address, uint16_t offset, uint8_t width_bytes, uint32_t value);
+
+VST_END_C
 
 #endif

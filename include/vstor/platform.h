@@ -11,6 +11,8 @@
 
 #include <vstor/types.h>
 
+VST_BEGIN_C
+
 /** Where a PCI function is. Segment is the PCI Express segment group (0 with CF8/CFC). */
 struct vst_pci_address {
     uint16_t segment;
@@ -19,6 +21,7 @@ struct vst_pci_address {
     uint8_t function; /**< 0 to 7 */
 };
 
+/** How much a line matters. */
 enum vst_log_level { VST_LOG_ERROR, VST_LOG_WARNING, VST_LOG_INFO, VST_LOG_DEBUG };
 
 /** What memory is wanted for. */
@@ -28,11 +31,13 @@ enum vst_memory_kind {
                            coherent */
 };
 
+/** Who writes a buffer. */
 enum vst_dma_direction {
     VST_DMA_TO_DEVICE,   /**< the device reads the buffer */
     VST_DMA_FROM_DEVICE, /**< the device writes the buffer */
 };
 
+/** What an embedder provides. It stays, unchanged, for as long as the library is used. */
 struct vst_platform {
     /** Handed to every function below; the library never looks inside. */
     void *ctx;
@@ -108,5 +113,7 @@ struct vst_platform {
      */
     void (*log)(void *ctx, enum vst_log_level level, const char *text);
 };
+
+VST_END_C
 
 #endif

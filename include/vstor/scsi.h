@@ -24,6 +24,8 @@
 #include <vstor/block.h>
 #include <vstor/scsi_types.h>
 
+VST_BEGIN_C
+
 struct vst_scsi_hba;
 struct vst_scsi_hba_ops;
 
@@ -187,12 +189,12 @@ enum vst_scsi_function_response {
 };
 
 /** Classes of asynchronous notifications. (VIRTIO 1.2, 5.6.6.2) */
-#define VST_SCSI_NOTE_OPERATIONAL_CHANGE (1u << 1)
-#define VST_SCSI_NOTE_POWER              (1u << 2)
-#define VST_SCSI_NOTE_EXTERNAL_REQUEST   (1u << 3)
-#define VST_SCSI_NOTE_MEDIA              (1u << 4)
-#define VST_SCSI_NOTE_MULTI_HOST         (1u << 5)
-#define VST_SCSI_NOTE_DEVICE_BUSY        (1u << 6)
+#define VST_SCSI_NOTE_OPERATIONAL_CHANGE (1u << 1) /**< what it can do has changed */
+#define VST_SCSI_NOTE_POWER              (1u << 2) /**< its power state has changed */
+#define VST_SCSI_NOTE_EXTERNAL_REQUEST   (1u << 3) /**< somebody pressed its button */
+#define VST_SCSI_NOTE_MEDIA              (1u << 4) /**< its medium has come, gone, or is asked for */
+#define VST_SCSI_NOTE_MULTI_HOST         (1u << 5) /**< another host wants it */
+#define VST_SCSI_NOTE_DEVICE_BUSY        (1u << 6) /**< it is busy */
 
 /**
  * One function. Caller-owned: from vst_scsi_hba_ops.manage until `ended`. That is set by whichever
@@ -212,6 +214,7 @@ struct vst_scsi_function {
     uint64_t deadline_ns; /**< the adapter's own */
 };
 
+/** Whether it has: from any CPU, once manage has taken it. */
 static inline bool vst_scsi_function_ended(const struct vst_scsi_function *function)
 {
     return __atomic_load_n(&function->ended, __ATOMIC_ACQUIRE);
@@ -219,6 +222,7 @@ static inline bool vst_scsi_function_ended(const struct vst_scsi_function *funct
 
 /* ------------------------------------------------------------------ events */
 
+/** What it is about. */
 enum vst_scsi_event_kind {
     VST_SCSI_EVENTS_MISSED,    /**< some were lost: look at everything again */
     VST_SCSI_EVENT_UNIT_FOUND, /**< a unit has come, or is to be looked at again */
@@ -366,5 +370,7 @@ struct vst_scsi_hba {
     bool attention;    /**< set by interrupt handlers: `look` is wanted; atomic */
     struct vst_scsi_hba_watch watch;
 };
+
+VST_END_C
 
 #endif

@@ -26,6 +26,8 @@
 
 #include <vstor/scsi_units.h>
 
+VST_BEGIN_C
+
 /** Ways to one disk; more are left aside. */
 #define VST_SCSI_MOST_PATHS 8u
 
@@ -93,5 +95,7 @@ void vst_scsi_paths_look_after(struct vst_scsi_paths *paths, struct vst_scsi_uni
 
 /** Takes all devices apart that have no path any more, at the end: as if too long had passed. */
 void vst_scsi_paths_close(struct vst_scsi_paths *paths);
+
+VST_END_C
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <vstor/scsi_units.h>
 
+VST_BEGIN_C
+
 /** What an outcome means, by the table of scsi/policy.c. */
 struct vst_scsi_verdict {
     enum vst_status status; /**< VST_OK: the command has done what it should */
@@ -26,5 +28,7 @@ enum vst_status vst_scsi_unit_run(struct vst_scsi_unit *unit, struct vst_scsi_co
 
 /** How many bytes a CDB has that begins so (SPC-4, 4.2.5.1); 0: variable, or the vendor's. */
 uint8_t vst_scsi_cdb_bytes(uint8_t operation);
+
+VST_END_C
 
 #endif

@@ -14,6 +14,8 @@
 
 #include <vstor/scsi_raw.h>
 
+VST_BEGIN_C
+
 /** TYPE (SPC-4, 6.15.3.3) */
 enum vst_scsi_reservation_type {
     VST_SCSI_WRITE_EXCLUSIVE = 1,
@@ -34,6 +36,7 @@ struct vst_scsi_reservation {
     uint64_t key; /**< of who holds it; 0 where all who are registered do */
     uint8_t type; /**< enum vst_scsi_reservation_type */
 };
+/** READ RESERVATION. Blocks; see the head of this file for the errors. (SPC-4, 6.15.3) */
 enum vst_status vst_scsi_reserve_holder(struct vst_scsi_unit *unit,
                                         struct vst_scsi_reservation *reservation,
                                         struct vst_scsi_verdict *verdict) VST_MUST_USE;
@@ -43,6 +46,7 @@ enum vst_status vst_scsi_reserve_keys(struct vst_scsi_unit *unit, uint64_t *keys
                                       size_t *n, uint32_t *generation,
                                       struct vst_scsi_verdict *verdict) VST_MUST_USE;
 
+/** What a unit can do. */
 struct vst_scsi_reservation_capabilities {
     bool all_ports;   /**< a registration can be for all ports at once */
     bool keeps;       /**< PTPL_C: registrations can survive the loss of power */
@@ -50,6 +54,7 @@ struct vst_scsi_reservation_capabilities {
     bool tells_types; /**< `types` means something */
     uint16_t types;   /**< bit 1 << enum vst_scsi_reservation_type */
 };
+/** REPORT CAPABILITIES. Blocks. (SPC-4, 6.15.4) */
 enum vst_status
 vst_scsi_reserve_capabilities(struct vst_scsi_unit *unit,
                               struct vst_scsi_reservation_capabilities *capabilities,
@@ -90,8 +95,11 @@ struct vst_scsi_reserve_order {
     bool keep;      /**< APTPL: beyond the loss of power */
     bool all_ports; /**< register with all ports */
 };
+/** PERSISTENT RESERVE OUT. Blocks. (SPC-4, 6.16) */
 enum vst_status vst_scsi_reserve(struct vst_scsi_unit *unit,
                                  const struct vst_scsi_reserve_order *order,
                                  struct vst_scsi_verdict *verdict) VST_MUST_USE;
+
+VST_END_C
 
 #endif

@@ -8,6 +8,8 @@
 
 #include <vstor/types.h>
 
+VST_BEGIN_C
+
 /** How a command ended, as its target says. (SAM-5, 5.3.1) */
 enum vst_scsi_status {
     VST_SCSI_GOOD = 0x00,
@@ -90,8 +92,9 @@ struct vst_scsi_cdb {
         uint8_t bytes[16];
     };
 };
-_Static_assert(sizeof(struct vst_scsi_cdb) == 16, "two registers");
+VST_STATIC_ASSERT(sizeof(struct vst_scsi_cdb) == 16, "two registers");
 
+/** Longest command that is sent. */
 #define VST_SCSI_LONG_CDB_BYTES 32u
 
 /** Most bytes of sense data that a target returns. (SPC-4, 4.5.1) */
@@ -106,9 +109,10 @@ enum vst_scsi_lun_method {
     VST_SCSI_LUN_WELL_KNOWN,
 };
 
+/** What a logical unit number takes. */
 #define VST_SCSI_LUN_BYTES    8u
-#define VST_SCSI_MAX_FLAT_LUN 16383u
-#define VST_SCSI_MAX_LUN      0xffffffu
+#define VST_SCSI_MAX_FLAT_LUN 16383u    /**< VST_SCSI_LUN_FLAT */
+#define VST_SCSI_MAX_LUN      0xffffffu /**< VST_SCSI_LUN_EXTENDED_FLAT */
 
 /** Number of the well-known logical unit that answers REPORT LUNS. (SPC-4, 8.2) */
 #define VST_SCSI_REPORT_LUNS_UNIT 1u
@@ -203,5 +207,7 @@ const char *vst_scsi_response_name(unsigned response);
  * that it has or would have had.
  */
 size_t vst_scsi_sense_text(const struct vst_scsi_sense *sense, char *text, size_t bytes);
+
+VST_END_C
 
 #endif

@@ -16,6 +16,8 @@
 
 #include <vstor/scsi.h>
 
+VST_BEGIN_C
+
 /**
  * Runs one command on a queue to its end, which is its outcome; what is not answered in time is
  * aborted, or ends by a reset of the unit, the target or the adapter, whichever brings it back, with
@@ -65,7 +67,7 @@ struct vst_scsi_unit {
     uint8_t version;     /**< 5: SPC-3, 6: SPC-4; 0: none claimed */
     uint8_t port_groups; /**< it tells the states of ways: 1 implicit, 2 explicit, 3 both */
     bool removable;
-    bool protected;                           /**< it can store protection information */
+    bool has_protection;                      /**< it can store protection information */
     char vendor[9], product[17], revision[5]; /**< printable, without spaces around */
     char serial[64];                          /**< page 80h, printable; "" if it tells none */
     /** Page 83h: the best name of the unit itself, the same by every way to it; "" if none. */
@@ -99,6 +101,7 @@ static inline void vst_scsi_unit_hold(struct vst_scsi_unit *unit)
 {
     unit->n_holders++;
 }
+/** Takes back one vst_scsi_unit_hold. */
 static inline void vst_scsi_unit_let_go(struct vst_scsi_unit *unit)
 {
     unit->n_holders--;
@@ -250,5 +253,7 @@ enum vst_status vst_scsi_disk_compare_and_write(struct vst_block_queue *queue,
 
 /** Gives its memory back. Nothing of it may be in flight. */
 void vst_scsi_disk_detach(struct vst_block_device *device);
+
+VST_END_C
 
 #endif

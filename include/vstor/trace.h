@@ -12,6 +12,9 @@
 
 #include <vstor/block.h>
 
+VST_BEGIN_C
+
+/** What happened. */
 enum vst_trace_kind {
     /* for every request: only while tracing is on */
     VST_TRACE_SUBMIT,     /**< id, detail: operation, sector, count: sectors */
@@ -31,6 +34,7 @@ enum vst_trace_kind {
     VST_TRACE_N_KINDS
 };
 
+/** One event. */
 struct vst_trace_event {
     uint64_t time_ns; /**< by the platform's clock */
     uint64_t sector;  /**< 512-byte units */
@@ -39,7 +43,7 @@ struct vst_trace_event {
     uint8_t kind; /**< enum vst_trace_kind */
     uint8_t detail;
 };
-_Static_assert(sizeof(struct vst_trace_event) == 24, "memory needs are stated by it");
+VST_STATIC_ASSERT(sizeof(struct vst_trace_event) == 24, "memory needs are stated by it");
 
 /** The events of one queue. Whoever allocates it clears it and sets n_slots. */
 struct vst_trace {
@@ -48,6 +52,7 @@ struct vst_trace {
     struct vst_trace_event events[];
 };
 
+/** Memory for a trace of so many slots. */
 static inline size_t vst_trace_bytes(uint32_t n_slots)
 {
     return sizeof(struct vst_trace) + n_slots * sizeof(struct vst_trace_event);
@@ -55,11 +60,13 @@ static inline size_t vst_trace_bytes(uint32_t n_slots)
 
 /** For drivers: n_slots of private memory, cleared; NULL: there is none. */
 struct vst_trace *vst_trace_create(const struct vst_platform *platform, uint16_t n_slots);
+/** Gives it back; NULL is no trace. */
 void vst_trace_destroy(const struct vst_platform *platform, struct vst_trace *trace);
 
 /** For drivers, on the queue's CPU: records an event; time_ns is filled in. None without a trace. */
 void vst_trace_put(const struct vst_platform *platform, struct vst_trace *trace,
                    struct vst_trace_event event);
+/** The same for a queue of the block layer. */
 void vst_trace_add(struct vst_block_queue *queue, struct vst_trace_event event);
 
 /**
@@ -86,5 +93,7 @@ bool vst_trace_set(struct vst_block_device *device, bool on);
 
 /** Whether every request is recorded. */
 bool vst_trace_is_on(const struct vst_block_device *device);
+
+VST_END_C
 
 #endif

@@ -14,11 +14,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+#define VST_STATIC_ASSERT(condition, text) static_assert(condition, text)
+#define VST_BEGIN_C                        extern "C" {
+#define VST_END_C                          }
+#else
+#define VST_STATIC_ASSERT(condition, text) _Static_assert(condition, text) /**< checked when compiled */
+#define VST_BEGIN_C                        /**< what follows is C, for C++ too */
+#define VST_END_C                          /**< the end of it */
+#endif
+
+VST_BEGIN_C
+
 /**
  * Bytes of a sector. Requests and capacities count sectors of this size whatever a device's
  * logical block is.
  */
 #define VST_SECTOR_BYTES 512u
+/** Its binary logarithm. */
 #define VST_SECTOR_SHIFT 9u
 
 /**
@@ -64,6 +77,7 @@ const char *vst_status_text(enum vst_status status);
 /** Short lower-case word of a status for programs, e.g. "read_only". Never NULL. */
 const char *vst_status_name(enum vst_status status);
 
+/** The answer must be looked at. */
 #define VST_MUST_USE __attribute__((warn_unused_result))
 
 /**
@@ -71,9 +85,10 @@ const char *vst_status_name(enum vst_status status);
  */
 #define VST_PRINTF(FMT, ARGS) __attribute__((format(printf, FMT, ARGS)))
 
-#define VST_LIKELY(x)   __builtin_expect(!!(x), 1)
-#define VST_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define VST_LIKELY(x)   __builtin_expect(!!(x), 1) /**< as a rule it is true */
+#define VST_UNLIKELY(x) __builtin_expect(!!(x), 0) /**< as a rule it is false */
 
+/** Elements of an array (not of a pointer). */
 #define VST_ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
 /** The structure of TYPE whose MEMBER is at pointer P. */
@@ -84,46 +99,55 @@ const char *vst_status_name(enum vst_status status);
  * as a number by mistake. get converts to a number, the maker converts from one. All compile to
  * nothing or to one instruction.
  */
+/** Little-endian, 16 bits. */
 typedef struct {
     uint16_t raw;
 } vst_le16;
+/** Little-endian, 32 bits. */
 typedef struct {
     uint32_t raw;
 } vst_le32;
+/** Little-endian, 64 bits. */
 typedef struct {
     uint64_t raw;
 } vst_le64;
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define VST_LE16_(x) (x)
-#define VST_LE32_(x) (x)
-#define VST_LE64_(x) (x)
+#define VST_LE16_(x) (x) /**< the library's own */
+#define VST_LE32_(x) (x) /**< the library's own */
+#define VST_LE64_(x) (x) /**< the library's own */
 #else
 #define VST_LE16_(x) __builtin_bswap16(x)
 #define VST_LE32_(x) __builtin_bswap32(x)
 #define VST_LE64_(x) __builtin_bswap64(x)
 #endif
 
+/** As a number. */
 static inline uint16_t vst_le16_get(vst_le16 v)
 {
     return VST_LE16_(v.raw);
 }
+/** As a number. */
 static inline uint32_t vst_le32_get(vst_le32 v)
 {
     return VST_LE32_(v.raw);
 }
+/** As a number. */
 static inline uint64_t vst_le64_get(vst_le64 v)
 {
     return VST_LE64_(v.raw);
 }
+/** Of a number. */
 static inline vst_le16 vst_le16_of(uint16_t n)
 {
     return (vst_le16){VST_LE16_(n)};
 }
+/** Of a number. */
 static inline vst_le32 vst_le32_of(uint32_t n)
 {
     return (vst_le32){VST_LE32_(n)};
 }
+/** Of a number. */
 static inline vst_le64 vst_le64_of(uint64_t n)
 {
     return (vst_le64){VST_LE64_(n)};
@@ -143,10 +167,12 @@ static inline uint64_t vst_mul_saturated_u64(uint64_t a, uint64_t b)
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
+/** The lesser one. */
 static inline uint32_t vst_min_u32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
+/** The lesser one. */
 static inline uint64_t vst_min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -162,6 +188,7 @@ static inline bool vst_text_equal(const char *a, const char *b)
     return *a == *b;
 }
 
+/** 0 is none. */
 static inline bool vst_is_power_of_two(uint64_t n)
 {
     return n != 0 && (n & (n - 1)) == 0;
@@ -176,5 +203,7 @@ static inline uint16_t vst_power_of_two_below(uint16_t n)
         power = (uint16_t)(power * 2);
     return power;
 }
+
+VST_END_C
 
 #endif

@@ -7,6 +7,8 @@
 #include <vstor/pci.h>
 #include <vstor/scsi.h>
 
+VST_BEGIN_C
+
 /**
  * One virtio structure that a vendor capability names, checked against its BAR.
  * (VIRTIO 1.2, 4.1.4)
@@ -23,6 +25,7 @@ struct vst_virtio_pci_structure {
     uint32_t notify_multiplier; /**< type 2 only */
 };
 
+/** As many as can be of use; a function that lists more is looked at no further. */
 #define VST_VIRTIO_PCI_MAX_STRUCTURES 16u
 
 /**
@@ -170,8 +173,8 @@ enum vst_status vst_virtio_blk_attach(const struct vst_platform *platform,
 
 /** The device types that the probe of virtio-mmio tells. (VIRTIO 1.2, 5) */
 #define VST_VIRTIO_TYPE_NONE  0u /**< a place without a device: no error (4.2.2.2) */
-#define VST_VIRTIO_TYPE_BLOCK 2u
-#define VST_VIRTIO_TYPE_SCSI  8u
+#define VST_VIRTIO_TYPE_BLOCK 2u /**< virtio-blk (5.2) */
+#define VST_VIRTIO_TYPE_SCSI  8u /**< virtio-scsi (5.6) */
 
 /**
  * What virtio-mmio device stands at CPU physical address `physical`: reads magic value, version and
@@ -314,6 +317,9 @@ void vst_virtio_scsi_detach(struct vst_scsi_hba *hba);
  * device of that type (VST_VIRTIO_TYPE_*); without one, of a block device.
  */
 int vst_virtio_feature_bit_of(uint32_t type, const char *name);
+/** The same, of a block device. */
 int vst_virtio_feature_bit(const char *name);
+
+VST_END_C
 
 #endif

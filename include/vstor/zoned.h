@@ -31,6 +31,9 @@
 
 #include <vstor/block.h>
 
+VST_BEGIN_C
+
+/** Where a zone may be written. */
 enum vst_zone_type {
     VST_ZONE_CONVENTIONAL,         /**< written anywhere, in any order */
     VST_ZONE_SEQUENTIAL,           /**< written at the write pointer only */
@@ -38,6 +41,7 @@ enum vst_zone_type {
     VST_ZONE_N_TYPES
 };
 
+/** What may be done with it now. (ZBC, 4.4.3) */
 enum vst_zone_state {
     VST_ZONE_NO_POINTER, /**< conventional */
     VST_ZONE_EMPTY,
@@ -125,5 +129,7 @@ enum vst_status vst_zone_manage(struct vst_block_queue *queue, enum vst_block_op
 enum vst_status vst_zone_append(struct vst_block_queue *queue, uint64_t start_sector,
                                 const void *buffer, size_t bytes,
                                 uint64_t *append_sector) VST_MUST_USE;
+
+VST_END_C
 
 #endif

@@ -35,6 +35,32 @@ def test_the_reference_is_made_without_a_warning():
         assert line in example
 
 
+@pytest.mark.timeout(120)
+def test_everything_but_a_structure_s_fields_is_described(tmp_path):
+    """Fields may speak for themselves; what is called, and what has a name of its own, has a comment."""
+    settings = (ROOT / "tests/docs/Doxyfile").read_text()
+    for name, value in (("EXTRACT_ALL", "NO"), ("WARN_IF_UNDOCUMENTED", "YES"), ("WARN_AS_ERROR", "NO"),
+                        ("OUTPUT_DIRECTORY", tmp_path)):
+        settings += f"{name} = {value}\n"
+    done = subprocess.run(["doxygen", "-"], cwd=ROOT, input=settings, capture_output=True, text=True, check=True)
+    bare = [line for line in done.stderr.splitlines() if "is not documented" in line and "(variable)" not in line]
+    assert "(variable)" in done.stderr, "doxygen has said nothing at all"
+    assert not bare, "\n".join(bare)
+
+
+def test_each_header_is_one_of_cpp_too(tmp_path):
+    """By itself, without a warning; and functions keep the names that they have in C."""
+    for header in HEADERS:
+        subprocess.run(["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", f"-I{ROOT}/include", "-x",
+                        "c++", "-include", header, "/dev/null"], check=True)
+    source = tmp_path / "uses.cpp"
+    source.write_text("#include <vstor/vstor.h>\n"
+                      "void *uses[] = {(void *)vst_status_text, (void *)vst_cache_read};\n")
+    subprocess.run(["g++", "-std=c++17", f"-I{ROOT}/include", "-c", "-o", tmp_path / "uses.o", source], check=True)
+    names = subprocess.run(["nm", "-u", tmp_path / "uses.o"], capture_output=True, text=True, check=True).stdout
+    assert "vst_status_text" in names.split() and "vst_cache_read" in names.split()
+
+
 def test_the_pages_name_what_exists():
     """Each vst_ word of the pages is declared in a header, and vstor.h brings all headers in."""
     declared = set(re.findall(r"\bvst_\w+", "".join(path.read_text() for path in HEADERS if path.name != "vstor.h")))
