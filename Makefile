@@ -80,7 +80,7 @@ cflags_for = $(if $(filter boot/app/%,$(1)),$(APP_INCLUDES)) \
              $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL)) $(if $(filter block/cache%,$(1)),$(COPYING))))
 
 .PHONY: all
-all: $(LIB) $(EMBED_LIB) $(KERNEL) $(KERNEL_PVH) sdk $(B)/vstordxe.efi $(B)/vstor.rom $(B)/compile_commands.json ## build every artefact of ARCH
+all: $(LIB) $(EMBED_LIB) $(KERNEL) $(KERNEL_PVH) sdk $(B)/vstordxe.efi $(B)/vstor.rom $(B)/vstor.efi $(B)/compile_commands.json ## build every artefact of ARCH
 
 # What is built depends on how: a changed compiler, flag or list of sources builds anew what it concerns.
 .PHONY: FORCE

@@ -2,7 +2,8 @@
 /*
  * One virtio-blk or virtio-scsi function that this driver manages.
  *
- *     start.c               entry, unloading, taking over from other drivers
+ *     entry.c               entry of the driver's own image (the boot loader's: loader/start.c)
+ *     start.c               installing, taking over from other drivers, giving back
  *     driver_binding.c      Supported, Start, Stop
  *     controller.c          the device behind a handle, from attaching to its reset
  *     disk.c                a disk of it: its protocols, its medium

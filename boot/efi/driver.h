@@ -12,6 +12,27 @@ extern EFI_DRIVER_DIAGNOSTICS2_PROTOCOL driver_diagnostics2;
 /** NULL: any function it can drive; else that one alone, from whose option ROM it came. */
 extern EFI_HANDLE driver_only_handle;
 
+/** Installs what makes a driver of the image; it connects to nothing yet. */
+EFI_STATUS driver_install(EFI_HANDLE image);
+
+/**
+ * Takes the functions that it can drive over from other drivers; `also_idle`: connects to those, too,
+ * that nobody has connected to.
+ */
+void driver_take_over_all(bool also_idle);
+
+/**
+ * Lets go of all functions, uninstalls the driver, and has the firmware connect others in its place. An
+ * error: a disk is in use, and all is as it was.
+ */
+EFI_STATUS driver_uninstall(void);
+
+/** Whether a handle is that of a function that the driver can drive. */
+bool driver_is_for(EFI_HANDLE handle);
+
+/** Those of all PCI functions, *n of them, for FreePool. NULL: none. */
+EFI_HANDLE *driver_pci_handles(UINTN *n);
+
 /** The controller that a handle pair of Component Name and Diagnostics names, with its disk if any. */
 EFI_STATUS driver_find(EFI_HANDLE controller_handle, EFI_HANDLE child_handle,
                        struct controller **controller, struct disk **disk);

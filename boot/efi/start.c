@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the driver begins and ends. */
+/* Where the driver begins and ends, in an image of its own or in the boot loader's. */
 #include "boot/efi/driver.h"
 
 EFI_BOOT_SERVICES *firmware;
@@ -24,7 +24,7 @@ static EFI_DRIVER_SUPPORTED_EFI_VERSION_PROTOCOL supported_efi_version = {
 
 /* ---------------------------------------------------------------- protocols */
 
-static EFI_STATUS install(EFI_HANDLE image)
+EFI_STATUS driver_install(EFI_HANDLE image)
 {
     driver_binding.ImageHandle = image;
     driver_binding.DriverBindingHandle = image;
@@ -44,8 +44,7 @@ static EFI_STATUS uninstall(void)
 
 /* ---------------------------------------------------------------- taking over, giving back */
 
-/* Of those functions that are ours to drive, handles from the pool; NULL: none. */
-static EFI_HANDLE *all_pci_handles(UINTN *n)
+EFI_HANDLE *driver_pci_handles(UINTN *n)
 {
     EFI_HANDLE *handles = NULL;
 
@@ -55,7 +54,7 @@ static EFI_HANDLE *all_pci_handles(UINTN *n)
     return handles;
 }
 
-static bool is_virtio_disk(EFI_HANDLE handle)
+bool driver_is_for(EFI_HANDLE handle)
 {
     struct vst_pci_function function;
     EFI_PCI_IO_PROTOCOL *pci_io;
@@ -116,27 +115,28 @@ static void disconnect_others(EFI_HANDLE handle)
  * Loaded late, other drivers have the disks already, and no Version makes them give way. One that does
  * not let go, for somebody uses the disk, keeps it.
  */
-static void take_over(EFI_HANDLE handle)
+static void take_over(EFI_HANDLE handle, bool also_idle)
 {
     EFI_HANDLE only_us[] = {driver_binding.DriverBindingHandle, NULL};
     EFI_HANDLE other = driver_of(handle);
 
-    if (other == NULL || other == driver_binding.DriverBindingHandle)
+    if (other == driver_binding.DriverBindingHandle || (other == NULL && !also_idle))
         return;
-    disconnect_others(handle);
+    if (other != NULL)
+        disconnect_others(handle);
     if (EFI_ERROR(firmware->ConnectController(handle, only_us, NULL, TRUE)))
         (void)firmware->ConnectController(handle, NULL, NULL, TRUE);
 }
 
-static void take_over_all(void)
+void driver_take_over_all(bool also_idle)
 {
     UINTN n;
-    EFI_HANDLE *handles = all_pci_handles(&n);
+    EFI_HANDLE *handles = driver_pci_handles(&n);
 
     for (UINTN i = 0; handles != NULL && i < n; i++)
         if ((driver_only_handle == NULL || handles[i] == driver_only_handle) &&
-            is_virtio_disk(handles[i]))
-            take_over(handles[i]);
+            driver_is_for(handles[i]))
+            take_over(handles[i], also_idle);
     if (handles != NULL)
         (void)firmware->FreePool(handles);
 }
@@ -157,16 +157,15 @@ static EFI_STATUS let_go_of_all(const EFI_HANDLE *handles, UINTN n, UINTN *n_let
 static void connect_again(const EFI_HANDLE *handles, UINTN n)
 {
     for (UINTN i = 0; i < n; i++)
-        if (is_virtio_disk(handles[i]) && driver_of(handles[i]) == NULL)
+        if (driver_is_for(handles[i]) && driver_of(handles[i]) == NULL)
             (void)firmware->ConnectController(handles[i], NULL, NULL, TRUE);
 }
 
-static EFI_STATUS EFIAPI unload(EFI_HANDLE ImageHandle)
+EFI_STATUS driver_uninstall(void)
 {
     UINTN n, n_let_go = 0;
-    EFI_HANDLE *handles = all_pci_handles(&n);
+    EFI_HANDLE *handles = driver_pci_handles(&n);
 
-    (void)ImageHandle;
     EFI_STATUS status = handles == NULL ? EFI_SUCCESS : let_go_of_all(handles, n, &n_let_go);
     if (!EFI_ERROR(status))
         status = uninstall();
@@ -175,36 +174,4 @@ static EFI_STATUS EFIAPI unload(EFI_HANDLE ImageHandle)
     if (handles != NULL)
         (void)firmware->FreePool(handles);
     return status;
-}
-
-/* ---------------------------------------------------------------- entry */
-
-/* An option ROM's image has the device that brought it; a file's has a file system. */
-static bool came_from_device(EFI_HANDLE device)
-{
-    VOID *interface;
-
-    return device != NULL &&
-           !EFI_ERROR(firmware->HandleProtocol(device, &guid_pci_io, &interface)) &&
-           is_virtio_disk(device);
-}
-
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
-
-EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
-{
-    EFI_LOADED_IMAGE_PROTOCOL *loaded;
-
-    firmware = system_table->BootServices;
-    EFI_STATUS status = firmware->HandleProtocol(image, &guid_loaded_image, (VOID **)&loaded);
-    if (EFI_ERROR(status))
-        return status;
-    if (came_from_device(loaded->DeviceHandle))
-        driver_only_handle = loaded->DeviceHandle;
-    status = install(image);
-    if (EFI_ERROR(status))
-        return status;
-    loaded->Unload = unload;
-    take_over_all();
-    return EFI_SUCCESS;
 }

@@ -14,6 +14,7 @@ import images
 
 DRIVER = harness.BUILD / "vstordxe.efi"
 ROM = harness.BUILD / "vstor.rom"
+LOADER = harness.BUILD / "vstor.efi"
 PROGRAM = harness.BUILD / "efi/tests.efi"
 FIRMWARE = pathlib.Path("/usr/share/OVMF")
 VOLUME_MIB = 4
@@ -46,11 +47,16 @@ def standard_volume(folder, files=None):
     return volume(folder, {"EFI/BOOT/BOOTX64.EFI": PROGRAM, "vstordxe.efi": DRIVER, **(files or {})})
 
 
-def arguments(image, test, options=None):
-    """QEMU's, for harness.Machine's `boot`: the volume on an AHCI port is the first boot device."""
-    words = {"test": test, **(options or {})}
-    boot = firmware_arguments() + ["-drive", f"if=none,id=esp,format=raw,snapshot=on,file={image}",
+def boot_arguments(image):
+    """QEMU's, for harness.Machine's `boot`: firmware, and the volume on an AHCI port as the first boot device."""
+    return firmware_arguments() + ["-drive", f"if=none,id=esp,format=raw,snapshot=on,file={image}",
                                    "-device", "ide-hd,drive=esp,bus=ide.0,bootindex=0"]
+
+
+def arguments(image, test, options=None):
+    """QEMU's, for harness.Machine's `boot`: what starts our test program with a test and its options."""
+    words = {"test": test, **(options or {})}
+    boot = boot_arguments(image)
     for name, value in words.items():
         boot += ["-fw_cfg", f"name=opt/vstor/{name},string={value}"]
     return boot

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The boot loader, vstor.efi: the driver of boot/efi, and what boots from its disks.
+ *
+ *     start.c               entry: takes the disks over, and gives them back if it comes to an end
+ *     disks.c               those disks by their names
+ *     say.c                 lines on the firmware's console
+ */
+#ifndef VSTOR_EFI_LOADER_H
+#define VSTOR_EFI_LOADER_H
+
+#include "boot/efi/firmware.h"
+
+/** Of this image. Set before anything else runs. */
+extern EFI_SYSTEM_TABLE *loader_system;
+extern EFI_HANDLE loader_image;
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines on the firmware's console, wherever that is: screen, serial line or both. */
+#ifndef VSTOR_EFI_LOADER_SAY_H
+#define VSTOR_EFI_LOADER_SAY_H
+
+#include <vstor/types.h>
+
+/** Formats as vst_format does, from UTF-8; "\n" ends a line. What is longer than 512 bytes is cut. */
+void say(const char *format, ...) VST_PRINTF(1, 2);
+
+#endif
