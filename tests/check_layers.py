@@ -15,7 +15,7 @@ ALLOWED = {
     "drivers": {"drivers", "pci", "arch", "include"},
     "block": {"block", "include"},
     "scsi": {"scsi", "include"},
-    "boot/shell": {"boot/shell", "include", "libc"},
+    "boot/shell": {"boot/shell", "boot/loader", "include", "libc"},
     "boot/loader": {"boot/loader", "include", "libc"},
     "boot/kernel": {"boot/kernel", "boot/shell", "boot/loader", "drivers", "pci", "block", "scsi", "arch", "include", "libc"},
     "boot/app": {"boot/app", "boot/kernel", "block", "arch", "include", "libc"},

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "boot/kernel/boot_info.h"
-#include "boot/kernel/range_set.h"
+#include "boot/loader/range_set.h"
 
 #define MEMORY_USABLE         1u
 #define MEMORY_RESERVED       2u

@@ -77,8 +77,8 @@ static void reboot(void *ctx)
     power_reboot();
 }
 
-static enum vst_status boot_load(void *ctx, const struct shell_boot *wanted,
-                                 struct shell_boot_answer *answer)
+static enum vst_status boot_load(void *ctx, const struct loader_wanted *wanted,
+                                 struct loader_answer *answer)
 {
     (void)ctx;
     return next_kernel_load(&machine->boot, &machine->acpi, wanted, answer);

@@ -9,7 +9,7 @@
 #define VSTOR_KERNEL_MEMORY_H
 
 #include "boot/kernel/boot_info.h"
-#include "boot/kernel/range_set.h"
+#include "boot/loader/range_set.h"
 
 /**
  * Takes the memory map to heart: RAM is what is usable and nowhere reserved; free is RAM from 1 MiB

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Another kernel in our place: loaded beside us, and copied to where it belongs as the very last.
- *
- * Everything is read into free memory that the kernel's own place does not touch, initrd and modules
- * straight to where they stay. So all that can fail has failed while the shell still runs; then all
- * devices are reset, the other CPUs put to sleep, and a few instructions out of the way
- * (arch/handover.h) copy the kernel over whatever is there, and enter it.
+ * Another kernel in our place (boot/loader/next.h): once it is loaded, all devices are reset, the other
+ * CPUs put to sleep, and a few instructions out of the way (arch/handover.h) copy the kernel over
+ * whatever is there, and enter it.
  */
 #ifndef VSTOR_KERNEL_NEXT_KERNEL_H
 #define VSTOR_KERNEL_NEXT_KERNEL_H
@@ -22,7 +19,7 @@
  * VST_ERR_IO            a file could not be read, which has been said
  */
 enum vst_status next_kernel_load(const struct boot_info *boot, const struct acpi_info *acpi,
-                                 const struct shell_boot *wanted, struct shell_boot_answer *answer);
+                                 const struct loader_wanted *wanted, struct loader_answer *answer);
 
 /** Gives the memory of what is loaded back. */
 void next_kernel_forget(void);

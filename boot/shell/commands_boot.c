@@ -16,8 +16,8 @@
 struct booting {
     struct shell_context *context;
     struct volume *volume;
-    struct shell_boot wanted;
-    struct shell_boot_file *names;
+    struct loader_wanted wanted;
+    struct loader_wanted_file *names;
     struct vst_file *files;
     char *command_line;
     struct progress progress;
@@ -55,7 +55,7 @@ static bool add_file(struct booting *booting, const char *path)
         return false;
     if (file->type != VST_FILE_REGULAR)
         return shell_fail(booting->context, VST_ERR_INVALID, "%s is no regular file", path);
-    booting->names[booting->wanted.n_files++] = (struct shell_boot_file){path, file->bytes};
+    booting->names[booting->wanted.n_files++] = (struct loader_wanted_file){path, file->bytes};
     booting->total_bytes = vst_add_saturated_u64(booting->total_bytes, file->bytes);
     return true;
 }
@@ -103,7 +103,7 @@ static bool read_file(void *ctx, size_t number, void *buffer)
     return true;
 }
 
-static void tell_json(const struct booting *booting, const struct shell_boot_answer *answer,
+static void tell_json(const struct booting *booting, const struct loader_answer *answer,
                       uint64_t requests, uint64_t kicks)
 {
     struct json json;
@@ -123,7 +123,7 @@ static void tell_json(const struct booting *booting, const struct shell_boot_ans
     json_close(&json);
 }
 
-static void tell(const struct booting *booting, const struct shell_boot_answer *answer)
+static void tell(const struct booting *booting, const struct loader_answer *answer)
 {
     const struct vst_block_stats *stats = &booting->context->queue->stats;
     uint64_t requests = stats->commands[VST_BLOCK_READ] - booting->reads;
@@ -145,7 +145,7 @@ static void tell(const struct booting *booting, const struct shell_boot_answer *
 static bool load(struct booting *booting)
 {
     struct shell_context *context = booting->context;
-    struct shell_boot_answer answer;
+    struct loader_answer answer;
 
     booting->start_ns = now_ns(context);
     booting->reads = context->queue->stats.commands[VST_BLOCK_READ];
@@ -173,7 +173,7 @@ static bool prepare(struct booting *booting)
     booting->command_line = join_words(context);
     if (booting->names == NULL || booting->files == NULL || booting->command_line == NULL)
         return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the names");
-    booting->wanted = (struct shell_boot){
+    booting->wanted = (struct loader_wanted){
         .kind = shell_option(context, "as="),
         .command_line = booting->command_line,
         .files = booting->names,

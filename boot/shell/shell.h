@@ -11,32 +11,7 @@
 
 #include <vstor/vstor.h>
 
-/** A kernel, or what goes with it. */
-struct shell_boot_file {
-    const char *name; /**< its path, handed on with it */
-    uint64_t bytes;
-};
-
-/** What shell_host.boot_load is to load. All the caller's. */
-struct shell_boot {
-    const char *kind; /**< "linux", ...; NULL: the first that fits */
-    const char *command_line;
-    const struct shell_boot_file *files; /**< the kernel first */
-    size_t n_files;
-    void *ctx;
-    /** Reads a whole file. False: it has said why. */
-    bool (*read)(void *ctx, size_t file, void *buffer);
-};
-
-#define SHELL_BOOT_TEXT_BYTES 160
-
-/** What has been loaded, or why not. */
-struct shell_boot_answer {
-    const char *kind;                 /**< fixed text */
-    char text[SHELL_BOOT_TEXT_BYTES]; /**< Linux: its version, else ""; why it failed, "" if read has
-                                           said that */
-    uint64_t first, end, entry;       /**< physical */
-};
+#include "boot/loader/wanted.h"
 
 /** What the program around the shell provides. Output goes to stdout. */
 struct shell_host {
@@ -71,8 +46,8 @@ struct shell_host {
      * Loads a kernel with what goes with it, to be started or forgotten; one at a time. Nothing has
      * happened unless it says VST_OK. All NULL where there is no way.
      */
-    enum vst_status (*boot_load)(void *ctx, const struct shell_boot *boot,
-                                 struct shell_boot_answer *answer);
+    enum vst_status (*boot_load)(void *ctx, const struct loader_wanted *boot,
+                                 struct loader_answer *answer);
     void (*boot_forget)(void *ctx);
     /** Resets all devices and starts what is loaded. Does not return. */
     void (*boot_start)(void *ctx);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <string.h>
 
-#include "boot/kernel/range_set.h"
+#include "boot/loader/range_set.h"
 
 /* Puts `n_new` ranges where `n_old` ranges from `index` on were. */
 static bool replace(struct range_set *set, size_t index, size_t n_old, const struct range *fresh,

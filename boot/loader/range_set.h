@@ -3,8 +3,8 @@
  * A set of addresses, kept as few sorted ranges that neither touch nor overlap. It describes RAM,
  * free pages and holes.
  */
-#ifndef VSTOR_KERNEL_RANGE_SET_H
-#define VSTOR_KERNEL_RANGE_SET_H
+#ifndef VSTOR_LOADER_RANGE_SET_H
+#define VSTOR_LOADER_RANGE_SET_H
 
 #include <vstor/types.h>
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "boot/kernel/range_set.c"
+#include "boot/loader/range_set.c"
 
 #define UNIVERSE 200u
 
