@@ -100,12 +100,10 @@ static size_t piece_bytes(const struct vst_files *files, uint64_t offset, size_t
     return block_bytes - in_block;
 }
 
-/** Reads a run of a file. */
+/** Reads a run of a file, which lies on the volume. */
 static enum vst_status read_run(struct vst_files *files, uint64_t offset, uint8_t *to, size_t bytes,
                                 size_t *done)
 {
-    if (offset > files->source.bytes || bytes > files->source.bytes - offset)
-        return VST_ERR_RANGE;
     while (bytes > 0) {
         bool whole;
         size_t n = piece_bytes(files, offset, bytes, &whole);
@@ -180,6 +178,39 @@ enum vst_status vst_files_link(struct vst_files *files, const struct vst_file *f
     return files->ops->link(files, file, text, text_bytes);
 }
 
+static enum vst_status begin_reading(struct vst_files *files, const struct vst_file *file)
+{
+    files->steps_left = MAX_STEPS;
+    if (file->type != VST_FILE_REGULAR)
+        return VST_ERR_INVALID;
+    return file->priv.unreadable ? VST_ERR_UNSUPPORTED : VST_OK;
+}
+
+/** Where the next run is, on the volume as a whole. */
+static enum vst_status map(struct vst_files *files, struct vst_file *file, uint64_t offset,
+                           uint64_t want, uint64_t *at, uint64_t *run_bytes)
+{
+    enum vst_status status = files->ops->map(files, file, offset, want, at, run_bytes);
+
+    if (status == VST_ERR_NOT_FOUND) /* its chain ends before it does */
+        return VST_ERR_MALFORMED;
+    if (status == VST_OK && (*at > files->source.bytes || *run_bytes > files->source.bytes - *at))
+        return VST_ERR_RANGE;
+    return status;
+}
+
+enum vst_status vst_files_where(struct vst_files *files, struct vst_file *file,
+                                uint64_t offset_bytes, uint64_t *at_bytes, uint64_t *run_bytes)
+{
+    enum vst_status status = begin_reading(files, file);
+
+    if (status == VST_OK && offset_bytes >= file->bytes)
+        status = VST_ERR_RANGE;
+    if (status != VST_OK)
+        return status;
+    return map(files, file, offset_bytes, file->bytes - offset_bytes, at_bytes, run_bytes);
+}
+
 enum vst_status vst_files_read(struct vst_files *files, struct vst_file *file,
                                uint64_t offset_bytes, void *buffer, size_t bytes, size_t *n)
 {
@@ -187,17 +218,12 @@ enum vst_status vst_files_read(struct vst_files *files, struct vst_file *file,
     size_t wanted = bytes < left ? bytes : (size_t)left;
 
     *n = 0;
-    files->steps_left = MAX_STEPS;
-    if (file->type != VST_FILE_REGULAR)
-        return VST_ERR_INVALID;
-    if (file->priv.unreadable)
-        return VST_ERR_UNSUPPORTED;
+    enum vst_status readable = begin_reading(files, file);
+    if (readable != VST_OK)
+        return readable;
     while (*n < wanted) {
         uint64_t at, run;
-        enum vst_status status =
-            files->ops->map(files, file, offset_bytes + *n, wanted - *n, &at, &run);
-        if (status == VST_ERR_NOT_FOUND) /* its chain ends before it does */
-            status = VST_ERR_MALFORMED;
+        enum vst_status status = map(files, file, offset_bytes + *n, wanted - *n, &at, &run);
         if (status == VST_OK)
             status = read_run(files, at, (uint8_t *)buffer + *n, (size_t)run, n);
         if (status != VST_OK)

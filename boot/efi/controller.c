@@ -16,6 +16,7 @@
 #define DRAIN_NS    10000000000ull
 
 static struct controller *controllers;
+void (*controller_leaves)(struct controller *controller);
 
 struct controller *controller_first(void)
 {
@@ -250,12 +251,19 @@ static void abort_all(struct controller *controller)
         transfer_abort(disk);
 }
 
+static void tell_leaving(struct controller *controller)
+{
+    if (controller_leaves != NULL)
+        controller_leaves(controller);
+}
+
 static void detach_blk(struct controller *controller)
 {
     struct disk *disk = controller->disks;
 
     if (disk->device == NULL)
         return;
+    tell_leaving(controller);
     if (disk->n_in_device > 0) {
         vst_virtio_blk_unplug(disk->device);
         drain(controller);
@@ -266,6 +274,7 @@ static void detach_blk(struct controller *controller)
 
 static void detach_scsi(struct controller *controller)
 {
+    tell_leaving(controller);
     if (anything_in_device(controller)) {
         vst_virtio_scsi_unplug(controller->hba);
         drain(controller);

@@ -73,6 +73,12 @@ void controller_close(struct controller *controller);
 /** Gives the device back, and attaches it again: virtio-blk only. Ends what is in flight. */
 EFI_STATUS controller_restart(struct controller *controller);
 
+/**
+ * Told, unless NULL, before a controller's device is detached, with its queues: who uses these besides
+ * Block IO has nothing in flight, and stops. At TPL_NOTIFY.
+ */
+extern void (*controller_leaves)(struct controller *controller);
+
 /** Takes back what has ended, of all disks. At TPL_NOTIFY. */
 void controller_poll(struct controller *controller);
 

@@ -190,6 +190,17 @@ enum vst_status vst_files_read(struct vst_files *files, struct vst_file *file,
                                uint64_t offset_bytes, void *buffer, size_t bytes,
                                size_t *n) VST_MUST_USE;
 
+/**
+ * Where a file's bytes stand on the volume: from offset_bytes on *run_bytes of them, at least one, are
+ * together at *at_bytes. For who reads them by itself: straight from the device, many files at once.
+ * What follows the file's end in its last block is not the file's. Blocks as vst_files_read does.
+ *
+ * VST_ERR_RANGE        at or after its end, or beyond the volume      others   as vst_files_read
+ */
+enum vst_status vst_files_where(struct vst_files *files, struct vst_file *file,
+                                uint64_t offset_bytes, uint64_t *at_bytes,
+                                uint64_t *run_bytes) VST_MUST_USE;
+
 /** Where a link leads to. VST_ERR_INVALID: it is none. VST_ERR_TOO_LARGE: `text` has no room. */
 enum vst_status vst_files_link(struct vst_files *files, const struct vst_file *file, char *text,
                                size_t text_bytes) VST_MUST_USE;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "block/files.h"
+
 #define SECTOR_BYTES   512u
 #define HEAD_BYTES     5u
 #define PIECE_HEAD     4u
@@ -79,6 +81,25 @@ static void check_bytes(struct walk *walk, const struct vst_file *file)
     free(whole);
 }
 
+/** Its runs, one after the other: on the volume, and with the bytes that are read. */
+static void check_runs(struct walk *walk, const struct vst_file *file)
+{
+    struct vst_file copy = *file, other = *file;
+    uint8_t byte[2];
+    uint64_t at, run;
+    size_t n;
+
+    for (uint64_t offset = 0; offset < file->bytes && offset < MAX_FILE_BYTES; offset += run) {
+        if (vst_files_where(&walk->files, &copy, offset, &at, &run) != VST_OK)
+            return;
+        FUZZ_CHECK(run > 0 && run <= file->bytes - offset);
+        FUZZ_CHECK(at <= walk->files.source.bytes && run <= walk->files.source.bytes - at);
+        if (vst_files_read(&walk->files, &other, offset, byte, 1, &n) == VST_OK &&
+            vst_files_copy(&walk->files, WINDOW_DATA, at, byte + 1, 1) == VST_OK)
+            FUZZ_CHECK(byte[0] == byte[1]);
+    }
+}
+
 static void check_link(struct walk *walk, const struct vst_file *file)
 {
     char *text = malloc(VST_FILES_PATH_BYTES);
@@ -121,6 +142,7 @@ static void walk_directory(struct walk *walk, const struct vst_file *file, unsig
         check_entry(walk, entry, depth);
         if (entry->file.type == VST_FILE_REGULAR)
             check_bytes(walk, &entry->file);
+        check_runs(walk, &entry->file);
         if (entry->file.type == VST_FILE_LINK)
             check_link(walk, &entry->file);
         if (entry->file.type == VST_FILE_DIRECTORY && depth < MAX_DEPTH)

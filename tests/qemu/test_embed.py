@@ -167,7 +167,7 @@ def test_what_make_install_puts_in_place(tmp_path):
     root = tmp_path / "opt/vstor"
     headers = {f"include/vstor/{path.name}" for path in (harness.ROOT / "include/vstor").glob("*.h")}
     found = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
-    assert headers | {"lib/libvstor.a", "lib/pkgconfig/vstor.pc", "lib/vstor/vstordxe.efi", "lib/vstor/vstor.rom",
+    assert headers | {"lib/libvstor.a", "lib/pkgconfig/vstor.pc", "lib/vstor/vstordxe.efi", "lib/vstor/vstor.rom", "lib/vstor/vstor.efi",
                       "lib/vstor/vstor.elf",
                       "lib/vstor/vstor-pvh.elf"} <= found
     assert (root / "lib/vstor/vstor.elf").read_bytes() == harness.KERNEL.read_bytes()

@@ -276,7 +276,7 @@ static void short_names(void **state)
     at = put_entry(at, "SL/\x01SH     ", 0, 0, 0);
     at = put_entry(at, "        EXT", 0, 0, 0);
     at = put_entry(at, "        .  ", 0, 0, 0); /* would be ".." */
-    memset(at, 0, 32); /* the end: nothing behind it counts */
+    memset(at, 0, 32);                          /* the end: nothing behind it counts */
     put_entry(at + 32, "BEHIND     ", 0, 0, 0);
     assert_int_equal(open_volume(f), VST_OK);
     assert_string_equal(names(f, "/"),
@@ -501,6 +501,51 @@ static void files_of_every_kind_in_pieces(void **state)
         assert_int_equal(read_at(f, sizeof(found), found, 10, &n), VST_OK);
         assert_int_equal(n, 0);
     }
+}
+
+/* The runs of a file, one after the other, are all of it. */
+static void expect_runs(struct files_fixture *f, const uint8_t *expected, size_t least_runs)
+{
+    uint64_t at, run;
+    size_t n_runs = 0;
+
+    for (uint64_t offset = 0; offset < f->file.bytes; offset += run, n_runs++) {
+        assert_int_equal(vst_files_where(&f->files, &f->file, offset, &at, &run), VST_OK);
+        assert_true(run > 0 && run <= f->file.bytes - offset);
+        assert_memory_equal(f->volume + at, expected + offset, run);
+    }
+    assert_true(n_runs >= least_runs);
+    assert_int_equal(vst_files_where(&f->files, &f->file, f->file.bytes, &at, &run), VST_ERR_RANGE);
+    assert_int_equal(vst_files_where(&f->files, &f->file, 99 * 512 + 5, &at, &run), VST_OK);
+    assert_memory_equal(f->volume + at, expected + 99 * 512 + 5, run);
+}
+
+static void where_files_are(void **state)
+{
+    static uint8_t expected[200 * 512];
+    struct files_fixture *f = make(16);
+    uint64_t at, run;
+
+    (void)state;
+    fill(expected, sizeof(expected), 5);
+    /* Backwards one by one, then all that is left in one piece. */
+    for (unsigned i = 0; i < 200; i++) {
+        uint32_t cluster = i < 100 ? 400 - i : 500 + i;
+        memcpy(cluster_at(f, cluster), expected + i * 512, 512);
+        set_fat(f, cluster, i + 1 < 100 ? cluster - 1 : i + 1 < 200 ? 500 + i + 1 : LAST);
+    }
+    put_entry(root_of(f), "FILE       ", 0, 400, sizeof(expected) - 5);
+    assert_int_equal(open_volume(f), VST_OK);
+    assert_int_equal(find(f, "file"), VST_OK);
+    expect_runs(f, expected, 101);
+    assert_int_equal(vst_files_where(&f->files, &f->file, 100 * 512, &at, &run), VST_OK);
+    assert_int_equal(run, 100 * 512 - 5);
+    set_fat(f, 350, LAST);
+    assert_int_equal(open_volume(f), VST_OK);
+    assert_int_equal(find(f, "file"), VST_OK);
+    assert_int_equal(vst_files_where(&f->files, &f->file, 51 * 512, &at, &run), VST_ERR_MALFORMED);
+    assert_int_equal(find(f, ""), VST_OK);
+    assert_int_equal(vst_files_where(&f->files, &f->file, 0, &at, &run), VST_ERR_INVALID);
 }
 
 static void what_is_together_is_read_at_once(void **state)
@@ -776,6 +821,8 @@ static void files_beyond_the_volume(void **state)
     assert_int_equal(read_at(f, 0, found, 4 * 512, &n), VST_OK);
     assert_int_equal(read_at(f, 0, found, sizeof(found), &n), VST_ERR_RANGE);
     assert_int_equal(read_at(f, 5000, found, 10, &n), VST_ERR_RANGE);
+    uint64_t at, run;
+    assert_int_equal(vst_files_where(&f->files, &f->file, 0, &at, &run), VST_ERR_RANGE);
 }
 
 int main(void)
@@ -797,6 +844,7 @@ int main(void)
         cmocka_unit_test(case_does_not_matter_beyond_ascii),
         cmocka_unit_test(times),
         cmocka_unit_test(files_of_every_kind_in_pieces),
+        cmocka_unit_test(where_files_are),
         cmocka_unit_test(what_is_together_is_read_at_once),
         cmocka_unit_test(chains_that_break),
         cmocka_unit_test(circles_of_any_length_are_found),

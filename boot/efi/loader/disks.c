@@ -2,7 +2,11 @@
 #include "boot/efi/loader/disks.h"
 
 #include "boot/efi/driver.h"
+#include "boot/efi/loader/device_path.h"
+#include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
+
+#define CACHE_BYTES (2u << 20)
 
 static struct vst_block_registry registry;
 static struct loader_disk *first, **end = &first;
@@ -26,49 +30,84 @@ struct loader_disk *disks_of(const struct vst_block_device *device)
     return found;
 }
 
-/* ---------------------------------------------------------------- finding */
+/* ---------------------------------------------------------------- caches */
 
-static void take_path(struct loader_disk *found)
+enum vst_status disks_open_cache(struct loader_disk *disk)
 {
-    if (found->disk == NULL)
-        return;
-    found->handle = found->disk->handle;
-    if (EFI_ERROR(
-            firmware->HandleProtocol(found->handle, &guid_device_path, (VOID **)&found->path)))
-        found->path = NULL;
+    struct vst_cache_config config = {
+        .queue = disk->queue, .memory_bytes = CACHE_BYTES, .mode = VST_CACHE_WRITE_THROUGH};
+
+    if (disk->cache != NULL)
+        return VST_OK;
+    if (disk->cache_memory == NULL)
+        disk->cache_memory = pages_take(CACHE_BYTES);
+    config.memory = disk->cache_memory;
+    return config.memory == NULL ? VST_ERR_NO_MEMORY : vst_cache_open(&disk->cache, &config);
 }
 
-static bool add(struct vst_block_device *device, struct disk *disk, const char *prefix)
+/* Nothing was written, so nothing can get lost. */
+static void close_cache(struct loader_disk *disk)
 {
-    struct loader_disk *found;
+    if (disk->cache != NULL)
+        (void)!vst_cache_close(disk->cache);
+    disk->cache = NULL;
+    pages_give(disk->cache_memory, CACHE_BYTES);
+    disk->cache_memory = NULL;
+}
 
-    if (EFI_ERROR(firmware->AllocatePool(EfiBootServicesData, sizeof(*found), (VOID **)&found)))
+/* The driver lets go of them; what was found of them goes on to be there, and can't be read. */
+static void leave(struct controller *controller)
+{
+    for (struct loader_disk *disk = first; disk != NULL; disk = disk->next)
+        if (disk->controller == controller) {
+            close_cache(disk);
+            if (disk->queue != NULL)
+                vst_block_unregister(&registry, disk->device);
+            disk->queue = NULL;
+        }
+}
+
+/* ---------------------------------------------------------------- finding */
+
+static bool add(struct controller *controller, struct vst_block_device *device, struct disk *disk,
+                const char *prefix)
+{
+    struct loader_disk *found = pool_take(sizeof(*found));
+
+    if (found == NULL)
         return false;
-    *found = (struct loader_disk){.device = device, .queue = device->queues[0], .disk = disk};
-    take_path(found);
+    found->controller = controller;
+    found->device = device;
+    found->queue = device->queues[0];
+    found->disk = disk;
+    if (disk != NULL) {
+        found->handle = disk->handle;
+        found->path = device_path_of(disk->handle);
+    }
     vst_block_register(&registry, device, prefix);
     *end = found;
     end = &found->next;
     return true;
 }
 
-static bool add_units(const struct controller *controller)
+static bool add_units(struct controller *controller)
 {
     bool all = true;
 
     for (struct vst_scsi_unit *unit = controller->units.first; unit != NULL; unit = unit->next)
         if (!unit->gone && unit->block != NULL)
-            all &= add(unit->block, unit->user, unit->type == VST_SCSI_TYPE_CD ? "sr0" : "sd");
+            all &= add(controller, unit->block, unit->user,
+                       unit->type == VST_SCSI_TYPE_CD ? "sr0" : "sd");
     return all;
 }
 
-static bool add_controller(const struct controller *controller)
+static bool add_controller(struct controller *controller)
 {
     struct disk *disk = controller->disks;
 
     if (controller->hba != NULL)
         return add_units(controller);
-    return disk->device == NULL || add(disk->device, disk, "vd");
+    return disk->device == NULL || add(controller, disk->device, disk, "vd");
 }
 
 /* In the order of the firmware's handles, which is that of the bus; the driver's is by chance. */
@@ -78,9 +117,10 @@ bool disks_find(void)
     UINTN n;
 
     disks_forget();
+    controller_leaves = leave;
     EFI_HANDLE *handles = driver_pci_handles(&n);
     for (UINTN i = 0; handles != NULL && i < n; i++) {
-        const struct controller *controller = controller_find(handles[i]);
+        struct controller *controller = controller_find(handles[i]);
         if (controller != NULL)
             all &= add_controller(controller);
     }
@@ -91,14 +131,18 @@ bool disks_find(void)
 
 void disks_forget(void)
 {
+    EFI_TPL before = disks_enter();
+
+    controller_leaves = NULL;
     while (first != NULL) {
         struct loader_disk *found = first;
         first = found->next;
-        (void)firmware->FreePool(found);
+        close_cache(found);
+        pool_give(found);
     }
     end = &first;
-    /* The devices may be no more, so nothing of them is touched. */
     registry = (struct vst_block_registry){.first = NULL};
+    disks_leave(before);
 }
 
 /* ---------------------------------------------------------------- telling */

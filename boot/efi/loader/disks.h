@@ -9,15 +9,20 @@
 #ifndef VSTOR_EFI_LOADER_DISKS_H
 #define VSTOR_EFI_LOADER_DISKS_H
 
+#include <vstor/cache.h>
+
 #include "boot/efi/disk.h"
 
 struct loader_disk {
     struct loader_disk *next;
+    struct controller *controller;
     struct vst_block_device *device; /**< in the registry */
-    struct vst_block_queue *queue;   /**< its first */
+    struct vst_block_queue *queue;   /**< its first; NULL: the driver has let go of the disk */
     struct disk *disk;               /**< the driver's; NULL: no device path can name it */
     EFI_HANDLE handle;               /**< with Block IO; NULL like disk */
     EFI_DEVICE_PATH_PROTOCOL *path;  /**< of that handle */
+    struct vst_cache *cache; /**< on its queue, for what is read in small pieces; NULL: none */
+    void *cache_memory;
 };
 
 /** All disks, in the order of their controllers and units. */
@@ -30,11 +35,17 @@ struct loader_disk *disks_first(void);
  */
 bool disks_find(void);
 
-/** Forgets all of them: what runs from now on may take them from the driver. */
+/** Forgets all of them. */
 void disks_forget(void);
 
 /** NULL if the device is none of them. */
 struct loader_disk *disks_of(const struct vst_block_device *device);
+
+/**
+ * Has a cache on its queue, if it has none yet. Within disks_enter; so is its use. It is closed when
+ * the disks are forgotten, or when the driver lets go of the disk.
+ */
+enum vst_status disks_open_cache(struct loader_disk *disk);
 
 /** Lines about each, on the console. */
 void disks_tell(void);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/driver.h"
-#include "boot/efi/loader/disks.h"
+#include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/loader.h"
+#include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
+#include "boot/efi/loader/volumes.h"
 
 #define GIVE_BACK_TRIES 5u
 
@@ -23,16 +25,35 @@ static void enumerate_buses(void)
     (void)firmware->FreePool(handles);
 }
 
+/* Where this program came from; the handle does not outlive the change of drivers. */
+static EFI_DEVICE_PATH_PROTOCOL *copy_own_path(void)
+{
+    EFI_LOADED_IMAGE_PROTOCOL *loaded;
+    EFI_DEVICE_PATH_PROTOCOL *path = NULL;
+
+    if (!EFI_ERROR(firmware->HandleProtocol(loader_image, &guid_loaded_image, (VOID **)&loaded)) &&
+        loaded->DeviceHandle != NULL)
+        path = device_path_of(loaded->DeviceHandle);
+    return path != NULL ? device_path_copy(path) : NULL;
+}
+
 static void run(void)
 {
+    EFI_DEVICE_PATH_PROTOCOL *own = copy_own_path();
+
     enumerate_buses();
     driver_take_over_all(true);
-    if (!disks_find())
-        say("vstor: not enough memory for all disks\n");
+    if (!volumes_find(own))
+        say("vstor: not enough memory for all disks and volumes\n");
     if (disks_first() == NULL)
         say("vstor: no virtio disk\n");
     disks_tell();
+    for (const struct volume *volume = volumes_first(); volume != NULL; volume = volume->next)
+        say("%-5s %s%s%s\n", volume->name, vst_files_kind_name(volume->files.kind),
+            volume->files.label[0] != '\0' ? ", label " : "", volume->files.label);
+    volumes_forget();
     disks_forget();
+    pool_give(own);
 }
 
 /* Our code is gone when we return, so nobody may go on to use it: better a machine that starts anew. */
