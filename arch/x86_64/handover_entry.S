@@ -18,12 +18,12 @@
         .globl  arch_handover_jump, arch_handover_code, arch_handover_code_end
 
 /* RAM is not executable in our own page tables; in the area's all is. This very code lies at the same
- * address in both. */
+ * address in both, and in one GiB. */
+        .balign 16
 arch_handover_jump:
         cli
         cld
-        leaq    ARCH_HANDOVER_TABLES(%rdi), %rax
-        movq    %rax, %cr3
+        movq    %rsi, %cr3
         jmp     *%rdi
 
 arch_handover_code:

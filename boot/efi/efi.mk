@@ -8,7 +8,9 @@ EFI_DRIVER := $(B)/vstordxe.efi
 EFI_ROM    := $(B)/vstor.rom
 # The loader is the driver and what it boots by; it starts elsewhere.
 EFI_LOADER_OWN  := $(sort $(wildcard boot/efi/loader/*.c)) $(LOADER_SRCS)
-EFI_LOADER_OBJS := $(patsubst %.c,$(EFI_B)/obj/%.o,$(filter-out boot/efi/entry.c,$(EFI_SRCS)) $(EFI_LOADER_OWN))
+EFI_HANDOVER    := $(sort $(wildcard arch/$(ARCH)/handover*.c arch/$(ARCH)/handover*.S))
+EFI_LOADER_OBJS := $(patsubst %,$(EFI_B)/obj/%.o,$(basename $(filter-out boot/efi/entry.c,$(EFI_SRCS)) $(EFI_LOADER_OWN) \
+                     $(EFI_HANDOVER)))
 EFI_LOADER      := $(B)/vstor.efi
 GNU_EFI    := /usr/include/efi
 
@@ -29,6 +31,11 @@ $(EFI_B)/obj/%.o: %.c $(EFI_B)/how-built | deps-build
 	$(SAY) EFICC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(call efi_cflags_for,$<) -c -o $@ $<
+
+$(EFI_B)/obj/%.o: %.S $(EFI_B)/how-built | deps-build
+	$(SAY) EFIAS $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(EFI_CFLAGS) -c -o $@ $<
 
 $(EFI_LOADER_OBJS): | $(NEWLIB)
 

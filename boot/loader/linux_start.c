@@ -34,8 +34,10 @@ enum {
     ROOT_POINTER = 0x070,
     INITRD_HIGH = 0x0c0,
     INITRD_BYTES_HIGH = 0x0c4,
+    EFI_INFO = 0x1c0,
     ALTERNATIVE_KIB = 0x1e0,
     N_E820 = 0x1e8,
+    SECURE_BOOT = 0x1ec,
     LOADER_TYPE = 0x210,
     CODE_32 = 0x214,
     INITRD = 0x218,
@@ -46,6 +48,7 @@ enum {
 };
 
 #define PIXELS_FIRST_IS_64_BIT 2u
+#define SECURE_BOOT_OFF        2u /* under it nothing is started in this way */
 
 static void put(uint8_t *to, uint64_t value, unsigned n_bytes)
 {
@@ -128,6 +131,26 @@ static void put_initrd(uint8_t *page, const struct loader_module *initrd)
     put(page + INITRD_BYTES_HIGH, initrd->bytes >> 32, 4);
 }
 
+/* From efi_info on: mark, system table, size and version of descriptors, map, its size; high halves. */
+static void put_efi(uint8_t *page, const struct loader_efi *efi, struct loader_room *room)
+{
+    uint8_t *map = loader_room_take(room, efi->map_bytes);
+    uint64_t at = loader_room_physical(room, map);
+
+    if (map == NULL)
+        return;
+    memcpy(map, efi->map, efi->map_bytes);
+    memcpy(page + EFI_INFO, "EL64", 4);
+    put(page + EFI_INFO + 4, efi->system_table, 4);
+    put(page + EFI_INFO + 8, efi->descriptor_bytes, 4);
+    put(page + EFI_INFO + 12, efi->descriptor_version, 4);
+    put(page + EFI_INFO + 16, at, 4);
+    put(page + EFI_INFO + 20, efi->map_bytes, 4);
+    put(page + EFI_INFO + 24, efi->system_table >> 32, 4);
+    put(page + EFI_INFO + 28, at >> 32, 4);
+    put(page + SECURE_BOOT, SECURE_BOOT_OFF, 1);
+}
+
 enum vst_status loader_linux_write(const struct loader_image *image,
                                    const struct loader_bytes *file,
                                    const struct loader_start *start, struct loader_room *room,
@@ -150,6 +173,8 @@ enum vst_status loader_linux_write(const struct loader_image *image,
     put_memory(page, start, room);
     if (start->screen != NULL)
         put_screen(page, start->screen);
+    if (start->efi != NULL)
+        put_efi(page, start->efi, room);
     registers->esi = (uint32_t)loader_room_physical(room, page);
     return room->full ? VST_ERR_NO_MEMORY : VST_OK;
 }

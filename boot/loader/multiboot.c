@@ -109,7 +109,8 @@ enum {
 /* What the information structure can hold: a bit for each type of its tags. Nobody can tell here of
  * APM, VBE or the network; what exists on EFI only is no reason not to start elsewhere. */
 #define REQUESTS_KNOWN                                                                             \
-    (1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8 | 1u << 14 | 1u << 15 | 1u << 21)
+    (1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8 | 1u << 12 | 1u << 14 | 1u << 15 |  \
+     1u << 17 | 1u << 20 | 1u << 21)
 
 struct header_2 {
     bool has_addresses, has_entry;

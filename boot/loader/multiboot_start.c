@@ -129,8 +129,11 @@ enum {
     INFO_2_MEMORY = 4,
     INFO_2_MAP = 6,
     INFO_2_SCREEN = 8,
+    INFO_2_EFI_TABLE = 12,
     INFO_2_RSDP_1 = 14,
     INFO_2_RSDP_2 = 15,
+    INFO_2_EFI_MAP = 17,
+    INFO_2_EFI_IMAGE = 20,
     INFO_2_BASE = 21,
 };
 
@@ -222,6 +225,20 @@ static void add_screen_2(struct loader_room *room, const struct loader_screen *s
     add_tag_of(room, INFO_2_SCREEN, &body, sizeof(body));
 }
 
+/* Boot services have ended, so there is no tag that says they have not. */
+static void add_efi_2(struct loader_room *room, const struct loader_efi *efi)
+{
+    const uint32_t head[] = {efi->descriptor_bytes, efi->descriptor_version};
+
+    add_tag_of(room, INFO_2_EFI_TABLE, &efi->system_table, sizeof(efi->system_table));
+    add_tag_of(room, INFO_2_EFI_IMAGE, &efi->image, sizeof(efi->image));
+    uint8_t *body = add_tag(room, INFO_2_EFI_MAP, sizeof(head) + efi->map_bytes);
+    if (body == NULL)
+        return;
+    memcpy(body, head, sizeof(head));
+    memcpy(body + sizeof(head), efi->map, efi->map_bytes);
+}
+
 static void add_all_2(const struct loader_image *image, const struct loader_start *start,
                       struct loader_room *room)
 {
@@ -239,6 +256,8 @@ static void add_all_2(const struct loader_image *image, const struct loader_star
     if (start->root_copy != NULL)
         add_tag_of(room, start->root_copy_bytes > RSDP_1_BYTES ? INFO_2_RSDP_2 : INFO_2_RSDP_1,
                    start->root_copy, start->root_copy_bytes);
+    if (start->efi != NULL)
+        add_efi_2(room, start->efi);
     if (image->place.movable) {
         loader_image_span(image, &first, &end);
         add_tag_of(room, INFO_2_BASE, &(uint32_t){(uint32_t)first}, sizeof(uint32_t));

@@ -38,6 +38,13 @@ struct loader_screen {
     uint8_t red_shift, green_shift, blue_shift; /**< pixels: eight bits each */
 };
 
+/** Of the EFI firmware whose boot services have ended. */
+struct loader_efi {
+    uint64_t system_table, image; /**< where its system table lies; our image's handle */
+    const void *map;              /**< its memory map, as it is when they end */
+    uint32_t map_bytes, descriptor_bytes, descriptor_version;
+};
+
 /** All of it the caller's. Numbers of bytes, physical addresses. */
 struct loader_start {
     const char *loader_name;
@@ -50,6 +57,7 @@ struct loader_start {
     const void *root_copy; /**< its bytes; NULL if they are not known */
     size_t root_copy_bytes;
     const struct loader_screen *screen; /**< NULL: none */
+    const struct loader_efi *efi;       /**< NULL: there is no such firmware */
 };
 
 /** Memory for the structures, and what is used of it. */

@@ -30,3 +30,12 @@ void *memchr(const void *memory, int byte, size_t bytes)
             return (void *)(uintptr_t)(at + i);
     return NULL;
 }
+
+char *strcpy(char *to, const char *from)
+{
+    char *at = to;
+
+    while ((*at++ = *from++) != '\0')
+        ;
+    return to;
+}

@@ -5,6 +5,7 @@
  *     start.c               entry: takes the disks over, and gives them back if it comes to an end
  *     disks.c               those disks by their names
  *     volumes.c, volume_read.c   the file systems on them; whole files, by many requests at once
+ *     next_kernel.c         kernels that know no EFI, in the firmware's place
  *     say.c                 lines on the firmware's console
  *     device_path.c, utf16.c, pool.c   the firmware's names, texts and memory
  */

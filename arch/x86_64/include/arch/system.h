@@ -15,6 +15,7 @@
 #define ARCH_EFER_NO_EXECUTE (1u << 11)
 
 #define ARCH_CR4_MACHINE_CHECK (1u << 6)
+#define ARCH_CR4_57_BIT        (1u << 12) /* page tables of five levels */
 
 struct arch_cpuid {
     uint32_t eax, ebx, ecx, edx;

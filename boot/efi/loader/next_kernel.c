@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/efi/loader/next_kernel.h"
+
+#include <arch/handover.h>
+#include <string.h>
+
+#include "boot/efi/loader/loader.h"
+#include "boot/efi/loader/say.h"
+#include "boot/loader/efi_map.h"
+
+#define MAX_MEMORY    512u
+#define MAX_MAP_BYTES 65536u
+#define MAX_EXITS     8u
+#define ROOT_1_BYTES  20u
+#define ROOT_2_BYTES  36u
+#define ROOT_REVISION 15u
+#define LOWEST_TAKEN  0x100000u
+#define PIXEL_BYTES   4u
+#define COLOUR_MASK   0xffu
+#define PHYSICAL_END  (1ull << 52)
+
+/* In pages of its own: what stands in the image, zero or not, is bytes of its file. */
+static struct state {
+    struct loader_next next;
+    struct loader_machine machine;
+    struct range_set ram, free;
+    struct loader_memory memory[MAX_MEMORY];
+    struct arch_handover_copy copies[LOADER_MAX_PARTS];
+    struct loader_screen screen;
+    struct loader_efi efi;
+    struct loader_start start;
+    struct loader_wanted wanted; /* only the command line, kept */
+    struct loader_answer unread;
+    UINTN map_key;
+    struct loader_efi_map map;
+    uint64_t area;
+    uint8_t map_bytes[MAX_MAP_BYTES] __attribute__((aligned(8)));
+} * state;
+
+/* ---------------------------------------------------------------- memory */
+
+static bool get_map(void)
+{
+    UINTN bytes = MAX_MAP_BYTES, descriptor_bytes;
+    UINT32 version;
+
+    if (EFI_ERROR(firmware->GetMemoryMap(&bytes, (EFI_MEMORY_DESCRIPTOR *)state->map_bytes,
+                                         &state->map_key, &descriptor_bytes, &version)))
+        return false;
+    state->map = (struct loader_efi_map){{state->map_bytes, bytes}, (uint32_t)descriptor_bytes};
+    state->efi.map_bytes = (uint32_t)bytes;
+    state->efi.descriptor_bytes = (uint32_t)descriptor_bytes;
+    state->efi.descriptor_version = version;
+    return true;
+}
+
+static bool find_free(const struct range_set *avoid)
+{
+    state->free.n_ranges = 0;
+    if (!get_map() || !loader_efi_ranges(&state->map, false, &state->free) ||
+        !range_set_remove(&state->free, 0, LOWEST_TAKEN))
+        return false;
+    for (size_t i = 0; i < avoid->n_ranges; i++)
+        if (!range_set_remove(&state->free, round_down(avoid->ranges[i].first, EFI_PAGE_SIZE),
+                              round_up(avoid->ranges[i].end, EFI_PAGE_SIZE)))
+            return false;
+    return true;
+}
+
+/* The firmware can be told of a place, but not of one to avoid. */
+static uint64_t take(void *ctx, uint64_t bytes, uint64_t end, const struct range_set *avoid)
+{
+    uint64_t whole_bytes = round_up(bytes, EFI_PAGE_SIZE);
+
+    (void)ctx;
+    if (bytes == 0 || whole_bytes < bytes || !find_free(avoid))
+        return 0;
+    for (size_t i = state->free.n_ranges; i-- > 0;) {
+        const struct range *range = &state->free.ranges[i];
+        uint64_t last = round_down(range->end < end ? range->end : end, EFI_PAGE_SIZE);
+        if (last <= range->first || last - range->first < whole_bytes)
+            continue;
+        EFI_PHYSICAL_ADDRESS first = last - whole_bytes;
+        if (!EFI_ERROR(firmware->AllocatePages(AllocateAddress, EfiLoaderData,
+                                               whole_bytes / EFI_PAGE_SIZE, &first)))
+            return first;
+    }
+    return 0;
+}
+
+static void give_back(void *ctx, uint64_t first, uint64_t bytes)
+{
+    (void)ctx;
+    (void)firmware->FreePages(first, round_up(bytes, EFI_PAGE_SIZE) / EFI_PAGE_SIZE);
+}
+
+void next_kernel_forget(void)
+{
+    if (state == NULL)
+        return;
+    loader_next_forget(&state->next);
+    (void)firmware->FreePages((uintptr_t)state, EFI_SIZE_TO_PAGES(sizeof(*state)));
+    state = NULL;
+}
+
+static bool begin(void)
+{
+    EFI_PHYSICAL_ADDRESS pages;
+
+    next_kernel_forget();
+    if (EFI_ERROR(firmware->AllocatePages(AllocateAnyPages, EfiLoaderData,
+                                          EFI_SIZE_TO_PAGES(sizeof(*state)), &pages)))
+        return false;
+    state = (struct state *)(uintptr_t)pages;
+    memset(state, 0, sizeof(*state));
+    state->machine = (struct loader_machine){
+        .take = take, .give_back = give_back, .ram = &state->ram, .memory_end = PHYSICAL_END};
+    return true;
+}
+
+/* ---------------------------------------------------------------- what it is told */
+
+static const uint8_t *configuration_table(const EFI_GUID *guid)
+{
+    for (UINTN i = 0; i < loader_system->NumberOfTableEntries; i++)
+        if (guid_equal(&loader_system->ConfigurationTable[i].VendorGuid, guid))
+            return loader_system->ConfigurationTable[i].VendorTable;
+    return NULL;
+}
+
+static void find_root_pointer(struct loader_start *start)
+{
+    static const EFI_GUID acpi_2 = ACPI_20_TABLE_GUID, acpi_1 = ACPI_TABLE_GUID;
+    const uint8_t *root = configuration_table(&acpi_2);
+
+    if (root == NULL)
+        root = configuration_table(&acpi_1);
+    if (root == NULL)
+        return;
+    start->root_pointer = (uintptr_t)root;
+    start->root_copy = root;
+    start->root_copy_bytes = root[ROOT_REVISION] >= 2 ? ROOT_2_BYTES : ROOT_1_BYTES;
+}
+
+/* Where a colour's eight bits begin; false: it has others. */
+static bool shift_of(uint32_t mask, uint8_t *shift)
+{
+    *shift = mask != 0 ? (uint8_t)__builtin_ctz(mask) : 0;
+    return mask >> *shift == COLOUR_MASK;
+}
+
+static bool take_colours(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode,
+                         struct loader_screen *screen)
+{
+    switch (mode->PixelFormat) {
+    case PixelRedGreenBlueReserved8BitPerColor:
+        screen->green_shift = 8;
+        screen->blue_shift = 16;
+        return true;
+    case PixelBlueGreenRedReserved8BitPerColor:
+        screen->red_shift = 16;
+        screen->green_shift = 8;
+        return true;
+    case PixelBitMask:
+        return shift_of(mode->PixelInformation.RedMask, &screen->red_shift) &&
+               shift_of(mode->PixelInformation.GreenMask, &screen->green_shift) &&
+               shift_of(mode->PixelInformation.BlueMask, &screen->blue_shift);
+    default: /* only the firmware can draw */
+        return false;
+    }
+}
+
+static bool find_screen(struct loader_screen *screen)
+{
+    EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
+    EFI_GRAPHICS_OUTPUT_PROTOCOL *output;
+
+    if (loader_system->ConsoleOutHandle == NULL ||
+        EFI_ERROR(
+            firmware->HandleProtocol(loader_system->ConsoleOutHandle, &guid, (VOID **)&output)))
+        if (EFI_ERROR(firmware->LocateProtocol(&guid, NULL, (VOID **)&output)))
+            return false;
+    if (output->Mode == NULL || output->Mode->Info == NULL || output->Mode->FrameBufferBase == 0)
+        return false;
+    screen->first = output->Mode->FrameBufferBase;
+    screen->width = output->Mode->Info->HorizontalResolution;
+    screen->height = output->Mode->Info->VerticalResolution;
+    screen->line_bytes = output->Mode->Info->PixelsPerScanLine * PIXEL_BYTES;
+    return take_colours(output->Mode->Info, screen);
+}
+
+static bool put_memory_map(void)
+{
+    size_t n;
+
+    if (!get_map() || !loader_efi_memory(&state->map, state->memory, MAX_MEMORY, &n))
+        return false;
+    state->start.n_memory = n;
+    return true;
+}
+
+static const char *keep(char **to, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *copy = memcpy(*to, text, bytes);
+
+    *to += bytes;
+    return copy;
+}
+
+/* The caller's texts are his own again when all is loaded, and are written once more at the end. */
+static bool keep_texts(void)
+{
+    struct loader_next *next = &state->next;
+    size_t bytes = strlen(next->wanted->command_line) + 1;
+
+    for (size_t i = 0; i < next->n_modules; i++)
+        bytes += strlen(next->modules[i].text) + 1;
+    char *to = (char *)(uintptr_t)loader_next_take(next, bytes, PHYSICAL_END);
+    if (to == NULL)
+        return false;
+    state->wanted.command_line = keep(&to, next->wanted->command_line);
+    for (size_t i = 0; i < next->n_modules; i++)
+        next->modules[i].text = keep(&to, next->modules[i].text);
+    next->wanted = &state->wanted;
+    return true;
+}
+
+/* The room is for the longest maps there may be; the firmware's changes until it ends. */
+static enum vst_status prepare_start(void)
+{
+    struct loader_start *start = &state->start;
+    struct loader_start longest;
+    struct loader_efi longest_efi = {.map_bytes = MAX_MAP_BYTES};
+
+    *start =
+        (struct loader_start){.loader_name = "vstor", .memory = state->memory, .efi = &state->efi};
+    state->efi.system_table = (uintptr_t)loader_system;
+    state->efi.image = (uintptr_t)loader_image;
+    state->efi.map = state->map_bytes;
+    find_root_pointer(start);
+    if (find_screen(&state->screen))
+        start->screen = &state->screen;
+    longest = *start;
+    longest.n_memory = MAX_MEMORY;
+    longest.efi = &longest_efi;
+    enum vst_status status = loader_next_reserve(&state->next, &longest);
+    if (status != VST_OK)
+        return status;
+    state->area = loader_next_take(&state->next, ARCH_HANDOVER_BYTES, LOADER_4G);
+    if (state->area == 0 || !keep_texts())
+        return loader_next_refuse(&state->next, VST_ERR_NO_MEMORY, "not enough memory");
+    if (!put_memory_map())
+        return loader_next_refuse(&state->next, VST_ERR_NO_MEMORY, "memory is in too many pieces");
+    return loader_next_write(&state->next, start);
+}
+
+enum vst_status next_kernel_load(const struct loader_wanted *wanted, struct loader_answer *answer)
+{
+    memset(answer, 0, sizeof(*answer));
+    if (!begin()) {
+        strcpy(answer->text, "not enough memory");
+        return VST_ERR_NO_MEMORY;
+    }
+    enum vst_status status = VST_ERR_NO_MEMORY;
+    if (!get_map() || !loader_efi_ranges(&state->map, true, &state->ram))
+        strcpy(answer->text, "memory is in too many pieces");
+    else
+        status = loader_next_load(&state->next, &state->machine, wanted, answer);
+    if (status == VST_OK)
+        status = prepare_start();
+    if (status != VST_OK)
+        next_kernel_forget();
+    return status;
+}
+
+/* ---------------------------------------------------------------- starting it */
+
+static void prepare_handover(struct arch_handover *handover)
+{
+    const struct loader_next *next = &state->next;
+
+    *handover = (struct arch_handover){
+        .copies = state->copies,
+        .n_copies = next->image.n_parts,
+        .entry = (uint32_t)next->image.entry,
+        .is_64_bit = next->image.entry_is_64_bit,
+    };
+    for (uint32_t i = 0; i < next->image.n_parts; i++) {
+        struct loader_copy copy = loader_next_copy(next, i);
+        state->copies[i] =
+            (struct arch_handover_copy){copy.to, copy.from, copy.bytes, copy.zero_bytes};
+    }
+}
+
+/* Half of the firmware may have ended already, so nothing is certain but its way to start again. */
+static void give_up(void)
+{
+    say("boot: the firmware does not end its boot services; the machine starts again\n");
+    loader_system->RuntimeServices->ResetSystem(EfiResetCold, EFI_DEVICE_ERROR, 0, NULL);
+}
+
+/*
+ * What ends may change the map once more and then the key is void; nothing but these two calls is
+ * allowed from the first one on. All that the kernel is told has been written before it may be too
+ * late to say that it can't. (UEFI 2.9, 7.4, ExitBootServices)
+ */
+static bool end_boot_services(void)
+{
+    for (unsigned i = 0; i < MAX_EXITS; i++) {
+        if (!put_memory_map() || loader_next_write(&state->next, &state->start) != VST_OK) {
+            if (i == 0)
+                return false;
+            break;
+        }
+        if (!EFI_ERROR(firmware->ExitBootServices(loader_image, state->map_key)))
+            return true;
+    }
+    give_up();
+    return false;
+}
+
+void next_kernel_start(void)
+{
+    struct arch_handover handover;
+
+    state->next.answer = &state->unread;
+    prepare_handover(&handover);
+    if (!end_boot_services()) {
+        say("boot: the memory map has grown too large\n");
+        return;
+    }
+    handover.eax = state->next.registers.eax;
+    handover.ebx = state->next.registers.ebx;
+    handover.esi = state->next.registers.esi;
+    arch_handover(state->area, &handover);
+}
