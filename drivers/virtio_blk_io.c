@@ -52,6 +52,8 @@ _Static_assert(VST_BLOCK_N_OPS <= 16, "shape_of has 4 bits for the operation");
 
 /** Added to shapes of other than one segment, so that blk_submit's one comparison tells them too. */
 #define MANY 0x80000000u
+/** Added to shapes whose one segment the platform has to map, which blk_submit does not. */
+#define MAPPED 0x40000000u
 
 /**
  * Writes all of a slot's header and table that stays the same from one request of this shape to the
@@ -136,6 +138,47 @@ submit_without_room(struct vst_block_queue *queue, struct vst_block_request *req
 
 static enum vst_status issue_any(struct blk_queue *q, struct vst_block_request *request,
                                  uint32_t type, const struct vst_block_part *part);
+static struct virtio_mapping *mappings_of(const struct blk_queue *q, uint16_t id);
+
+/** Of a read or a write. */
+static inline enum vst_dma_direction plain_direction(enum vst_block_op op)
+{
+    return op == VST_BLOCK_WRITE ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE;
+}
+
+/**
+ * One segment on a platform that maps: all is prepared but its address. Made "by hand" to those who
+ * take it back, for it has to be unmapped.
+ */
+static __attribute__((noinline)) enum vst_status submit_mapped(struct blk_queue *q,
+                                                               struct vst_block_request *request)
+{
+    const struct vst_platform *platform = q->base.device->platform;
+    const struct vst_block_segment *segment = request->segments;
+    struct virtq_slot *slot = virtq_take(&q->vq);
+    struct virtio_mapping *mapping = mappings_of(q, slot->id);
+    struct blk_header *header = slot->shared;
+    uint32_t shape = shape_of(request) | MAPPED;
+    enum vst_status status = platform->dma_map(platform->ctx, segment->buffer, segment->bytes,
+                                               plain_direction(request->op), &mapping->bus_addr);
+
+    if (VST_UNLIKELY(status != VST_OK))
+        return status;
+    request->priv.split = false;
+    mapping->buffer = segment->buffer;
+    mapping->bytes = segment->bytes;
+    if (VST_UNLIKELY(slot->shape != shape)) {
+        prepare_slot(&q->vq, slot, request, shape);
+        slot->by_hand = VIRTQ_BY_HAND;
+        slot->n_pieces = 1;
+    }
+    start_slot(q, slot, header, request->start_sector);
+    drv_le64_put(&header->table[1].addr, mapping->bus_addr);
+    drv_le32_put(&header->table[1].len, (uint32_t)segment->bytes);
+    virtq_put(&q->vq, slot, request);
+    count(q, request->op, request->n_sectors);
+    return VST_OK;
+}
 
 static __attribute__((noinline, cold)) enum vst_status
 submit_by_hand(struct blk_queue *q, struct vst_block_request *request)
@@ -154,13 +197,12 @@ submit_by_hand(struct blk_queue *q, struct vst_block_request *request)
 
 /**
  * Not one segment, or the slot is not prepared for this shape of request: then prepare it, or make
- * the chain by hand, as is always done for queues without indirect descriptors and platforms that
- * map.
+ * the chain by hand, as is always done for queues without indirect descriptors, and for platforms
+ * that map where there is more than one segment.
  */
-static __attribute__((noinline)) enum vst_status submit_uncommon(struct vst_block_queue *queue,
+static __attribute__((noinline)) enum vst_status submit_unmapped(struct blk_queue *q,
                                                                  struct vst_block_request *request)
 {
-    struct blk_queue *q = queue_of(queue);
     struct virtq *vq = &q->vq;
     struct virtq_slot *slot = virtq_take(vq);
     struct blk_header *header = slot->shared;
@@ -178,6 +220,17 @@ static __attribute__((noinline)) enum vst_status submit_uncommon(struct vst_bloc
     virtq_put(vq, slot, request);
     count(q, request->op, request->n_sectors);
     return VST_OK;
+}
+
+static __attribute__((noinline)) enum vst_status submit_uncommon(struct vst_block_queue *queue,
+                                                                 struct vst_block_request *request)
+{
+    struct blk_queue *q = queue_of(queue);
+
+    if (q->maps && q->vq.indirect && !q->vq.in_order && request->n_segments == 1 &&
+        request->op <= VST_BLOCK_WRITE)
+        return submit_mapped(q, request);
+    return submit_unmapped(q, request);
 }
 
 /* ------------------------------------------------------------------ submitting, the general way */
@@ -227,13 +280,12 @@ static enum vst_status fill_chain(struct blk_queue *q, struct virtq_chain *chain
 {
     uint64_t header_bus_addr = virtq_shared_bus_addr(&q->vq, chain->id);
     struct virtio_piece_walk walk = {part->segments, part->skip_bytes, part->bytes,
-                              q->base.device->limits.max_segment_bytes};
+                                     q->base.device->limits.max_segment_bytes};
 
     if (q->maps) {
-        enum vst_status status =
-            vst_virtio_map_pieces(q->base.device->platform, mappings_of(q, chain->id), walk,
-                                  n_data_pieces(part),
-                                  device_writes(type) ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE);
+        enum vst_status status = vst_virtio_map_pieces(
+            q->base.device->platform, mappings_of(q, chain->id), walk, n_data_pieces(part),
+            device_writes(type) ? VST_DMA_FROM_DEVICE : VST_DMA_TO_DEVICE);
         if (status != VST_OK)
             return status;
     }
@@ -341,7 +393,7 @@ static enum vst_dma_direction direction_of(enum vst_block_op op)
 
 void vst_virtio_blk_unmap(struct blk_queue *q, uint16_t id, const struct vst_block_request *request)
 {
-    if (q->maps && q->vq.slots[id].shape == 0 && !vst_block_op_has_ranges(request->op))
+    if (q->maps && !vst_block_op_has_ranges(request->op))
         vst_virtio_unmap_pieces(q->base.device->platform, mappings_of(q, id),
                                 q->vq.slots[id].n_pieces, direction_of(request->op));
 }
@@ -467,14 +519,28 @@ static struct virtq_slot *read_one(const struct virtq *vq, size_t *what)
     return slot;
 }
 
+/** A prepared chain that went well and whose one piece is mapped. */
+static inline struct vst_block_request *
+take_back_mapped(struct blk_queue *q, struct virtq_slot *slot, struct vst_block_request *request)
+{
+    const struct vst_platform *platform = q->base.device->platform;
+    const struct virtio_mapping *mapping = mappings_of(q, slot->id);
+
+    platform->dma_unmap(platform->ctx, mapping->buffer, mapping->bytes,
+                        plain_direction(request->op), mapping->bus_addr);
+    q->vq.free[q->vq.n_free++] = slot;
+    request->status = VST_OK;
+    return request;
+}
+
 /**
  * Goes on where poll_plain came upon `slot`, whose answer (`what`) is not plainly good, or upon a
  * lie (slot is NULL, `what` the id's offset), having stored n_done of max.
  */
-static __attribute__((noinline, cold)) size_t poll_rest(struct blk_queue *q,
-                                                        struct vst_block_request **done, size_t max,
-                                                        size_t n_done, struct virtq_slot *slot,
-                                                        size_t what)
+static __attribute__((noinline, cold)) size_t poll_rest_mapped(struct blk_queue *q,
+                                                               struct vst_block_request **done,
+                                                               size_t max, size_t n_done,
+                                                               struct virtq_slot *slot, size_t what)
 {
     struct virtq *vq = &q->vq;
 
@@ -484,7 +550,9 @@ static __attribute__((noinline, cold)) size_t poll_rest(struct blk_queue *q,
         vq->n_used++;
         if (vq->packed) /* the chain's length is our own knowledge */
             virtq_place_advance(vq, &vq->used_place, vq->indirect ? 1 : slot->n_pieces + 2u);
-        if (take_uncommon(q, slot->id, request, (uint8_t)what))
+        if (what == VIRTIO_BLK_S_OK + VIRTQ_BY_HAND && (slot->shape & MAPPED) != 0)
+            done[n_done++] = take_back_mapped(q, slot, request);
+        else if (take_uncommon(q, slot->id, request, (uint8_t)what))
             done[n_done++] = request;
         if (--n_left == 0)
             return poll_end(q, n_done);
@@ -509,13 +577,13 @@ poll_plain(struct blk_queue *q, bool packed, struct vst_block_request **done, si
             if (packed && offset == VIRTQ_NOTHING)
                 break;
             virtq_read_end(&reader, packed, vq, (uint32_t)n_done);
-            return poll_rest(q, done, max, n_done, NULL, offset);
+            return poll_rest_mapped(q, done, max, n_done, NULL, offset);
         }
         struct vst_block_request *request = slot->token;
         uint32_t answer = answer_of(slot);
         if (VST_UNLIKELY(answer != VIRTIO_BLK_S_OK)) {
             virtq_read_end(&reader, packed, vq, (uint32_t)n_done);
-            return poll_rest(q, done, max, n_done, slot, answer);
+            return poll_rest_mapped(q, done, max, n_done, slot, answer);
         }
         request->status = VST_OK;
         done[n_done++] = request;

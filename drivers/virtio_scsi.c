@@ -162,9 +162,11 @@ static void take_layout(struct scsi_device *scsi, const struct scsi_config_read 
     scsi->request_bytes = (uint16_t)(scsi->cdb_at + read->cdb_size);
     scsi->response_bytes = (uint16_t)(SCSI_RESPONSE_BYTES + read->sense_size);
     /* 2.7.5.3: indirect; 2.9: IN_ORDER takes its descriptors in ring order; a map is made each time. */
-    scsi->by_hand = pi || !virtio_has(&scsi->virtio, VIRTIO_F_INDIRECT_DESC) ||
-                    virtio_has(&scsi->virtio, VIRTIO_F_IN_ORDER) ||
-                    platform_of(scsi)->dma_map != NULL;
+    bool can_prepare = !pi && virtio_has(&scsi->virtio, VIRTIO_F_INDIRECT_DESC) &&
+                       !virtio_has(&scsi->virtio, VIRTIO_F_IN_ORDER);
+    bool maps = platform_of(scsi)->dma_map != NULL;
+    scsi->by_hand = !can_prepare || maps;
+    scsi->prepares_mapped = can_prepare && maps;
     if (event_bytes < MIN_EVENT_BYTES || event_bytes > MOST_EVENT_ROOM) {
         vst_log(platform_of(scsi), VST_LOG_INFO, "%s: events of %lu bytes are taken for %u",
                 scsi->virtio.name, (unsigned long)event_bytes, MIN_EVENT_BYTES);

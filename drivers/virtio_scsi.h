@@ -148,7 +148,8 @@ struct scsi_device {
     struct vst_virtio_scsi_config config; /**< defaults filled in */
     uint64_t watch_interval_ns;           /**< a quarter of the time-out, at most a second */
     uint16_t timeout_epochs;
-    bool by_hand;                           /**< no slot is ever prepared */
+    bool by_hand;                           /**< no slot is ever prepared as scsi_submit wants it */
+    bool prepares_mapped;                   /**< but for requests of one segment, to be mapped */
     uint16_t request_bytes, response_bytes; /**< with CDB and sense data, as agreed */
     uint16_t cdb_at;                        /**< offset of the CDB in a header */
     struct virtio_recovery recovery;
@@ -260,6 +261,12 @@ static inline struct scsi_queue *scsi_queue_of(struct vst_scsi_hba_queue *queue)
 static inline uint64_t scsi_tag(const struct scsi_queue *q, uint16_t id)
 {
     return (uint64_t)q->slots[id].generation << 32 | (uint32_t)q->base.index << 16 | id;
+}
+
+/** Where the pieces of a slot's command are noted that the platform has mapped. */
+static inline struct virtio_mapping *scsi_mappings_of(const struct scsi_queue *q, uint16_t id)
+{
+    return q->mappings + (size_t)id * q->scsi->base.limits.max_segments;
 }
 
 #endif

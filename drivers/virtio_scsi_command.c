@@ -36,11 +36,6 @@ struct order {
     struct data out, in;
 };
 
-static struct virtio_mapping *mappings_of(const struct scsi_queue *q, uint16_t id)
-{
-    return q->mappings + (size_t)id * q->scsi->base.limits.max_segments;
-}
-
 static struct virtio_piece_walk walk_of(const struct scsi_queue *q, const struct data *data)
 {
     return (struct virtio_piece_walk){data->segments, data->skip_bytes, data->bytes,
@@ -65,7 +60,7 @@ static uint32_t n_mapped_out(const struct virtq_slot *slot, const void *token)
 
 static void unmap(struct scsi_queue *q, const struct virtq_slot *slot, const void *token)
 {
-    const struct virtio_mapping *mappings = mappings_of(q, slot->id);
+    const struct virtio_mapping *mappings = scsi_mappings_of(q, slot->id);
     uint32_t n_out = n_mapped_out(slot, token);
 
     vst_virtio_unmap_pieces(platform_of(q), mappings, n_out, VST_DMA_TO_DEVICE);
@@ -76,7 +71,7 @@ static void unmap(struct scsi_queue *q, const struct virtq_slot *slot, const voi
 /** Both directions, or nothing. */
 static enum vst_status map(struct scsi_queue *q, uint16_t id, const struct order *order)
 {
-    struct virtio_mapping *mappings = mappings_of(q, id);
+    struct virtio_mapping *mappings = scsi_mappings_of(q, id);
     enum vst_status status = vst_virtio_map_pieces(
         platform_of(q), mappings, walk_of(q, &order->out), order->out.n_pieces, VST_DMA_TO_DEVICE);
 
@@ -97,7 +92,7 @@ static void add_data(struct scsi_queue *q, struct virtq_chain *chain, const stru
     for (uint32_t i = 0; i < data->n_pieces; i++) {
         struct vst_block_segment piece = vst_virtio_next_piece(&walk);
         vst_virtq_chain_add(chain,
-                            q->maps ? mappings_of(q, chain->id)[first_mapping + i].bus_addr
+                            q->maps ? scsi_mappings_of(q, chain->id)[first_mapping + i].bus_addr
                                     : (uintptr_t)piece.buffer,
                             (uint32_t)piece.bytes, device_writes);
     }
@@ -440,7 +435,7 @@ static void free_slot(struct scsi_queue *q, struct virtq_slot *slot)
         return;
     }
     /* Its tag was named to a function, or it may still be: the next request gets another. */
-    if (slot->by_hand != 0)
+    if ((slot->by_hand & ~VIRTQ_BY_HAND) != 0)
         slot->shape = 0;
     q->vq.free[q->vq.n_free++] = slot;
 }
@@ -459,7 +454,7 @@ void vst_virtio_scsi_take_back(struct scsi_queue *q, struct virtq_slot *slot, vo
     void *owner = slot->owner;
 
     parse(q, slot, answer, share.bytes, &q->outcome);
-    if (q->maps && slot->shape == 0)
+    if (q->maps)
         unmap(q, slot, token);
     if (owner != NULL)
         vst_virtio_scsi_trace_end(q, slot->id, owner, share.start_sector, q->outcome.status);
@@ -477,7 +472,7 @@ void vst_virtio_scsi_end_unanswered(struct scsi_queue *q, struct virtq_slot *slo
     q->outcome.status_qualifier = 0;
     q->outcome.sense_bytes = 0;
     q->outcome.residual_bytes = share.bytes;
-    if (q->maps && slot->shape == 0)
+    if (q->maps)
         unmap(q, slot, token);
     tell(q, slot->owner, token, &share, &q->outcome);
 }

@@ -26,6 +26,8 @@ _Static_assert(VST_BLOCK_N_OPS <= 16, "shape_of has 4 bits for the operation");
 
 /** Added to shapes of other than one segment, so that scsi_submit's one comparison tells them too. */
 #define MANY 0x80000000u
+/** Added to shapes whose one segment the platform has to map, which scsi_submit does not. */
+#define MAPPED 0x40000000u
 
 static bool is_write(enum vst_block_op op)
 {
@@ -156,8 +158,44 @@ submit_by_hand(struct vst_scsi_block_queue *owner, struct vst_block_request *req
     return vst_virtio_scsi_submit_part(owner, request, &whole, cdb);
 }
 
+/**
+ * One segment on a platform that maps: all is prepared but its address. Made "by hand" to those who
+ * take it back, for it has to be unmapped.
+ */
+static __attribute__((noinline)) enum vst_status submit_mapped(struct vst_scsi_block_queue *owner,
+                                                               struct vst_block_request *request,
+                                                               struct vst_scsi_cdb cdb)
+{
+    struct scsi_queue *q = queue_of(owner);
+    const struct vst_platform *platform = q->scsi->base.platform;
+    const struct vst_block_segment *segment = request->segments;
+    struct virtq_slot *slot = virtq_take(&q->vq);
+    struct virtio_mapping *mapping = scsi_mappings_of(q, slot->id);
+    uint32_t shape = shape_of(request) | MAPPED;
+    enum vst_status status = platform->dma_map(
+        platform->ctx, segment->buffer, segment->bytes,
+        is_write(request->op) ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE, &mapping->bus_addr);
+
+    if (VST_UNLIKELY(status != VST_OK))
+        return status;
+    request->priv.split = false;
+    mapping->buffer = segment->buffer;
+    mapping->bytes = segment->bytes;
+    if (VST_UNLIKELY(slot->shape != shape)) {
+        prepare_slot(q, slot, request, shape);
+        slot->by_hand = VIRTQ_BY_HAND;
+        slot->n_pieces = 1;
+    }
+    start_slot(q, slot, owner, cdb);
+    drv_le64_put(&slot->data->addr, mapping->bus_addr);
+    drv_le32_put(&slot->data->len, (uint32_t)segment->bytes);
+    virtq_put(&q->vq, slot, request);
+    count(owner, request);
+    return VST_OK;
+}
+
 /** Not one segment, or the slot is not prepared for this shape of request. */
-static __attribute__((noinline)) enum vst_status submit_uncommon(struct vst_scsi_block_queue *owner,
+static __attribute__((noinline)) enum vst_status submit_unmapped(struct vst_scsi_block_queue *owner,
                                                                  struct vst_block_request *request,
                                                                  struct vst_scsi_cdb cdb)
 {
@@ -178,6 +216,16 @@ static __attribute__((noinline)) enum vst_status submit_uncommon(struct vst_scsi
     virtq_put(vq, slot, request);
     count(owner, request);
     return VST_OK;
+}
+
+static __attribute__((noinline)) enum vst_status submit_uncommon(struct vst_scsi_block_queue *owner,
+                                                                 struct vst_block_request *request,
+                                                                 struct vst_scsi_cdb cdb)
+{
+    if (queue_of(owner)->scsi->prepares_mapped && request->n_segments == 1 &&
+        request->op <= VST_BLOCK_WRITE)
+        return submit_mapped(owner, request, cdb);
+    return submit_unmapped(owner, request, cdb);
 }
 
 static __attribute__((noinline)) void scsi_kick(struct vst_scsi_block_queue *queue)
@@ -286,13 +334,28 @@ static void take_one(struct scsi_queue *q, struct virtq_slot *slot, uint64_t ans
     kick_what_was_added(q);
 }
 
+/** A prepared chain that went well and whose one piece is mapped. */
+static inline void take_back_mapped(struct scsi_queue *q, struct virtq_slot *slot)
+{
+    const struct vst_platform *platform = q->scsi->base.platform;
+    const struct virtio_mapping *mapping = scsi_mappings_of(q, slot->id);
+    struct vst_block_request *request = slot->token;
+
+    slot->token = NULL;
+    platform->dma_unmap(platform->ctx, mapping->buffer, mapping->bytes,
+                        is_write(request->op) ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE,
+                        mapping->bus_addr);
+    q->vq.free[q->vq.n_free++] = slot;
+    hand_over(slot, slot->owner, request);
+}
+
 /**
  * Goes on where poll_plain came upon `slot`, whose answer is not plainly good, or upon a lie (slot is
  * NULL, `offset` the id's), with at most n_left to be taken. Returns how many were.
  */
-static __attribute__((noinline, cold)) size_t poll_rest(struct scsi_queue *q, size_t n_left,
-                                                        struct virtq_slot *slot, size_t offset,
-                                                        uint64_t answer)
+static __attribute__((noinline)) size_t poll_rest_mapped(struct scsi_queue *q, size_t n_left,
+                                                         struct virtq_slot *slot, size_t offset,
+                                                         uint64_t answer)
 {
     struct virtq *vq = &q->vq;
     size_t n_taken = 0;
@@ -302,7 +365,10 @@ static __attribute__((noinline, cold)) size_t poll_rest(struct scsi_queue *q, si
         if (vq->packed) /* the chain's length is our own knowledge */
             virtq_place_advance(vq, &vq->used_place,
                                 vq->indirect ? 1 : (uint32_t)slot->n_pieces + vq->n_frame);
-        take_one(q, slot, answer);
+        if (answer == 0 && slot->by_hand == VIRTQ_BY_HAND && (slot->shape & MAPPED) != 0)
+            take_back_mapped(q, slot);
+        else
+            take_one(q, slot, answer);
         if (vq->broken || n_left == 1 || (!vq->packed && virtq_n_used_split(vq) == 0))
             return n_taken + 1;
         struct virtq_reader reader = virtq_read_begin(vq, vq->packed);
@@ -357,7 +423,7 @@ static inline __attribute__((always_inline)) size_t poll_plain(struct scsi_queue
         if (VST_UNLIKELY(slot == NULL || (answer | slot->by_hand) != 0)) {
             virtq_read_end(&reader, packed, vq, (uint32_t)n_taken);
             queue->n_room += (int32_t)(end - done);
-            n_taken += poll_rest(q, max - n_taken, slot, offset, answer);
+            n_taken += poll_rest_mapped(q, max - n_taken, slot, offset, answer);
             end += take_ready(queue, end, max - (size_t)(end - done));
             return poll_end(q, (size_t)(end - done), n_taken > 0);
         }
@@ -440,7 +506,7 @@ static size_t scsi_poll_commands(struct vst_scsi_hba_queue *queue, size_t max)
             struct virtq_reader reader = virtq_read_begin(vq, vq->packed);
             size_t offset;
             struct virtq_slot *slot = virtq_read_next(&reader, vq->packed, &offset);
-            n_taken = poll_rest(q, max, slot, offset, slot != NULL ? answer_of(slot) : 0);
+            n_taken = poll_rest_mapped(q, max, slot, offset, slot != NULL ? answer_of(slot) : 0);
         }
     }
     return poll_end(q, n_taken, n_taken > 0);

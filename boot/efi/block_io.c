@@ -14,92 +14,77 @@ static struct disk *of2(EFI_BLOCK_IO2_PROTOCOL *this)
 
 /* ---------------------------------------------------------------- data */
 
-struct wish {
-    enum vst_block_op op;
-    UINT32 media_id;
-    EFI_LBA lba;
-    UINTN bytes;
-    void *buffer;
-};
-
-static EFI_STATUS check(struct disk *disk, const struct wish *wish)
+static inline EFI_STATUS check(struct disk *disk, enum vst_block_op op, UINT32 media_id,
+                               EFI_LBA lba, UINTN bytes, const void *buffer)
 {
-    EFI_STATUS status = disk_check(disk, wish->media_id, wish->op == VST_BLOCK_WRITE);
+    EFI_STATUS status = disk_check(disk, media_id, op == VST_BLOCK_WRITE);
 
     if (EFI_ERROR(status))
         return status;
-    if (wish->buffer == NULL && wish->bytes > 0)
+    if (buffer == NULL && bytes > 0)
         return EFI_INVALID_PARAMETER;
-    return disk_check_range(disk, wish->lba, wish->bytes);
+    return disk_check_range(disk, lba, bytes);
 }
 
-static EFI_STATUS wait_for(struct disk *disk, const struct wish *wish)
+static EFI_STATUS transfer_and_wait(struct disk *disk, enum vst_block_op op, EFI_LBA lba,
+                                    UINTN bytes, void *buffer)
 {
     struct transfer transfer;
 
-    transfer_data(disk, &transfer, wish->op, wish->lba, wish->buffer, wish->bytes);
+    transfer_data(disk, &transfer, op, lba, buffer, bytes);
     EFI_STATUS status = transfer_run(&transfer);
     if (status == EFI_MEDIA_CHANGED || status == EFI_NO_MEDIA)
         disk_look_again(disk);
     return status;
 }
 
-static EFI_STATUS start(struct disk *disk, const struct wish *wish, EFI_BLOCK_IO2_TOKEN *token)
-{
-    EFI_STATUS status = EFI_OUT_OF_RESOURCES;
-    EFI_TPL before = lock();
-    struct transfer *transfer = transfer_new(disk);
-
-    if (transfer != NULL) {
-        transfer_data(disk, transfer, wish->op, wish->lba, wish->buffer, wish->bytes);
-        status = transfer_start(transfer, token);
-    }
-    unlock(before);
-    return status;
-}
-
-static EFI_STATUS transfer_wish(struct disk *disk, const struct wish *wish,
-                                EFI_BLOCK_IO2_TOKEN *token)
+static EFI_STATUS transfer_blocks(struct disk *disk, enum vst_block_op op, UINT32 media_id,
+                                  EFI_LBA lba, UINTN bytes, void *buffer)
 {
     disk_look(disk);
-    EFI_STATUS status = check(disk, wish);
-    if (EFI_ERROR(status))
+    EFI_STATUS status = check(disk, op, media_id, lba, bytes, buffer);
+    if (EFI_ERROR(status) || bytes == 0)
         return status;
-    if (wish->bytes == 0)
+    return transfer_and_wait(disk, op, lba, bytes, buffer);
+}
+
+static inline __attribute__((always_inline)) EFI_STATUS
+transfer_blocks_ex(struct disk *disk, enum vst_block_op op, UINT32 media_id, EFI_LBA lba,
+                   EFI_BLOCK_IO2_TOKEN *token, UINTN bytes, void *buffer)
+{
+    disk_look(disk);
+    EFI_STATUS status = check(disk, op, media_id, lba, bytes, buffer);
+    if (VST_UNLIKELY(EFI_ERROR(status)))
+        return status;
+    if (VST_UNLIKELY(bytes == 0))
         return transfer_end_now(token);
-    return transfer_is_waited_for(token) ? wait_for(disk, wish) : start(disk, wish, token);
+    if (transfer_is_waited_for(token))
+        return transfer_and_wait(disk, op, lba, bytes, buffer);
+    return transfer_start_data(disk, op, lba, buffer, bytes, token);
 }
 
 static EFI_STATUS EFIAPI read_blocks(EFI_BLOCK_IO_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
                                      UINTN BufferSize, VOID *Buffer)
 {
-    const struct wish wish = {VST_BLOCK_READ, MediaId, LBA, BufferSize, Buffer};
-
-    return transfer_wish(of(This), &wish, NULL);
+    return transfer_blocks(of(This), VST_BLOCK_READ, MediaId, LBA, BufferSize, Buffer);
 }
 
 static EFI_STATUS EFIAPI write_blocks(EFI_BLOCK_IO_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
                                       UINTN BufferSize, VOID *Buffer)
 {
-    const struct wish wish = {VST_BLOCK_WRITE, MediaId, LBA, BufferSize, Buffer};
-
-    return transfer_wish(of(This), &wish, NULL);
+    return transfer_blocks(of(This), VST_BLOCK_WRITE, MediaId, LBA, BufferSize, Buffer);
 }
 
 static EFI_STATUS EFIAPI read_blocks_ex(EFI_BLOCK_IO2_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
                                         EFI_BLOCK_IO2_TOKEN *Token, UINTN BufferSize, VOID *Buffer)
 {
-    const struct wish wish = {VST_BLOCK_READ, MediaId, LBA, BufferSize, Buffer};
-
-    return transfer_wish(of2(This), &wish, Token);
+    return transfer_blocks_ex(of2(This), VST_BLOCK_READ, MediaId, LBA, Token, BufferSize, Buffer);
 }
 
 static EFI_STATUS EFIAPI write_blocks_ex(EFI_BLOCK_IO2_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
                                          EFI_BLOCK_IO2_TOKEN *Token, UINTN BufferSize, VOID *Buffer)
 {
-    const struct wish wish = {VST_BLOCK_WRITE, MediaId, LBA, BufferSize, Buffer};
-
-    return transfer_wish(of2(This), &wish, Token);
+    return transfer_blocks_ex(of2(This), VST_BLOCK_WRITE, MediaId, LBA, Token, BufferSize, Buffer);
 }
 
 /* ---------------------------------------------------------------- flush */

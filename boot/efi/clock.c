@@ -53,3 +53,8 @@ uint64_t clock_ns(void)
     return (uint64_t)((unsigned __int128)(ticks - counter.base_ticks) * counter.ns_per_tick_32 >>
                       32);
 }
+
+uint64_t clock_ticks(uint64_t ns)
+{
+    return (ns << 32) / counter.ns_per_tick_32;
+}

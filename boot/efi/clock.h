@@ -11,4 +11,7 @@ void clock_start(void);
 /** Nanoseconds since that. */
 uint64_t clock_ns(void);
 
+/** So many of them in the counter's own ticks (arch_tsc). */
+uint64_t clock_ticks(uint64_t ns);
+
 #endif

@@ -71,43 +71,13 @@ void disk_look_again(struct disk *disk)
 {
     EFI_TPL before = lock();
 
-    disk->look_ns = clock_ns() + LOOK_NS;
+    disk->looked_at = arch_tsc();
     if (disk->device != NULL)
         (void)!vst_block_refresh(disk->device);
     bool changed = take_over(disk);
     unlock(before);
     if (changed)
         tell_firmware(disk);
-}
-
-void disk_look(struct disk *disk)
-{
-    if (clock_ns() >= disk->look_ns)
-        disk_look_again(disk);
-}
-
-/* ---------------------------------------------------------------- checks */
-
-EFI_STATUS disk_check(const struct disk *disk, UINT32 media_id, bool changes)
-{
-    if (!disk->media.MediaPresent)
-        return disk->device == NULL ? EFI_DEVICE_ERROR : EFI_NO_MEDIA;
-    if (media_id != disk->media.MediaId)
-        return EFI_MEDIA_CHANGED;
-    return changes && disk->media.ReadOnly ? EFI_WRITE_PROTECTED : EFI_SUCCESS;
-}
-
-EFI_STATUS disk_check_range(const struct disk *disk, EFI_LBA lba, UINTN bytes)
-{
-    const EFI_BLOCK_IO_MEDIA *media = &disk->media;
-
-    if (bytes == 0)
-        return EFI_SUCCESS;
-    if ((bytes & (media->BlockSize - 1)) != 0) /* a power of two */
-        return EFI_BAD_BUFFER_SIZE;
-    if (lba > media->LastBlock || (bytes - 1) / media->BlockSize > media->LastBlock - lba)
-        return EFI_INVALID_PARAMETER;
-    return EFI_SUCCESS;
 }
 
 /* ---------------------------------------------------------------- life */
@@ -130,7 +100,8 @@ struct disk *disk_new(struct controller *controller, struct vst_block_device *de
     disk->waiting_end = &disk->waiting;
     disk_set_device(disk, device);
     disk->media.MediaId = 0;
-    disk->look_ns = clock_ns() + LOOK_NS;
+    disk->looked_at = arch_tsc();
+    disk->look_ticks = clock_ticks(LOOK_NS);
     block_io_fill(disk);
     disk_info_fill(disk);
     erase_block_fill(disk);

@@ -3,6 +3,8 @@
 #ifndef VSTOR_EFI_DISK_H
 #define VSTOR_EFI_DISK_H
 
+#include <arch/cpu.h>
+
 #include "boot/efi/controller.h"
 
 struct transfer;
@@ -19,9 +21,9 @@ struct disk {
     EFI_BLOCK_IO_PROTOCOL block_io;
     EFI_BLOCK_IO2_PROTOCOL block_io2;
     EFI_DISK_INFO_PROTOCOL disk_info;
-    EFI_ERASE_BLOCK_PROTOCOL erase_block;    /**< Revision 0: it can't */
-    uint32_t media_id_seen;                  /**< the library's */
-    uint64_t look_ns;                        /**< when it is next asked what has changed */
+    EFI_ERASE_BLOCK_PROTOCOL erase_block; /**< Revision 0: it can't */
+    uint32_t media_id_seen;               /**< the library's */
+    uint64_t looked_at, look_ticks;       /**< when it was last asked what has changed; how often */
     struct transfer *waiting, **waiting_end; /**< not yet given to the device */
     struct transfer *unused;                 /**< memory for more of them */
     uint32_t n_in_device;
@@ -43,14 +45,15 @@ EFI_STATUS disk_uninstall(struct disk *disk);
 /** It is not installed and has nothing in flight. Its device is the caller's. */
 void disk_free(struct disk *disk);
 
-/**
- * Looks, now and then, whether the disk has changed, and tells the firmware. Before each use, at the
- * caller's TPL.
- */
-void disk_look(struct disk *disk);
-
-/** At once: an answer has said that the medium is another one, or gone. */
+/** Looks whether the disk has changed, and tells the firmware. At the caller's TPL. */
 void disk_look_again(struct disk *disk);
+
+/** The same now and then: before each use. A counter set back is a reason to look. */
+static inline void disk_look(struct disk *disk)
+{
+    if (VST_UNLIKELY(arch_tsc() - disk->looked_at >= disk->look_ticks))
+        disk_look_again(disk);
+}
 
 /** Ends what is in flight with EFI_ABORTED; `extended`: resets the device even if nothing is. */
 EFI_STATUS disk_reset(struct disk *disk, bool extended);
@@ -63,7 +66,26 @@ void erase_block_fill(struct disk *disk);
  * The checks that reading, writing and erasing share, in the order that the specification wants:
  * the medium first. (UEFI 2.9, 13.9.2)
  */
-EFI_STATUS disk_check(const struct disk *disk, UINT32 media_id, bool changes);
-EFI_STATUS disk_check_range(const struct disk *disk, EFI_LBA lba, UINTN bytes);
+static inline EFI_STATUS disk_check(const struct disk *disk, UINT32 media_id, bool changes)
+{
+    if (VST_UNLIKELY(!disk->media.MediaPresent))
+        return disk->device == NULL ? EFI_DEVICE_ERROR : EFI_NO_MEDIA;
+    if (VST_UNLIKELY(media_id != disk->media.MediaId))
+        return EFI_MEDIA_CHANGED;
+    return changes && disk->media.ReadOnly ? EFI_WRITE_PROTECTED : EFI_SUCCESS;
+}
+
+static inline EFI_STATUS disk_check_range(const struct disk *disk, EFI_LBA lba, UINTN bytes)
+{
+    const EFI_BLOCK_IO_MEDIA *media = &disk->media;
+
+    if (bytes == 0)
+        return EFI_SUCCESS;
+    if ((bytes & (media->BlockSize - 1)) != 0) /* a power of two */
+        return EFI_BAD_BUFFER_SIZE;
+    if (lba > media->LastBlock || (bytes - 1) / media->BlockSize > media->LastBlock - lba)
+        return EFI_INVALID_PARAMETER;
+    return EFI_SUCCESS;
+}
 
 #endif

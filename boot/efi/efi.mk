@@ -20,7 +20,7 @@ EFI_ONLY   := -fpie -fvisibility=hidden -fshort-wchar -DGNU_EFI_USE_MS_ABI -mgen
               -nostdinc -isystem $(GNU_EFI) -isystem $(GNU_EFI)/$(ARCH) \
               -isystem $(shell $(CC) -print-file-name=include)
 EFI_CFLAGS := $(COMMON) $(filter-out -fno-pic -fno-pie,$(BARE)) $(EFI_ONLY)
-HOT_EFI_SRCS := boot/efi/transfer.c boot/efi/block_io.c
+HOT_EFI_SRCS := boot/efi/transfer.c boot/efi/block_io.c boot/efi/platform_dma.c
 # The loader's own files see newlib's headers as well.
 efi_cflags_for = $(EFI_CFLAGS) $(if $(filter $(EFI_LOADER_OWN),$(1)),-isystem $(B)/newlib/include) $(if $(filter $(HOT_SRCS) $(HOT_EFI_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL))
 

@@ -154,77 +154,6 @@ static void free_memory(void *ctx, void *memory, size_t bytes, enum vst_memory_k
         (void)firmware->FreePages((uintptr_t)memory, pages_of(bytes));
 }
 
-/* ---------------------------------------------------------------- transfers */
-
-/* Where a mapping is looked for first, by its bus address. */
-static uint32_t home_of(uint64_t bus_addr)
-{
-    return (uint32_t)(bus_addr >> 12 ^ bus_addr >> 20) % PLATFORM_N_MAPPINGS;
-}
-
-static struct buffer_mapping *next_mapping(struct efi_platform *platform,
-                                           struct buffer_mapping *mapping)
-{
-    return mapping == &platform->mappings[PLATFORM_N_MAPPINGS - 1] ? platform->mappings
-                                                                   : mapping + 1;
-}
-
-static EFI_STATUS map_whole(EFI_PCI_IO_PROTOCOL *pci_io, enum vst_dma_direction direction,
-                            struct buffer_mapping *made)
-{
-    UINTN bytes = made->bytes;
-    EFI_PHYSICAL_ADDRESS address;
-    EFI_STATUS status =
-        pci_io->Map(pci_io,
-                    direction == VST_DMA_TO_DEVICE ? EfiPciIoOperationBusMasterRead
-                                                   : EfiPciIoOperationBusMasterWrite,
-                    made->buffer, &bytes, &address, &made->mapping);
-
-    if (EFI_ERROR(status))
-        return status;
-    made->bus_addr = address;
-    if (bytes == made->bytes)
-        return EFI_SUCCESS;
-    (void)pci_io->Unmap(pci_io, made->mapping); /* what needs several pieces is too much */
-    return EFI_OUT_OF_RESOURCES;
-}
-
-static enum vst_status dma_map(void *ctx, void *buffer, size_t bytes,
-                               enum vst_dma_direction direction, uint64_t *bus_addr)
-{
-    struct efi_platform *platform = of(ctx);
-    struct buffer_mapping made = {.buffer = buffer, .bytes = bytes};
-
-    if (platform->n_mapped == PLATFORM_N_MAPPINGS)
-        return VST_ERR_FULL;
-    if (EFI_ERROR(map_whole(platform->pci_io, direction, &made)))
-        return platform->n_mapped > 0 ? VST_ERR_FULL : VST_ERR_NO_MEMORY;
-    struct buffer_mapping *mapping = &platform->mappings[home_of(made.bus_addr)];
-    while (mapping->buffer != NULL)
-        mapping = next_mapping(platform, mapping);
-    *mapping = made;
-    platform->n_mapped++;
-    *bus_addr = made.bus_addr;
-    return VST_OK;
-}
-
-static void dma_unmap(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction,
-                      uint64_t bus_addr)
-{
-    struct efi_platform *platform = of(ctx);
-    struct buffer_mapping *mapping = &platform->mappings[home_of(bus_addr)];
-
-    (void)direction;
-    for (uint32_t i = 0; i < PLATFORM_N_MAPPINGS; i++, mapping = next_mapping(platform, mapping)) {
-        if (mapping->buffer != buffer || mapping->bus_addr != bus_addr || mapping->bytes != bytes)
-            continue;
-        (void)platform->pci_io->Unmap(platform->pci_io, mapping->mapping);
-        mapping->buffer = NULL;
-        platform->n_mapped--;
-        return;
-    }
-}
-
 /* ---------------------------------------------------------------- time, log */
 
 static uint64_t time_ns(void *ctx)
@@ -260,8 +189,8 @@ static const struct vst_platform functions = {
     .mmio_map = mmio_map,
     .alloc = alloc,
     .free = free_memory,
-    .dma_map = dma_map,
-    .dma_unmap = dma_unmap,
+    .dma_map = platform_dma_map,
+    .dma_unmap = platform_dma_unmap,
     .dma_max_map_bytes = MAX_MAP_BYTES,
     .time_ns = time_ns,
     .relax = relax,

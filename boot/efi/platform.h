@@ -45,6 +45,12 @@ struct efi_platform {
 EFI_STATUS platform_open(struct efi_platform *platform, EFI_PCI_IO_PROTOCOL *pci_io,
                          struct vst_pci_function *function);
 
+/** For the library: see struct vst_platform. */
+enum vst_status platform_dma_map(void *ctx, void *buffer, size_t bytes,
+                                 enum vst_dma_direction direction, uint64_t *bus_addr);
+void platform_dma_unmap(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction,
+                        uint64_t bus_addr);
+
 /** The device has been reset by its driver, and may reach memory. */
 EFI_STATUS platform_allow_dma(struct efi_platform *platform);
 

@@ -11,44 +11,18 @@
 
 /* ---------------------------------------------------------------- making */
 
-static uint64_t sectors_per_block(const struct disk *disk)
-{
-    return disk->media.BlockSize / VST_SECTOR_BYTES;
-}
-
-static void prepare(struct disk *disk, struct transfer *transfer, enum vst_block_op op,
-                    uint32_t n_segments)
-{
-    struct vst_block_request *request = &transfer->request;
-
-    transfer->disk = disk;
-    request->op = op;
-    request->n_segments = n_segments;
-    request->segments = &transfer->segment;
-    request->start_sector = 0;
-}
-
-void transfer_data(struct disk *disk, struct transfer *transfer, enum vst_block_op op, EFI_LBA lba,
-                   void *buffer, UINTN bytes)
-{
-    prepare(disk, transfer, op, 1);
-    transfer->segment = (struct vst_block_segment){buffer, bytes};
-    transfer->request.start_sector = lba * sectors_per_block(disk);
-    transfer->request.n_sectors = bytes / VST_SECTOR_BYTES;
-}
-
 void transfer_flush(struct disk *disk, struct transfer *transfer)
 {
-    prepare(disk, transfer, VST_BLOCK_FLUSH, 0);
+    transfer_prepare(disk, transfer, VST_BLOCK_FLUSH, 0);
     transfer->request.n_sectors = 0;
 }
 
 void transfer_range(struct disk *disk, struct transfer *transfer, enum vst_block_op op, EFI_LBA lba,
                     UINTN bytes)
 {
-    prepare(disk, transfer, op, 1);
+    transfer_prepare(disk, transfer, op, 1);
     transfer->range =
-        (struct vst_block_range){lba * sectors_per_block(disk), bytes / VST_SECTOR_BYTES};
+        (struct vst_block_range){transfer_sector(disk, lba), bytes / VST_SECTOR_BYTES};
     transfer->request.ranges = &transfer->range;
     transfer->request.n_sectors = transfer->range.n_sectors;
 }
@@ -83,7 +57,10 @@ static void take_back(struct disk *disk, struct transfer *transfer)
     enum vst_status status = transfer->request.status;
 
     disk->n_in_device--;
-    end(transfer, transfer->generation != disk->generation ? EFI_ABORTED : efi_status_of(status));
+    if (VST_UNLIKELY(transfer->generation != disk->generation))
+        end(transfer, EFI_ABORTED);
+    else
+        end(transfer, VST_LIKELY(status == VST_OK) ? EFI_SUCCESS : efi_status_of(status));
 }
 
 /* ---------------------------------------------------------------- giving to the device */
@@ -120,7 +97,7 @@ static struct transfer *leave_line(struct disk *disk)
 }
 
 /* VST_OK: it is on its way, or waits in line. */
-static enum vst_status start(struct disk *disk, struct transfer *transfer)
+static inline enum vst_status start(struct disk *disk, struct transfer *transfer)
 {
     enum vst_status status = VST_ERR_FULL;
 
@@ -152,6 +129,17 @@ static void advance_line(struct disk *disk)
         vst_block_kick(disk->queue);
 }
 
+/* Firmware turns interrupts off and on for each event that is signalled, unless they are off. */
+static void take_back_all(struct disk *disk, struct vst_block_request **done, size_t n)
+{
+    if (n == 0)
+        return;
+    EFI_TPL before = firmware->RaiseTPL(TPL_HIGH_LEVEL);
+    for (size_t i = 0; i < n; i++)
+        take_back(disk, VST_CONTAINER_OF(done[i], struct transfer, request));
+    firmware->RestoreTPL(before);
+}
+
 void transfer_poll(struct disk *disk)
 {
     struct vst_block_request *done[POLL_BATCH];
@@ -161,8 +149,7 @@ void transfer_poll(struct disk *disk)
         return;
     do {
         n = vst_block_poll(disk->queue, done, POLL_BATCH);
-        for (size_t i = 0; i < n; i++)
-            take_back(disk, VST_CONTAINER_OF(done[i], struct transfer, request));
+        take_back_all(disk, done, n);
     } while (n == POLL_BATCH);
     if (disk->waiting != NULL)
         advance_line(disk);
@@ -212,19 +199,18 @@ EFI_STATUS transfer_run(struct transfer *transfer)
 
 /* ---------------------------------------------------------------- with an event */
 
-struct transfer *transfer_new(struct disk *disk)
+struct transfer *transfer_allocate(void)
 {
-    struct transfer *transfer = disk->unused;
+    struct transfer *transfer;
 
-    if (transfer != NULL)
-        disk->unused = transfer->next;
-    else if (EFI_ERROR(firmware->AllocatePool(EfiBootServicesData, sizeof(*transfer),
-                                              (VOID **)&transfer)))
-        transfer = NULL;
+    if (EFI_ERROR(
+            firmware->AllocatePool(EfiBootServicesData, sizeof(*transfer), (VOID **)&transfer)))
+        return NULL;
     return transfer;
 }
 
-static enum vst_status start_with_token(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
+static inline enum vst_status start_with_token(struct transfer *transfer,
+                                               EFI_BLOCK_IO2_TOKEN *token)
 {
     struct disk *disk = transfer->disk;
 
@@ -243,13 +229,34 @@ static enum vst_status start_with_token(struct transfer *transfer, EFI_BLOCK_IO2
     return VST_OK;
 }
 
-EFI_STATUS transfer_start(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
+static inline EFI_STATUS start_or_put_away(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
 {
     enum vst_status status = start_with_token(transfer, token);
 
-    if (status != VST_OK)
-        put_away(transfer);
-    return status == VST_OK ? EFI_SUCCESS : efi_status_of(status);
+    if (VST_LIKELY(status == VST_OK))
+        return EFI_SUCCESS;
+    put_away(transfer);
+    return efi_status_of(status);
+}
+
+EFI_STATUS transfer_start(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
+{
+    return start_or_put_away(transfer, token);
+}
+
+EFI_STATUS transfer_start_data(struct disk *disk, enum vst_block_op op, EFI_LBA lba, void *buffer,
+                               UINTN bytes, EFI_BLOCK_IO2_TOKEN *token)
+{
+    EFI_STATUS status = EFI_OUT_OF_RESOURCES;
+    EFI_TPL before = lock();
+    struct transfer *transfer = transfer_new(disk);
+
+    if (VST_LIKELY(transfer != NULL)) {
+        transfer_data(disk, transfer, op, lba, buffer, bytes);
+        status = start_or_put_away(transfer, token);
+    }
+    unlock(before);
+    return status;
 }
 
 EFI_STATUS transfer_end_now(EFI_BLOCK_IO2_TOKEN *token)

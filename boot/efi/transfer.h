@@ -27,8 +27,32 @@ struct transfer {
 /*
  * Preparing one: nothing of it need be set before. The range has been checked.
  */
-void transfer_data(struct disk *disk, struct transfer *transfer, enum vst_block_op op, EFI_LBA lba,
-                   void *buffer, UINTN bytes);
+static inline void transfer_prepare(struct disk *disk, struct transfer *transfer,
+                                    enum vst_block_op op, uint32_t n_segments)
+{
+    struct vst_block_request *request = &transfer->request;
+
+    transfer->disk = disk;
+    request->op = op;
+    request->n_segments = n_segments;
+    request->segments = &transfer->segment;
+    request->start_sector = 0;
+}
+
+static inline uint64_t transfer_sector(const struct disk *disk, EFI_LBA lba)
+{
+    return lba * (disk->media.BlockSize / VST_SECTOR_BYTES);
+}
+
+static inline void transfer_data(struct disk *disk, struct transfer *transfer, enum vst_block_op op,
+                                 EFI_LBA lba, void *buffer, UINTN bytes)
+{
+    transfer_prepare(disk, transfer, op, 1);
+    transfer->segment = (struct vst_block_segment){buffer, bytes};
+    transfer->request.start_sector = transfer_sector(disk, lba);
+    transfer->request.n_sectors = bytes / VST_SECTOR_BYTES;
+}
+
 void transfer_flush(struct disk *disk, struct transfer *transfer);
 void transfer_range(struct disk *disk, struct transfer *transfer, enum vst_block_op op, EFI_LBA lba,
                     UINTN bytes);
@@ -36,14 +60,29 @@ void transfer_range(struct disk *disk, struct transfer *transfer, enum vst_block
 /** Runs a prepared transfer, whose memory is the caller's, to its end. */
 EFI_STATUS transfer_run(struct transfer *transfer);
 
+/** From the pool. NULL: none. */
+struct transfer *transfer_allocate(void);
+
 /**
  * Memory for one that ends with an event: to be prepared and started, nothing else. NULL: none. Both
  * at TPL_NOTIFY, which is cheaper to enter once.
  */
-struct transfer *transfer_new(struct disk *disk);
+static inline struct transfer *transfer_new(struct disk *disk)
+{
+    struct transfer *transfer = disk->unused;
+
+    if (VST_UNLIKELY(transfer == NULL))
+        return transfer_allocate();
+    disk->unused = transfer->next;
+    return transfer;
+}
 
 /** Starts it; its end is told by the token. An error: it was not started, and there is no event. */
 EFI_STATUS transfer_start(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token);
+
+/** Prepares and starts one with data. At the caller's TPL. */
+EFI_STATUS transfer_start_data(struct disk *disk, enum vst_block_op op, EFI_LBA lba, void *buffer,
+                               UINTN bytes, EFI_BLOCK_IO2_TOKEN *token);
 
 /** Nobody looks at the token's event: the call is to wait. */
 static inline bool transfer_is_waited_for(const EFI_BLOCK_IO2_TOKEN *token)
