@@ -67,7 +67,7 @@ HOST_CFLAGS   := $(COMMON) -O1 $(SANITIZE) -Iarch/host/include
 
 # The path of a request is built for speed, all else for size; likewise the benchmark, which would count against it.
 HOT_SRCS      := drivers/virtio_blk_io.c drivers/virtio_scsi_io.c scsi/disk_io.c block/block.c block/cache.c \
-                 block/cache_lines.c block/cache_fill.c block/cache_request.c block/latency.c
+                 block/cache_lines.c block/cache_fill.c block/cache_miss.c block/cache_request.c block/latency.c
 HOT_SHELL_SRCS := boot/shell/bench.c boot/shell/bench_cache.c
 UNALIGNED     := $(if $(findstring clang,$(CC)),,-fno-align-functions -fno-align-loops -fno-align-jumps)
 # A line is copied by one string instruction: fewer instructions than any loop, and as fast.

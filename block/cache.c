@@ -133,8 +133,8 @@ static void set_sizes(struct vst_cache *cache, const struct vst_cache_config *co
     if (cache->max_window < 1)
         cache->max_window = 1;
     cache->window = cache->max_window;
-    for (unsigned i = 0; i < CACHE_N_STREAMS; i++)
-        cache->streams[i].at = cache->streams[i].ahead = UINT64_MAX;
+    for (unsigned i = 0; i < CACHE_N_EXPECTED; i++)
+        cache->expected[i] = UINT64_MAX;
 }
 
 enum vst_status vst_cache_open(struct vst_cache **opened, const struct vst_cache_config *config)
@@ -168,6 +168,8 @@ enum vst_status vst_cache_open(struct vst_cache **opened, const struct vst_cache
     lay_out(cache, &l, start);
     vst_cache_lines_init(cache);
     set_sizes(cache, config);
+    vst_cache_admission_init(cache);
+    vst_cache_single_init(cache);
     vst_cache_take_changes(cache);
     *opened = cache;
     return VST_OK;
@@ -222,21 +224,11 @@ struct vst_cache_state vst_cache_look(const struct vst_cache *cache)
 
 /* ------------------------------------------------------------------ calls that wait */
 
-static void wait(const struct vst_cache *cache)
-{
-    const struct vst_platform *platform = cache->queue->device->platform;
-
-    if (cache->wait != NULL)
-        cache->wait(cache->wait_ctx, cache->queue);
-    else
-        platform->relax(platform->ctx);
-}
-
 /* Looking costs less than a poll that finds nothing; but that alone notices time-outs. */
 static void go_on(struct vst_cache *cache, struct vst_block_request_list *others)
 {
     if (cache->n_in_flight > 0 && !vst_block_ready(cache->queue))
-        wait(cache);
+        cache_wait(cache);
     (void)vst_cache_progress(cache, others);
 }
 
@@ -278,9 +270,8 @@ static enum vst_status execute(struct vst_cache *cache, struct vst_cache_request
     return status;
 }
 
-static __attribute__((noinline)) enum vst_status read_slowly(struct vst_cache *cache,
-                                                             uint64_t offset_bytes, void *buffer,
-                                                             size_t bytes, uint64_t *error_offset)
+enum vst_status vst_cache_read_long(struct vst_cache *cache, uint64_t offset_bytes, void *buffer,
+                                    size_t bytes, uint64_t *error_offset)
 {
     struct vst_cache_request request = {
         .op = VST_BLOCK_READ, .offset_bytes = offset_bytes, .buffer = buffer, .bytes = bytes};
@@ -303,7 +294,7 @@ enum vst_status vst_cache_read(struct vst_cache *cache, uint64_t offset_bytes, v
         __builtin_memcpy(buffer, cache_data(cache, line) + in_line, bytes);
         return VST_OK;
     }
-    return read_slowly(cache, offset_bytes, buffer, bytes, error_offset);
+    return vst_cache_miss(cache, offset_bytes, buffer, bytes, error_offset, line);
 }
 
 enum vst_status vst_cache_write(struct vst_cache *cache, uint64_t offset_bytes, const void *buffer,

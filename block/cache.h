@@ -3,6 +3,7 @@
  * The block cache from inside. Its rooms, each a file:
  *
  *     cache.c          memory, opening and closing, the blocking calls and their fast path
+ *     cache_miss.c     the short way of a read that finds nothing, if nothing else is under way
  *     cache_lines.c    which line stands where: hash, 2Q, eviction
  *     cache_fill.c     reading from the device, streams
  *     cache_write.c    dirty lines: write-back in order of place, flush
@@ -21,6 +22,7 @@
 #define CACHE_MIN_LINES    8u
 #define CACHE_MAX_LINES    (1u << 26)
 #define CACHE_N_STREAMS    8u
+#define CACHE_N_EXPECTED   8u
 #define CACHE_MAX_SLOTS    16u
 #define CACHE_MAX_SEGMENTS 64u /* lines of one request to the device */
 #define CACHE_LINE_BLOCKS  8u  /* most logical blocks of a line: bits of a mask */
@@ -80,6 +82,21 @@ struct cache_stream {
     uint32_t credit; /* how often others may take the place of another before its own is taken */
 };
 
+/** The request for one whole line, and nothing else under way. */
+struct cache_single {
+    struct vst_block_request request;
+    struct vst_block_segment segment;
+};
+
+/** Whether lines are worth keeping that were read at random: see cache_miss.c. */
+struct cache_admission {
+    uint32_t left, period; /* misses until that is judged anew */
+    uint32_t skip_mask;    /* of `left`: if any of these bits is set, the line is not kept */
+    uint32_t pause, n_periods;
+    bool full; /* no line was free at the last judgement */
+    uint64_t n_uses;
+};
+
 struct vst_cache {
     /* What a hit looks at. */
     struct vst_block_queue *queue;
@@ -102,9 +119,13 @@ struct vst_cache {
     void *wait_ctx;
 
     /* Reading ahead */
-    struct cache_stream streams[CACHE_N_STREAMS];
-    uint32_t stream_hand;
+    struct cache_stream streams[CACHE_N_STREAMS]; /* the first n_streams */
+    uint64_t expected[CACHE_N_EXPECTED];          /* where what has been read might go on */
+    uint32_t n_streams, stream_hand, expected_hand;
     uint32_t chunk_lines, max_window, window;
+
+    struct cache_admission admission;
+    struct cache_single single;
 
     /* Requests to the device */
     struct cache_slot *slots;
@@ -176,6 +197,31 @@ void vst_cache_line_drop(struct vst_cache *cache, struct cache_line *line);
 /** Takes a line that is in flight out of the hash. */
 void vst_cache_line_doom(struct vst_cache *cache, struct cache_line *line);
 
+/* ------------------------------------------------------------------ cache.c */
+
+/** A read by way of a request. */
+enum vst_status vst_cache_read_long(struct vst_cache *cache, uint64_t offset_bytes, void *buffer,
+                                    size_t bytes, uint64_t *error_offset);
+/** Until something may have ended, as the embedder wants it. */
+static inline void cache_wait(const struct vst_cache *cache)
+{
+    const struct vst_platform *platform = cache->queue->device->platform;
+
+    if (cache->wait != NULL)
+        cache->wait(cache->wait_ctx, cache->queue);
+    else
+        platform->relax(platform->ctx);
+}
+
+/* ------------------------------------------------------------------ cache_miss.c */
+
+void vst_cache_admission_init(struct vst_cache *cache);
+void vst_cache_single_init(struct vst_cache *cache);
+/** A read that is no plain hit. `found`: the entry in lines[] of its first line, or that for none. */
+enum vst_status vst_cache_miss(struct vst_cache *cache, uint64_t offset_bytes, void *buffer,
+                               size_t bytes, uint64_t *error_offset,
+                               const struct cache_line *found);
+
 /* ------------------------------------------------------------------ cache_fill.c */
 
 struct cache_slot *vst_cache_slot_take(struct vst_cache *cache, enum cache_slot_kind kind);
@@ -201,6 +247,37 @@ enum vst_status vst_cache_fetch_blocks(struct vst_cache *cache, uint64_t number,
                                        bool careful);
 /** A reader has come to a marked line. */
 void vst_cache_read_on(struct vst_cache *cache, struct cache_line *line, uint64_t end);
+/** Somebody reads elsewhere: a stream that does not go on is forgotten in the end. */
+void vst_cache_age_streams(struct vst_cache *cache);
+/** The stream that a reader of this line is in, NULL if in none. */
+static inline struct cache_stream *cache_stream_at(struct vst_cache *cache, uint64_t number)
+{
+    for (uint32_t i = 0; i < cache->n_streams; i++) {
+        struct cache_stream *stream = &cache->streams[i];
+        if (number - stream->at <= stream->ahead - stream->at)
+            return stream;
+    }
+    return NULL;
+}
+
+static inline bool cache_is_expected(const struct vst_cache *cache, uint64_t number)
+{
+    const uint64_t *at = cache->expected;
+
+    return at[0] == number || at[1] == number || at[2] == number || at[3] == number ||
+           at[4] == number || at[5] == number || at[6] == number || at[7] == number;
+}
+_Static_assert(CACHE_N_EXPECTED == 8, "cache_is_expected looks at 8");
+
+static inline void cache_expect(struct vst_cache *cache, uint64_t number)
+{
+    cache->expected[cache->expected_hand++ % CACHE_N_EXPECTED] = number;
+}
+
+static inline bool cache_is_in_stream(struct vst_cache *cache, uint64_t number)
+{
+    return cache_is_expected(cache, number) || cache_stream_at(cache, number) != NULL;
+}
 void vst_cache_fill_done(struct vst_cache *cache, struct cache_slot *slot);
 
 /* ------------------------------------------------------------------ cache_write.c */

@@ -217,27 +217,42 @@ enum vst_status vst_cache_fetch_blocks(struct vst_cache *cache, uint64_t number,
 
 /* ------------------------------------------------------------------ streams */
 
-static struct cache_stream *find_stream(struct vst_cache *cache, uint64_t number)
-{
-    for (struct cache_stream *s = cache->streams; s < cache->streams + CACHE_N_STREAMS; s++)
-        if (number - s->at <= s->ahead - s->at)
-            return s;
-    return NULL;
-}
-
-/* The place of one that has not gone on for longest, more or less. */
-static struct cache_stream *new_stream(struct vst_cache *cache, uint64_t number)
+/* A place, or that of one that has not gone on for longest, more or less. */
+static struct cache_stream *place_of_stream(struct vst_cache *cache)
 {
     struct cache_stream *stream = NULL;
 
+    if (cache->n_streams < CACHE_N_STREAMS)
+        return &cache->streams[cache->n_streams++];
     for (unsigned i = 0; i < CACHE_N_STREAMS; i++) {
         stream = &cache->streams[cache->stream_hand++ % CACHE_N_STREAMS];
         if (stream->credit == 0)
             break;
         stream->credit--;
     }
-    *stream = (struct cache_stream){.at = number, .ahead = number, .reach = UINT64_MAX};
     return stream;
+}
+
+static struct cache_stream *new_stream(struct vst_cache *cache, uint64_t number)
+{
+    bool goes_on = cache_is_expected(cache, number);
+    struct cache_stream *stream = place_of_stream(cache);
+
+    *stream = (struct cache_stream){
+        .at = number, .ahead = number, .reach = goes_on ? number : UINT64_MAX};
+    return stream;
+}
+
+void vst_cache_age_streams(struct vst_cache *cache)
+{
+    uint32_t i = cache->stream_hand++ % CACHE_N_STREAMS;
+
+    if (i >= cache->n_streams)
+        return;
+    if (cache->streams[i].credit > 0)
+        cache->streams[i].credit--;
+    else
+        cache->streams[i] = cache->streams[--cache->n_streams];
 }
 
 /* It goes on beyond what it has asked for so far, so it will again: look twice as far ahead. */
@@ -291,7 +306,7 @@ static void visit(struct vst_cache *cache, struct cache_stream *stream, uint64_t
 
 void vst_cache_read_on(struct vst_cache *cache, struct cache_line *line, uint64_t end)
 {
-    struct cache_stream *stream = find_stream(cache, line->number);
+    struct cache_stream *stream = cache_stream_at(cache, line->number);
 
     line->flags &= (uint8_t)~CACHE_MARK;
     if (stream == NULL)
@@ -302,9 +317,13 @@ void vst_cache_read_on(struct vst_cache *cache, struct cache_line *line, uint64_
 
 enum vst_status vst_cache_fetch(struct vst_cache *cache, uint64_t number, uint64_t end)
 {
-    struct cache_stream *stream = find_stream(cache, number);
+    struct cache_stream *stream = cache_stream_at(cache, number);
     uint32_t n_lines;
 
+    if (stream == NULL && end == number + 1 && !cache_is_expected(cache, number)) {
+        cache_expect(cache, end);
+        return fill_lines(cache, number, end, false, &n_lines);
+    }
     if (stream == NULL)
         stream = new_stream(cache, number);
     uint64_t first_end = end;

@@ -713,8 +713,8 @@ static void print_result(struct bench *bench, const struct result *result)
     const struct job *job = &bench->job;
     char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES], c[SIZE_TEXT_BYTES];
 
-    printf("%s: rw=%s, bs=%s%s%s, iodepth=%" PRIu64 ", %" PRIu64 " I/Os",
-           bench->context->name, job->rw, size_text(job->block_bytes, a),
+    printf("%s: rw=%s, bs=%s%s%s, iodepth=%" PRIu64 ", %" PRIu64 " I/Os", bench->context->name,
+           job->rw, size_text(job->block_bytes, a),
            job->max_block_bytes > job->block_bytes ? "-" : "",
            job->max_block_bytes > job->block_bytes ? size_text(job->max_block_bytes, b) : "",
            job->depth, result->n_ios);
@@ -976,7 +976,7 @@ static bool run_bench(struct shell_context *context)
         return false;
     if (job.verify)
         return bench_verify(context, &job);
-    if (job.cache_bytes > 0)
+    if (job.cache_bytes > 0 || job.cache_none)
         return bench_cache(context, &job);
     struct bench *benches = calloc(job.n_jobs, sizeof(*benches));
     bool ok = benches != NULL ? run_jobs(context, &job, benches)
@@ -1025,6 +1025,7 @@ const struct shell_command command_bench = {
             "                    other whatever iodepth= is (with verify=1: as deep as that);\n"
             "                    tells hits, misses, what was read ahead and written back.\n"
             "                    There is no warm-up, and writes end with a flush\n"
+            "    cache=none      the same calls, which wait for each I/O, without a cache\n"
             "    cachemode=MODE  writeback, the default, or writethrough\n"
             "A warm-up comes first and does not count. Nothing is flushed without fsync=.\n"
             "I/Os never wait for a page cache: there is none, as with fio's direct=1.\n"

@@ -19,6 +19,7 @@ struct job {
     uint64_t n_segments;  /* pieces of memory that the data of one I/O lie in */
     uint64_t cache_bytes; /* 0: no cache */
     bool cache_through;
+    bool cache_none; /* the calls that a cache would serve, without one */
 };
 
 /** Reads cache= and cachemode=. False, having said so, if they make no sense. */

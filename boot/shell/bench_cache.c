@@ -2,6 +2,7 @@
 /*
  * bench cache=SIZE: the I/Os are blocking calls of a cache that is made for the run, as an
  * application's would be, so there is one at a time; what is in flight below is the cache's doing.
+ * cache=none is for comparison: the same loop, and each I/O is given to the device and waited for.
  * In the measured part an I/O costs the choice of its place and the call. Latencies are not taken:
  * that would cost more than a hit does.
  */
@@ -26,7 +27,8 @@
 struct cached {
     const struct shell_context *context;
     const struct job *job;
-    struct vst_cache *cache;
+    const struct vst_platform *platform;
+    struct vst_cache *cache; /* NULL: none */
     uint8_t *buffer;
     uint64_t first_bytes; /* of the area, from the start of the device */
     uint64_t place, n_blocks, read_share, end_ns;
@@ -38,22 +40,23 @@ struct cached {
 
 static uint64_t now_ns(const struct cached *cached)
 {
-    const struct vst_platform *platform = cached->context->host->platform;
-
-    return platform->time_ns(platform->ctx);
+    return cached->platform->time_ns(cached->platform->ctx);
 }
 
 /* ---------------------------------------------------------------- the cache */
 
 /* Until something has ended, or for a while: the library looks after time-outs then. */
-static void wait_looking(void *ctx, struct vst_block_queue *queue)
+static void wait_looking(const struct vst_platform *platform, struct vst_block_queue *queue)
 {
-    const struct vst_platform *platform = ctx;
-
     MARK(MARK_SPIN);
     for (unsigned i = 0; i < LOOKS_PER_RETURN && !vst_block_ready(queue); i++)
         platform->relax(platform->ctx);
     MARK(MARK_SPIN | MARK_END);
+}
+
+static void wait_for_cache(void *ctx, struct vst_block_queue *queue)
+{
+    wait_looking(ctx, queue);
 }
 
 struct vst_cache *bench_cache_open(const struct shell_context *context, const struct job *job,
@@ -63,7 +66,7 @@ struct vst_cache *bench_cache_open(const struct shell_context *context, const st
         .queue = context->queue,
         .memory_bytes = (size_t)job->cache_bytes,
         .mode = job->cache_through ? VST_CACHE_WRITE_THROUGH : VST_CACHE_WRITE_BACK,
-        .wait = wait_looking,
+        .wait = wait_for_cache,
         .wait_ctx = (void *)(uintptr_t)context->host->platform,
     };
     struct vst_cache *cache = NULL;
@@ -120,18 +123,69 @@ static inline uint64_t next_offset(struct cached *cached, const struct job *job)
     return cached->first_bytes + block * job->block_bytes;
 }
 
+/* What vst_block_execute does, with the waiting marked. */
+static enum vst_status execute(const struct cached *cached, struct vst_block_request *request)
+{
+    struct vst_block_queue *queue = cached->context->queue;
+    struct vst_block_request *done;
+    enum vst_status status = vst_block_submit(queue, request);
+
+    if (status != VST_OK)
+        return status;
+    vst_block_kick(queue);
+    do {
+        wait_looking(cached->platform, queue);
+    } while (vst_block_poll(queue, &done, 1) == 0);
+    vst_block_rest(queue);
+    return request->status;
+}
+
+static __attribute__((noinline)) enum vst_status
+without_cache(struct cached *cached, enum vst_block_op op, uint64_t offset, size_t bytes)
+{
+    struct vst_block_segment segment = {cached->buffer, bytes};
+    struct vst_block_request request = {.op = op,
+                                        .n_segments = op != VST_BLOCK_FLUSH,
+                                        .segments = &segment,
+                                        .start_sector = offset / VST_SECTOR_BYTES,
+                                        .n_sectors = bytes / VST_SECTOR_BYTES};
+    enum vst_status status = execute(cached, &request);
+
+    if (status != VST_OK)
+        cached->error_offset = offset;
+    return status;
+}
+
+static inline enum vst_status read_at(struct cached *cached, uint64_t offset, size_t bytes)
+{
+    if (cached->cache == NULL)
+        return without_cache(cached, VST_BLOCK_READ, offset, bytes);
+    return vst_cache_read(cached->cache, offset, cached->buffer, bytes, &cached->error_offset);
+}
+
+static enum vst_status write_at(struct cached *cached, uint64_t offset, size_t bytes)
+{
+    if (cached->cache == NULL)
+        return without_cache(cached, VST_BLOCK_WRITE, offset, bytes);
+    return vst_cache_write(cached->cache, offset, cached->buffer, bytes, &cached->error_offset);
+}
+
+static enum vst_status flush(struct cached *cached)
+{
+    if (cached->cache == NULL)
+        return without_cache(cached, VST_BLOCK_FLUSH, 0, 0);
+    return vst_cache_flush(cached->cache, &cached->error_offset);
+}
+
 /* So many reads, and no more than that, for that is what is measured; false if one failed. */
 static bool read_some(struct cached *cached, uint64_t n)
 {
     const struct job *job = cached->job;
-    struct vst_cache *cache = cached->cache;
-    uint8_t *buffer = cached->buffer;
     const size_t bytes = (size_t)job->block_bytes;
     uint64_t done = 0;
 
     while (done < n && cached->status == VST_OK) {
-        uint64_t offset = next_offset(cached, job);
-        cached->status = vst_cache_read(cache, offset, buffer, bytes, &cached->error_offset);
+        cached->status = read_at(cached, next_offset(cached, job), bytes);
         done++;
     }
     cached->n_ios += done;
@@ -146,12 +200,10 @@ static bool run_some(struct cached *cached, uint64_t n)
     for (; n > 0 && cached->status == VST_OK; n--) {
         uint64_t offset = next_offset(cached, job);
         if (job->mixed && (uint32_t)(cached->place >> 8) < cached->read_share) {
-            cached->status = vst_cache_read(cached->cache, offset, cached->buffer,
-                                            (size_t)job->block_bytes, &cached->error_offset);
+            cached->status = read_at(cached, offset, (size_t)job->block_bytes);
         } else {
             cached->n_writes++;
-            cached->status = vst_cache_write(cached->cache, offset, cached->buffer,
-                                             (size_t)job->block_bytes, &cached->error_offset);
+            cached->status = write_at(cached, offset, (size_t)job->block_bytes);
         }
         cached->n_ios++;
     }
@@ -181,28 +233,19 @@ static void measure(struct cached *cached)
     MARK(MARK_BENCH);
     run_all(cached);
     if (cached->status == VST_OK && cached->job->write)
-        cached->status = vst_cache_flush(cached->cache, &cached->error_offset);
+        cached->status = flush(cached);
     MARK(MARK_BENCH | MARK_END);
     cached->ns = now_ns(cached) - cached->start_ns;
 }
 
 /* ---------------------------------------------------------------- telling */
 
-static void print_result(const struct cached *cached, const struct vst_block_stats *before)
+static void print_cache(const struct vst_cache *cache)
 {
-    const struct job *job = cached->job;
-    const struct vst_cache_stats *stats = vst_cache_stats(cached->cache);
-    const struct vst_block_stats *now = &cached->context->queue->stats;
-    uint64_t line = vst_cache_look(cached->cache).line_bytes;
-    uint64_t rate = scale_u64(cached->n_ios * job->block_bytes, NS_PER_S, cached->ns);
-    char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES], c[SIZE_TEXT_BYTES];
+    const struct vst_cache_stats *stats = vst_cache_stats(cache);
+    uint64_t line = vst_cache_look(cache).line_bytes;
+    char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES];
 
-    printf("%s: rw=%s, bs=%s, cache=%s, %" PRIu64 " I/Os in %s\n", cached->context->name, job->rw,
-           size_text(job->block_bytes, a), size_text(job->cache_bytes, b), cached->n_ios,
-           duration_text(cached->ns, c));
-    printf("  IOPS %" PRIu64 ", bandwidth %s MiB/s, kicks per I/O %s\n",
-           scale_u64(cached->n_ios, NS_PER_S, cached->ns), ratio_text(rate, 1u << 20, 1, a),
-           ratio_text(now->kicks - before->kicks, cached->n_ios, 3, b));
     printf("  %" PRIu64 " hits, %" PRIu64 " misses; read %s in %" PRIu64
            " requests, %s of it ahead",
            stats->hits, stats->misses, size_text(stats->read_lines * line, a), stats->reads,
@@ -212,6 +255,24 @@ static void print_result(const struct cached *cached, const struct vst_block_sta
     printf("  in flight: %s on average, at most %u\n",
            ratio_text(stats->in_flight_sum, stats->reads + stats->writes + stats->flushes, 1, a),
            stats->max_in_flight);
+}
+
+static void print_result(const struct cached *cached, const struct vst_block_stats *before)
+{
+    const struct job *job = cached->job;
+    const struct vst_block_stats *now = &cached->context->queue->stats;
+    uint64_t rate = scale_u64(cached->n_ios * job->block_bytes, NS_PER_S, cached->ns);
+    char a[SIZE_TEXT_BYTES], b[SIZE_TEXT_BYTES], c[SIZE_TEXT_BYTES];
+
+    printf("%s: rw=%s, bs=%s, cache=%s, %" PRIu64 " I/Os in %s\n", cached->context->name, job->rw,
+           size_text(job->block_bytes, a),
+           job->cache_none ? "none" : size_text(job->cache_bytes, b), cached->n_ios,
+           duration_text(cached->ns, c));
+    printf("  IOPS %" PRIu64 ", bandwidth %s MiB/s, kicks per I/O %s\n",
+           scale_u64(cached->n_ios, NS_PER_S, cached->ns), ratio_text(rate, 1u << 20, 1, a),
+           ratio_text(now->kicks - before->kicks, cached->n_ios, 3, b));
+    if (cached->cache != NULL)
+        print_cache(cached->cache);
 }
 
 static void print_json(const struct cached *cached, const struct vst_block_stats *before)
@@ -238,7 +299,8 @@ static void print_json(const struct cached *cached, const struct vst_block_stats
         ratio_text(scale_u64(cached->n_ios, (uint64_t)NS_PER_S * 100, cached->ns), 100, 2, iops));
     json_u64(&json, "kicks", now->kicks - before->kicks);
     json_u64(&json, "interrupts", now->interrupts - before->interrupts);
-    bench_cache_json(&json, cached->cache);
+    if (cached->cache != NULL)
+        bench_cache_json(&json, cached->cache);
     json_close(&json);
 }
 
@@ -260,52 +322,61 @@ static bool run(struct cached *cached)
            shell_fail_on_device(context, cached->status, cached->error_offset);
 }
 
+static bool run_through_cache(struct cached *cached)
+{
+    void *memory = NULL;
+
+    cached->cache = bench_cache_open(cached->context, cached->job, &memory);
+    if (cached->cache == NULL)
+        return false;
+    bool ok = run(cached);
+    enum vst_status status = vst_cache_close(cached->cache);
+    if (ok && status != VST_OK)
+        ok = shell_fail(cached->context, status, "%s", vst_status_text(status));
+    free(memory);
+    return ok;
+}
+
 bool bench_cache(const struct shell_context *context, const struct job *job)
 {
     struct cached cached = {
         .context = context,
         .job = job,
+        .platform = context->host->platform,
         .first_bytes = shell_on_device(context, job->offset),
         .place = job->random ? 2 * job->seed + 1 : 0,
         .n_blocks = job->bytes / job->block_bytes,
         .read_share = (job->read_percent << 32) / 100,
     };
     uint8_t *memory = malloc((size_t)job->block_bytes + BUFFER_ALIGN);
-    void *cache_memory = NULL;
-    bool ok = false;
 
     if (memory == NULL)
         return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for a block");
     cached.buffer = memory + -(uintptr_t)memory % BUFFER_ALIGN;
     if (job->write)
         pattern_fill(job->seed, 0, cached.buffer, (size_t)job->block_bytes);
-    cached.cache = bench_cache_open(context, job, &cache_memory);
-    if (cached.cache != NULL) {
-        ok = run(&cached);
-        enum vst_status status = vst_cache_close(cached.cache);
-        if (ok && status != VST_OK)
-            ok = shell_fail(context, status, "%s", vst_status_text(status));
-        free(cache_memory);
-    }
+    bool ok = job->cache_none ? run(&cached) : run_through_cache(&cached);
     free(memory);
     return ok;
 }
 
 bool bench_cache_parse(const struct shell_context *context, struct job *job)
 {
-    const char *mode = shell_option(context, "cachemode=");
-    bool given = shell_option(context, "cache=") != NULL;
+    const char *mode = shell_option(context, "cachemode="), *size = shell_option(context, "cache=");
 
-    if (!shell_option_number(context, "cache=", 0, &job->cache_bytes))
+    job->cache_none = size != NULL && strcmp(size, "none") == 0;
+    if (!job->cache_none && !shell_option_number(context, "cache=", 0, &job->cache_bytes))
         return false;
-    if (!given)
+    if (job->cache_none && (job->verify || mode != NULL))
+        return shell_fail_usage(context, "cache=none is without verify=1 and cachemode=");
+    if (size == NULL)
         return mode == NULL || shell_fail_usage(context, "cachemode= goes with cache=");
     if (mode != NULL && strcmp(mode, "writeback") != 0 && strcmp(mode, "writethrough") != 0)
         return shell_fail_usage(context, "cachemode=%s is neither writeback nor writethrough",
                                 mode);
     job->cache_through = mode != NULL && strcmp(mode, "writethrough") == 0;
     size_t least = vst_cache_min_bytes(&context->device->limits);
-    if (job->cache_bytes < least)
+    if (!job->cache_none && job->cache_bytes < least)
         return shell_fail_usage(context, "cache= is at least %u for %s", (unsigned)least,
                                 context->device->name);
     return job->n_jobs == 1 || shell_fail_usage(context, "cache= is for one job");

@@ -295,7 +295,7 @@ static bool check_cache(const struct shell_context *context, struct job *job)
 {
     if (!bench_cache_parse(context, job))
         return false;
-    if (job->cache_bytes == 0 || job->verify)
+    if ((job->cache_bytes == 0 && !job->cache_none) || job->verify)
         return true;
     return (job->fsync == 0 && !job->sync && job->max_block_bytes == job->block_bytes &&
             job->ramp_ns == 0 && (job->random || !job->mixed)) ||

@@ -31,6 +31,10 @@
  * quarter, but moves a line in a list at each hit, where this stores one byte; CLOCK-Pro has that too,
  * for three hands and more rules than a small cache repays.
  *
+ * What is read at random and never again is not worth a place: if of as many misses as there are lines
+ * fewer than one in 32 were of use, for a while only one line in 16 of those that blocking calls read
+ * whole is kept, and the others go straight to the reader. Now and then all are kept again, to see.
+ *
  * Reading ahead: up to eight streams are told apart by where their next line would be. From the second
  * line in a row on, lines are asked for ahead of the reader, doubling up to a window that nearly fills
  * that first queue, in requests of an eleventh of it, 256 KiB at most: from 6 MiB of memory on that is

@@ -14,6 +14,8 @@ from write_log import SECTOR_BYTES, logged_disk, read_log
 # What 4 KiB through the cache may cost in guest instructions: a hit; and each read of a stream, all of it. Linux takes
 # 4,357 for the same read() (make bench-cache), of which a sixteenth is 272.
 HIT_BUDGET, STREAM_BUDGET = 100, 272
+# And what a random read of 4 KiB may cost that is not there, beyond a blocking read without a cache.
+MISS_BUDGET = 180
 
 class CachedBench(Bench):
     """`bench verify=1` through a cache: of two writes to one block the first need not reach the disk. Where there is one
@@ -110,6 +112,13 @@ def count(options, **disk):
 
 def test_a_hit_costs_few_instructions():
     assert count("rw=read cache=6M size=256k number_ios=50000") <= HIT_BUDGET
+
+
+def test_a_miss_costs_few_more_than_no_cache():
+    """Reads that never come back, and enough of them for the cache to have seen that."""
+    disk = {"n_bytes": 1 << 40, "latency_ns": 20000}
+    without = count("rw=randread cache=none number_ios=20000", **disk)
+    assert count("rw=randread cache=1M number_ios=40000", **disk) <= without + MISS_BUDGET
 
 
 def test_a_stream_costs_few_instructions():

@@ -175,6 +175,45 @@ static void test_random_reads_read_nothing_else(void **state)
     assert_int_equal(stats()->hits + stats()->misses, 5000);
 }
 
+static void test_reads_that_never_come_back_are_not_kept(void **state)
+{
+    const uint64_t n_lines = SECTORS / 8;
+    unsigned n_hits = 0;
+
+    (void)state;
+    open_cache(512, 1 * MIB, VST_CACHE_WRITE_BACK);
+    for (uint64_t i = 0; i < n_lines; i++)
+        read_and_check(i * 5063 % n_lines * 4 * KIB, 4 * KIB);
+    assert_int_equal(disk.n_reads, n_lines);
+    assert_in_range(stats()->evicted, 1, n_lines / 2);
+    /* What comes back is: sooner or later all of it. */
+    for (unsigned round = 0; round < 100; round++) {
+        uint64_t before = stats()->hits;
+        for (uint64_t i = 0; i < 50; i++)
+            read_and_check(i * 5063 % n_lines * 4 * KIB, 4 * KIB);
+        n_hits = (unsigned)(stats()->hits - before);
+    }
+    assert_int_equal(n_hits, 50);
+    assert_true(stats()->hits > 2500);
+}
+
+static void test_a_miss_that_fails(void **state)
+{
+    uint64_t error = 0;
+
+    (void)state;
+    open_cache(512, 256 * KIB, VST_CACHE_WRITE_BACK);
+    disk.bad[1003] = true;
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(vst_cache_read(cache, 1000 * 512, data, 4 * KIB, &error), VST_ERR_IO);
+        assert_in_range(error, 1000 * 512, 1003 * 512);
+        read_and_check(8 * MIB + i * 12 * KIB, 4 * KIB);
+    }
+    assert_true(stats()->read_errors >= 1000);
+    disk.bad[1003] = false;
+    read_and_check(1000 * 512, 4 * KIB);
+}
+
 static void test_a_stream_among_random_reads_goes_on(void **state)
 {
     (void)state;
@@ -473,6 +512,8 @@ int main(void)
         cmocka_unit_test_teardown(test_a_stream_is_read_ahead, tear_down),
         cmocka_unit_test_teardown(test_several_streams_in_pieces_of_odd_size, tear_down),
         cmocka_unit_test_teardown(test_random_reads_read_nothing_else, tear_down),
+        cmocka_unit_test_teardown(test_reads_that_never_come_back_are_not_kept, tear_down),
+        cmocka_unit_test_teardown(test_a_miss_that_fails, tear_down),
         cmocka_unit_test_teardown(test_a_stream_among_random_reads_goes_on, tear_down),
         cmocka_unit_test_teardown(test_bad_blocks_fail_nobody_else, tear_down),
         cmocka_unit_test_teardown(test_ranges_that_do_not_fit, tear_down),
