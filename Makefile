@@ -140,34 +140,39 @@ NEWLIB_OPTIONS := --disable-multilib --disable-nls --disable-newlib-supplied-sys
 NEWLIB_JOBS = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
 
 LIBM         := $(B)/newlib/libm.a
-NEWLIB_BUILD := $(B)/newlib-build
 
+# 1: where to; it is built beside that. 2: more options. 3: more flags.
 define build_newlib
 	@printf '  %-8s %s\n' NEWLIB '$@ (once; takes a minute)'
-	$(Q)rm -rf $(NEWLIB_BUILD) && mkdir -p $(NEWLIB_BUILD)/source $(NEWLIB_BUILD)/build
-	$(Q)tar -xf $$(ls /usr/src/newlib/newlib-*.tar.xz | tail -n 1) -C $(NEWLIB_BUILD)/source --strip-components=1
-	+$(Q){ cd $(NEWLIB_BUILD)/build && \
-	  ../source/newlib/configure --host=x86_64-elf --target=x86_64-elf --prefix=$(abspath $(NEWLIB_BUILD))/installed \
-	    $(NEWLIB_OPTIONS) CC=gcc AR=ar RANLIB=ranlib AS=as CFLAGS="$(NEWLIB_CFLAGS)" && \
-	  $(MAKE) $(NEWLIB_JOBS) all && $(MAKE) install; } >$(NEWLIB_BUILD)/log 2>&1 || { tail -n 20 $(NEWLIB_BUILD)/log >&2; exit 1; }
+	$(Q)rm -rf $(1)-build && mkdir -p $(1)-build/source $(1)-build/build
+	$(Q)tar -xf $$(ls /usr/src/newlib/newlib-*.tar.xz | tail -n 1) -C $(1)-build/source --strip-components=1
+	+$(Q){ cd $(1)-build/build && \
+	  ../source/newlib/configure --host=x86_64-elf --target=x86_64-elf --prefix=$(abspath $(1)-build)/installed \
+	    $(NEWLIB_OPTIONS) $(2) CC=gcc AR=ar RANLIB=ranlib AS=as CFLAGS="$(NEWLIB_CFLAGS) $(3)" && \
+	  $(MAKE) $(NEWLIB_JOBS) all && $(MAKE) install; } >$(1)-build/log 2>&1 || { tail -n 20 $(1)-build/log >&2; exit 1; }
 endef
-newlib_library = mv $(NEWLIB_BUILD)/installed/x86_64-elf/lib/$(notdir $(1)) $(1) && touch $(1)
+# 1: likewise. 2: the library, below $(1).
+newlib_library = mv $(1)-build/installed/x86_64-elf/lib/$(notdir $(2)) $(2) && touch $(2)
+# 1: likewise. What else came with it.
+define newlib_folder
+	$(Q)rm -rf $(1) && mkdir -p $(1)
+	$(Q)mv $(1)-build/installed/x86_64-elf/include $(1)-build/log $(1)
+endef
 
 $(NEWLIB): | deps-build
-	$(build_newlib)
-	$(Q)rm -rf $(@D) && mkdir -p $(@D)
-	$(Q)mv $(NEWLIB_BUILD)/installed/x86_64-elf/include $(NEWLIB_BUILD)/log $(@D)
-	$(Q)$(call newlib_library,$(LIBM)) && $(call newlib_library,$(NEWLIB))
-	$(Q)rm -rf $(NEWLIB_BUILD)
+	$(call build_newlib,$(B)/newlib)
+	$(call newlib_folder,$(B)/newlib)
+	$(Q)$(call newlib_library,$(B)/newlib,$(LIBM)) && $(call newlib_library,$(B)/newlib,$(NEWLIB))
+	$(Q)rm -rf $(B)/newlib-build
 
 # It comes with the other, but for build folders of a time when it was left out.
 ifeq ($(wildcard $(NEWLIB)),)
 $(LIBM): | $(NEWLIB)
 else ifeq ($(wildcard $(LIBM)),)
 $(LIBM): | deps-build
-	$(build_newlib)
-	$(Q)$(call newlib_library,$@)
-	$(Q)rm -rf $(NEWLIB_BUILD)
+	$(call build_newlib,$(B)/newlib)
+	$(Q)$(call newlib_library,$(B)/newlib,$@)
+	$(Q)rm -rf $(B)/newlib-build
 endif
 
 # /usr/include holds more than BearSSL, so the kernel sees a folder with BearSSL alone.

@@ -68,61 +68,79 @@ static size_t bounded_length(const char *text, const struct field *field)
     return length;
 }
 
-static const char *parse_field(const char *p, struct field *field)
+/* In a struct, for a va_list may be an array, which a function's parameter is not. */
+struct values {
+    va_list list;
+};
+
+/* Digits, or a '*' for the next value. */
+static const char *parse_size(const char *p, struct values *values, size_t *size)
+{
+    if (*p == '*') {
+        int value = va_arg(values->list, int);
+        *size = value > 0 ? (size_t)value : 0;
+        return p + 1;
+    }
+    for (; *p >= '0' && *p <= '9'; p++)
+        *size = *size * 10 + (size_t)(*p - '0');
+    return p;
+}
+
+static const char *parse_field(const char *p, struct values *values, struct field *field)
 {
     for (; *p == '0' || *p == '-'; p++) {
         field->zero |= *p == '0';
         field->left |= *p == '-';
     }
-    for (; *p >= '0' && *p <= '9'; p++)
-        field->width = field->width * 10 + (size_t)(*p - '0');
+    p = parse_size(p, values, &field->width);
     if (*p == '.') {
         field->has_precision = true;
-        for (p++; *p >= '0' && *p <= '9'; p++)
-            field->precision = field->precision * 10 + (size_t)(*p - '0');
+        p = parse_size(p + 1, values, &field->precision);
     }
     return p;
 }
 
-size_t vst_vformat(char *text, size_t bytes, const char *format, va_list values)
+size_t vst_vformat(char *text, size_t bytes, const char *format, va_list given)
 {
     struct sink sink = {text, bytes, 0};
+    struct values values;
 
+    va_copy(values.list, given);
     for (const char *p = format; *p != '\0'; p++) {
         if (*p != '%') {
             put(&sink, *p);
             continue;
         }
         struct field field = {0};
-        p = parse_field(p + 1, &field);
+        p = parse_field(p + 1, &values, &field);
         int n_long = 0;
         for (; *p == 'l' || *p == 'z' || *p == 'h'; p++)
             n_long += *p != 'h';
         uint64_t value;
         switch (*p) {
         case 's': {
-            const char *s = va_arg(values, const char *);
+            const char *s = va_arg(values.list, const char *);
             put_field(&sink, &field, s, bounded_length(s, &field));
             break;
         }
         case 'c': {
-            char c = (char)va_arg(values, int);
+            char c = (char)va_arg(values.list, int);
             put_field(&sink, &field, &c, 1);
             break;
         }
         case 'd': {
-            int64_t n = n_long ? va_arg(values, int64_t) : va_arg(values, int);
+            int64_t n = n_long ? va_arg(values.list, int64_t) : va_arg(values.list, int);
             put_number(&sink, &field, n < 0 ? 0 - (uint64_t)n : (uint64_t)n, n < 0, 10, false);
             break;
         }
         case 'u':
         case 'x':
         case 'X':
-            value = n_long ? va_arg(values, uint64_t) : va_arg(values, unsigned);
+            value = n_long ? va_arg(values.list, uint64_t) : va_arg(values.list, unsigned);
             put_number(&sink, &field, value, false, *p == 'u' ? 10 : 16, *p == 'X');
             break;
         case 'p':
-            put_number(&sink, &field, (uintptr_t)va_arg(values, void *), false, 16, false);
+            put_number(&sink, &field, (uintptr_t)va_arg(values.list, void *), false, 16, false);
             break;
         case '\0':
             p--; /* a lone % at the end */
@@ -131,6 +149,7 @@ size_t vst_vformat(char *text, size_t bytes, const char *format, va_list values)
             put(&sink, *p);
         }
     }
+    va_end(values.list);
     if (bytes > 0)
         text[sink.length < bytes ? sink.length : bytes - 1] = '\0';
     return sink.length;

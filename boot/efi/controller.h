@@ -37,7 +37,6 @@ struct controller {
     uint32_t n_waited_for; /**< transfers and commands that nobody but the timer looks after */
     /* virtio-scsi; hba is NULL for virtio-blk */
     struct vst_scsi_hba *hba;
-    struct vst_scsi_units units;
     EFI_DEVICE_PATH_PROTOCOL *path;
     EFI_EXT_SCSI_PASS_THRU_PROTOCOL pass_thru;
     EFI_EXT_SCSI_PASS_THRU_MODE pass_thru_mode;

@@ -7,25 +7,29 @@ EFI_OBJS   := $(patsubst %.c,$(EFI_B)/obj/%.o,$(EFI_SRCS))
 EFI_DRIVER := $(B)/vstordxe.efi
 EFI_ROM    := $(B)/vstor.rom
 # The loader is the driver and what it boots by; it starts elsewhere.
-EFI_LOADER_OWN  := $(sort $(wildcard boot/efi/loader/*.c)) $(LOADER_SRCS)
+EFI_LOADER_OWN  := $(sort $(wildcard boot/efi/loader/*.c)) $(LOADER_SRCS) boot/kernel/printf.c
 EFI_HANDOVER    := $(sort $(wildcard arch/$(ARCH)/handover*.c arch/$(ARCH)/handover*.S))
 EFI_LOADER_OBJS := $(patsubst %,$(EFI_B)/obj/%.o,$(basename $(filter-out boot/efi/entry.c,$(EFI_SRCS)) $(EFI_LOADER_OWN) \
-                     $(EFI_HANDOVER)))
+                     $(EFI_HANDOVER) $(SHELL_SRCS)))
 EFI_LOADER      := $(B)/vstor.efi
 GNU_EFI    := /usr/include/efi
 
 # Loaded anywhere, so the code is independent of its place; firmware calls by its own convention. Headers are gnu-efi's
 # and the compiler's alone.
 EFI_ONLY   := -fpie -fvisibility=hidden -fshort-wchar -DGNU_EFI_USE_MS_ABI -mgeneral-regs-only \
-              -nostdinc -isystem $(GNU_EFI) -isystem $(GNU_EFI)/$(ARCH) \
-              -isystem $(shell $(CC) -print-file-name=include)
+              -isystem $(GNU_EFI) -isystem $(GNU_EFI)/$(ARCH)
 EFI_CFLAGS := $(COMMON) $(filter-out -fno-pic -fno-pie,$(BARE)) $(EFI_ONLY)
 HOT_EFI_SRCS := boot/efi/transfer.c boot/efi/block_io.c boot/efi/platform_dma.c
-# The loader's own files see newlib's headers as well.
-efi_cflags_for = $(EFI_CFLAGS) $(if $(filter $(EFI_LOADER_OWN),$(1)),-isystem $(B)/newlib/include) $(if $(filter $(HOT_SRCS) $(HOT_EFI_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL))
+# The loader's own files see newlib's headers as well; the shell, a program on newlib, nothing of the firmware.
+EFI_SHELL_CFLAGS := $(COMMON) $(filter-out -fno-pic -fno-pie,$(BARE)) -fpie -fvisibility=hidden \
+                    -isystem $(EFI_B)/newlib/include -isystem $(B)/bearssl
+COMPILERS_OWN := -nostdinc -isystem $(shell $(CC) -print-file-name=include)
+efi_cflags_for = $(if $(filter boot/shell/%,$(1)),$(EFI_SHELL_CFLAGS),$(EFI_CFLAGS)) \
+                 $(if $(filter $(EFI_LOADER_OWN),$(1)),-isystem $(EFI_B)/newlib/include) $(COMPILERS_OWN) \
+                 $(if $(filter $(HOT_SRCS) $(HOT_EFI_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL))
 
 $(EFI_B)/how-built: FORCE
-	$(call remember,$(CC) $(EFI_CFLAGS) $(HOT_SRCS) $(HOT_EFI_SRCS) $(UNALIGNED) $(SMALL) $(EFI_SRCS) $(EFI_LOADER_OWN))
+	$(call remember,$(CC) $(EFI_CFLAGS) $(EFI_SHELL_CFLAGS) $(HOT_SRCS) $(HOT_EFI_SRCS) $(UNALIGNED) $(SMALL) $(EFI_SRCS) $(EFI_LOADER_OWN) $(SHELL_SRCS))
 
 $(EFI_B)/obj/%.o: %.c $(EFI_B)/how-built | deps-build
 	$(SAY) EFICC $<
@@ -35,9 +39,18 @@ $(EFI_B)/obj/%.o: %.c $(EFI_B)/how-built | deps-build
 $(EFI_B)/obj/%.o: %.S $(EFI_B)/how-built | deps-build
 	$(SAY) EFIAS $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(EFI_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(EFI_CFLAGS) $(COMPILERS_OWN) -c -o $@ $<
 
-$(EFI_LOADER_OBJS): | $(NEWLIB)
+# newlib for the loader's console: independent of its place. Formatting and malloc, the larger part of it, are not from
+# there (boot/efi/loader/printf.c, heap.c).
+EFI_NEWLIB := $(EFI_B)/newlib/libc.a
+$(EFI_NEWLIB): | deps-build
+	$(call build_newlib,$(EFI_B)/newlib,--enable-lite-exit --disable-newlib-fvwrite-in-streamio,-fpie -fvisibility=hidden)
+	$(call newlib_folder,$(EFI_B)/newlib)
+	$(Q)$(call newlib_library,$(EFI_B)/newlib,$@)
+	$(Q)rm -rf $(EFI_B)/newlib-build
+
+$(EFI_LOADER_OBJS): | $(EFI_NEWLIB) $(B)/bearssl/bearssl.h
 
 EFI_LDFLAGS := -pie --no-dynamic-linker -nostdlib -Bsymbolic --gc-sections --fatal-warnings --no-warn-rwx-segments \
                -z noexecstack -z norelro --build-id=none --no-undefined
@@ -53,11 +66,25 @@ $(EFI_DRIVER): $(EFI_B)/vstordxe.debug linker/check_efi.py
 	$(Q)$(OBJCOPY) --strip-all $(EFI_SECTIONS) --target=efi-bsdrv-$(ARCH) $< $@
 	$(Q)$(PYTHON) linker/check_efi.py driver $@
 
-$(EFI_B)/vstor.debug: $(EFI_LOADER_OBJS) $(EFI_B)/how-built linker/efi.ld
+$(EFI_B)/vstor.debug: $(EFI_LOADER_OBJS) $(EFI_NEWLIB) $(EFI_B)/how-built linker/efi.ld
+	$(SAY) LD $@
+	$(Q)$(call link_efi,$(filter %.o,$^) $(EFI_NEWLIB) $(BEARSSL))
+
+# It goes into an image that expands it: as it is it would be too large.
+EFI_PACKED_OBJS := $(addprefix $(EFI_B)/obj/boot/efi/,packed/start.o packed/inflate.o memory.o)
+
+$(EFI_B)/vstor.packed: $(EFI_B)/vstor.debug linker/pack_efi.py
+	$(SAY) PACK $@
+	$(Q)$(PYTHON) linker/pack_efi.py $< $@
+
+$(EFI_B)/packed.o: boot/efi/packed/image.S $(EFI_B)/vstor.packed
+	$(Q)$(CC) -c -DPACKED_IMAGE='"$(EFI_B)/vstor.packed"' -o $@ $<
+
+$(EFI_B)/vstor-packed.debug: $(EFI_PACKED_OBJS) $(EFI_B)/packed.o linker/efi.ld
 	$(SAY) LD $@
 	$(Q)$(call link_efi,$(filter %.o,$^))
 
-$(EFI_LOADER): $(EFI_B)/vstor.debug linker/check_efi.py
+$(EFI_LOADER): $(EFI_B)/vstor-packed.debug linker/check_efi.py
 	$(SAY) PE $@
 	$(Q)$(OBJCOPY) --strip-all $(EFI_SECTIONS) --target=efi-app-$(ARCH) $< $@
 	$(Q)$(PYTHON) linker/check_efi.py loader $@

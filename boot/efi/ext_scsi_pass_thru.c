@@ -67,11 +67,12 @@ static bool is_shown(const struct vst_scsi_unit *unit)
 static struct vst_scsi_unit *find_unit(const struct controller *controller, const UINT8 *target,
                                        UINT64 lun)
 {
+    struct vst_scsi_unit *unit = NULL;
     uint32_t number;
 
     if (!number_of(target, &number))
         return NULL;
-    for (struct vst_scsi_unit *unit = controller->units.first; unit != NULL; unit = unit->next)
+    while ((unit = scsi_next_unit(controller, unit)) != NULL)
         if (is_shown(unit) && unit->target == number && unit->lun.number == lun)
             return unit;
     return NULL;
@@ -81,9 +82,9 @@ static struct vst_scsi_unit *find_unit(const struct controller *controller, cons
 static const struct vst_scsi_unit *unit_behind(const struct controller *controller,
                                                const struct vst_scsi_unit *unit)
 {
-    unit = unit == NULL ? controller->units.first : unit->next;
+    unit = scsi_next_unit(controller, unit);
     while (unit != NULL && !is_shown(unit))
-        unit = unit->next;
+        unit = scsi_next_unit(controller, unit);
     return unit;
 }
 

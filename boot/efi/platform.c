@@ -320,13 +320,25 @@ static EFI_STATUS enable(EFI_PCI_IO_PROTOCOL *pci_io, UINT64 wanted)
     return pci_io->Attributes(pci_io, EfiPciIoAttributeOperationEnable, wanted & supported, NULL);
 }
 
-EFI_STATUS platform_open(struct efi_platform *platform, EFI_PCI_IO_PROTOCOL *pci_io,
-                         struct vst_pci_function *function)
+static void begin(struct efi_platform *platform, EFI_PCI_IO_PROTOCOL *pci_io)
 {
     *platform = (struct efi_platform){.base = functions, .pci_io = pci_io};
     platform->base.ctx = platform;
     platform->address = address_of(pci_io);
     clock_start();
+}
+
+EFI_STATUS platform_look(struct efi_platform *platform, EFI_PCI_IO_PROTOCOL *pci_io,
+                         struct vst_pci_function *function)
+{
+    begin(platform, pci_io);
+    return identify(platform, function);
+}
+
+EFI_STATUS platform_open(struct efi_platform *platform, EFI_PCI_IO_PROTOCOL *pci_io,
+                         struct vst_pci_function *function)
+{
+    begin(platform, pci_io);
     EFI_STATUS status =
         pci_io->Attributes(pci_io, EfiPciIoAttributeOperationGet, 0, &platform->attributes_before);
     if (EFI_ERROR(status))

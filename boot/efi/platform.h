@@ -51,6 +51,10 @@ enum vst_status platform_dma_map(void *ctx, void *buffer, size_t bytes,
 void platform_dma_unmap(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction,
                         uint64_t bus_addr);
 
+/** Finds out what the function is, and changes nothing of it: there is nothing to close. */
+EFI_STATUS platform_look(struct efi_platform *platform, EFI_PCI_IO_PROTOCOL *pci_io,
+                         struct vst_pci_function *function);
+
 /** The device has been reset by its driver, and may reach memory. */
 EFI_STATUS platform_allow_dma(struct efi_platform *platform);
 

@@ -16,14 +16,14 @@
 
 static void found(void *ctx, struct vst_scsi_unit *unit)
 {
-    struct controller *controller = ctx;
     struct vst_block_device *device;
 
+    (void)ctx;
     if (unit->type != VST_SCSI_TYPE_DISK && unit->type != VST_SCSI_TYPE_CD)
         return;
     enum vst_status status = vst_scsi_disk_attach_unit(unit, &device);
     if (status != VST_OK)
-        vst_log(&controller->platform.base, VST_LOG_WARNING, "%s: %s", unit->path,
+        vst_log(unit->hba->platform, VST_LOG_WARNING, "%s: %s", unit->path,
                 vst_status_text(status));
 }
 
@@ -34,6 +34,23 @@ static void lost(void *ctx, struct vst_scsi_unit *unit)
         vst_scsi_disk_detach(unit->block);
 }
 
+static struct vst_scsi_units units = {.found = found, .lost = lost};
+
+struct vst_scsi_units *scsi_units(void)
+{
+    return &units;
+}
+
+struct vst_scsi_unit *scsi_next_unit(const struct controller *controller,
+                                     const struct vst_scsi_unit *unit)
+{
+    struct vst_scsi_unit *next = unit == NULL ? units.first : unit->next;
+
+    while (next != NULL && next->hba != controller->hba)
+        next = next->next;
+    return next;
+}
+
 EFI_STATUS scsi_open(struct controller *controller)
 {
     EFI_STATUS status =
@@ -41,9 +58,8 @@ EFI_STATUS scsi_open(struct controller *controller)
 
     if (EFI_ERROR(status))
         return status;
-    controller->units = (struct vst_scsi_units){.ctx = controller, .found = found, .lost = lost};
-    vst_scsi_units_add(&controller->units, controller->hba);
-    enum vst_status scan = vst_scsi_units_scan(&controller->units, controller->hba);
+    vst_scsi_units_add(&units, controller->hba);
+    enum vst_status scan = vst_scsi_units_scan(&units, controller->hba);
     if (scan != VST_OK) /* what was found is worth having */
         vst_log(&controller->platform.base, VST_LOG_WARNING, "%s: scan: %s", controller->hba->path,
                 vst_status_text(scan));
@@ -53,7 +69,7 @@ EFI_STATUS scsi_open(struct controller *controller)
 void scsi_close(struct controller *controller)
 {
     /* Nobody holds any of them. */
-    if (!vst_scsi_units_forget(&controller->units, controller->hba))
+    if (!vst_scsi_units_forget(&units, controller->hba))
         vst_log(&controller->platform.base, VST_LOG_ERROR, "%s: a unit is still held",
                 controller->hba->path);
 }
@@ -63,7 +79,7 @@ void scsi_rescan(struct controller *controller)
     EFI_TPL before = lock();
 
     if (!controller->hba->broken)
-        (void)!vst_scsi_units_scan(&controller->units, controller->hba);
+        (void)!vst_scsi_units_scan(&units, controller->hba);
     unlock(before);
 }
 
@@ -186,11 +202,11 @@ static bool is_wanted(const SCSI_DEVICE_PATH *only, const SCSI_DEVICE_PATH *node
 EFI_STATUS scsi_make_disks(struct controller *controller, EFI_HANDLE binding,
                            const SCSI_DEVICE_PATH *only)
 {
-    struct vst_scsi_unit *unit = controller->units.first;
+    struct vst_scsi_unit *unit = NULL;
     EFI_STATUS first_error = EFI_SUCCESS;
     SCSI_DEVICE_PATH node;
 
-    for (; unit != NULL; unit = unit->next) {
+    while ((unit = scsi_next_unit(controller, unit)) != NULL) {
         if (unit->gone || unit->block == NULL || unit->user != NULL || !scsi_node_of(unit, &node) ||
             !is_wanted(only, &node))
             continue;

@@ -8,6 +8,13 @@
 
 #include "boot/efi/controller.h"
 
+/** The units of all adapters. */
+struct vst_scsi_units *scsi_units(void);
+
+/** Of this adapter: the one behind `unit`, or the first (NULL). NULL: no more. */
+struct vst_scsi_unit *scsi_next_unit(const struct controller *controller,
+                                     const struct vst_scsi_unit *unit);
+
 /* With the adapter attached, at TPL_NOTIFY. */
 
 /** Finds the units. */

@@ -51,7 +51,7 @@ static bool add_file(struct booting *booting, const char *path)
 {
     struct vst_file *file = &booting->files[booting->wanted.n_files];
 
-    if (!volume_find(booting->context, booting->volume, path, true, file))
+    if (!volume_find_file(booting->context, booting->volume, path, true, file))
         return false;
     if (file->type != VST_FILE_REGULAR)
         return shell_fail(booting->context, VST_ERR_INVALID, "%s is no regular file", path);
@@ -199,11 +199,12 @@ static bool run_boot(struct shell_context *context)
     if (!ok)
         return false;
     fflush(stdout);
-    if (dry != NULL && strcmp(dry, "0") != 0)
+    if (dry != NULL && strcmp(dry, "0") != 0) {
         host->boot_forget(host->ctx);
-    else
-        host->boot_start(host->ctx);
-    return true;
+        return true;
+    }
+    host->boot_start(host->ctx);
+    return false;
 }
 
 static const char *const options_boot[] = {INITRD_OPTION, "as=", "dry=", "queue=", NULL};

@@ -43,7 +43,7 @@ static bool sum_file(struct shell_context *context)
         return shell_fail_usage(context, "'%s' is one word too many", context->words[2]);
     struct volume *volume = volume_open(context);
     br_sha256_init(&sha256);
-    bool ok = volume != NULL && volume_find(context, volume, path, true, &file) &&
+    bool ok = volume != NULL && volume_find_file(context, volume, path, true, &file) &&
               volume_stream(context, volume, &file, path, sum_chunk, &sha256) == STREAM_DONE;
     volume_close(volume);
     if (!ok)

@@ -180,7 +180,7 @@ static bool list(struct listing *listing)
     const bool is_long = shell_option(context, "-l") != NULL;
     struct vst_file file;
 
-    if (!volume_find(context, listing->volume, listing->path, !is_long, &file))
+    if (!volume_find_file(context, listing->volume, listing->path, !is_long, &file))
         return false;
     bool ok = file.type == VST_FILE_DIRECTORY ? read_directory(listing, &file)
                                               : add_entry(listing, &file, listing->path);
@@ -277,7 +277,7 @@ static bool cat_file(struct cat *cat, struct volume *volume)
 {
     struct vst_file file;
 
-    if (!volume_find(cat->context, volume, cat->path, true, &file))
+    if (!volume_find_file(cat->context, volume, cat->path, true, &file))
         return false;
     if (volume_stream(cat->context, volume, &file, cat->path, cat_chunk, cat) == STREAM_DONE)
         return true;

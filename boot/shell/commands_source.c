@@ -27,7 +27,7 @@ static bool read_script(const struct shell_context *context, struct script *scri
     const char *path = context->words[1];
     struct volume *volume = volume_open(context);
     struct vst_file file;
-    bool ok = volume != NULL && volume_find(context, volume, path, true, &file);
+    bool ok = volume != NULL && volume_find_file(context, volume, path, true, &file);
 
     if (ok && file.bytes > MAX_BYTES)
         ok = shell_fail(context, VST_ERR_TOO_LARGE, "%s: more than %u bytes", path, MAX_BYTES);

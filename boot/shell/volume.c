@@ -74,8 +74,8 @@ void volume_close(struct volume *volume)
     free(volume);
 }
 
-bool volume_find(const struct shell_context *context, struct volume *volume, const char *path,
-                 bool follow, struct vst_file *file)
+bool volume_find_file(const struct shell_context *context, struct volume *volume, const char *path,
+                      bool follow, struct vst_file *file)
 {
     enum vst_status status = vst_files_find(&volume->files, path, follow, file);
 

@@ -16,8 +16,8 @@ struct volume {
 struct volume *volume_open(const struct shell_context *context);
 void volume_close(struct volume *volume);
 
-bool volume_find(const struct shell_context *context, struct volume *volume, const char *path,
-                 bool follow, struct vst_file *file);
+bool volume_find_file(const struct shell_context *context, struct volume *volume, const char *path,
+                      bool follow, struct vst_file *file);
 /** "ls vda /x: no such file or directory": for any call of vstor/files.h that failed. */
 bool volume_fail(const struct shell_context *context, const char *path, enum vst_status status);
 

@@ -14,7 +14,7 @@ VST_BEGIN_C
 /**
  * Formats into `text` (never more than `bytes`, always ended by NUL where bytes > 0) without any
  * libc. Understands %s %c %d %u %x %X %p and %%, the length marks hh h l ll z, a width, a precision
- * for %s, and the flags 0 and -. Returns the length that the whole text has or would have had.
+ * for %s (both may be a *), and the flags 0 and -. Returns the length that the whole text has or would have had.
  */
 size_t vst_format(char *text, size_t bytes, const char *format, ...) VST_PRINTF(3, 4);
 /** vst_format for a list of values. */

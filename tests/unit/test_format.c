@@ -32,6 +32,9 @@ static void test_conversions(void **state)
     CHECK("0007|   7|7   |", "%04u|%4u|%-4u|", 7u, 7u, 7u);
     CHECK("-0007", "%05d", -7);
     CHECK("ab|  ab|ab  ", "%.2s|%4.2s|%-4.2s", "abc", "abc", "abc");
+    CHECK("   7|7   |0007|ab|  ab|", "%*u|%-*u|%0*u|%.*s|%*.*s|", 4, 7u, 4, 7u, 4, 7u, 2, "abc", 4,
+          2, "abc");
+    CHECK("7|", "%*u|%.*s", -1, 7u, -1, "abc");
     CHECK("100%", "%d%%", 100);
     CHECK("3", "%zu", (size_t)3);
     CHECK("10", "%p", (void *)16);

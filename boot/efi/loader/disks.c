@@ -5,6 +5,7 @@
 #include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
+#include "boot/efi/scsi.h"
 
 #define CACHE_BYTES (2u << 20)
 
@@ -92,9 +93,10 @@ static bool add(struct controller *controller, struct vst_block_device *device, 
 
 static bool add_units(struct controller *controller)
 {
+    struct vst_scsi_unit *unit = NULL;
     bool all = true;
 
-    for (struct vst_scsi_unit *unit = controller->units.first; unit != NULL; unit = unit->next)
+    while ((unit = scsi_next_unit(controller, unit)) != NULL)
         if (!unit->gone && unit->block != NULL)
             all &= add(controller, unit->block, unit->user,
                        unit->type == VST_SCSI_TYPE_CD ? "sr0" : "sd");

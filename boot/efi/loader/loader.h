@@ -7,6 +7,10 @@
  *     volumes.c, volume_read.c   the file systems on them; whole files, by many requests at once
  *     next_kernel.c         kernels that know no EFI, in the firmware's place
  *     say.c                 lines on the firmware's console
+ *     arguments.c, console.c   the shell of boot/shell, and who asks for it
+ *     terminal.c, input.c, keys.c   its screen and keyboard
+ *     syscalls.c, heap.c, printf.c, stack_guard.c   what newlib and BearSSL ask of a system
+ *     pci.c                 PCI functions for people to see
  *     device_path.c, utf16.c, pool.c   the firmware's names, texts and memory
  */
 #ifndef VSTOR_EFI_LOADER_H

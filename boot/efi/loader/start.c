@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
+
 #include "boot/efi/driver.h"
+#include "boot/efi/loader/arguments.h"
+#include "boot/efi/loader/console.h"
 #include "boot/efi/loader/device_path.h"
+#include "boot/efi/loader/heap.h"
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
@@ -37,7 +42,38 @@ static EFI_DEVICE_PATH_PROTOCOL *copy_own_path(void)
     return path != NULL ? device_path_copy(path) : NULL;
 }
 
-static void run(void)
+static void tell(void)
+{
+    disks_tell();
+    for (const struct volume *volume = volumes_first(); volume != NULL; volume = volume->next)
+        say("%-5s %s%s%s\n", volume->name, vst_files_kind_name(volume->files.kind),
+            volume->files.label[0] != '\0' ? ", label " : "", volume->files.label);
+}
+
+/* The status of commands, 1 to 255, as that of a program. */
+static EFI_STATUS status_of(int exit_status)
+{
+    return exit_status == 0 ? EFI_SUCCESS : EFIERR((UINTN)(exit_status & 0xff));
+}
+
+static EFI_STATUS do_what_is_wanted(void)
+{
+    struct arguments arguments = arguments_read();
+    EFI_STATUS status = EFI_SUCCESS;
+
+    if (arguments.kind == ARGUMENTS_COMMANDS)
+        status = status_of(console_run(arguments.commands));
+    else if (arguments.kind == ARGUMENTS_SHELL)
+        status = status_of(console_interact());
+    else if (arguments.kind == ARGUMENTS_NONE)
+        tell();
+    else
+        say("vstor: what stands behind -c is no line of commands\n");
+    free(arguments.commands);
+    return arguments.kind == ARGUMENTS_BAD ? EFI_INVALID_PARAMETER : status;
+}
+
+static EFI_STATUS run(void)
 {
     EFI_DEVICE_PATH_PROTOCOL *own = copy_own_path();
 
@@ -47,13 +83,11 @@ static void run(void)
         say("vstor: not enough memory for all disks and volumes\n");
     if (disks_first() == NULL)
         say("vstor: no virtio disk\n");
-    disks_tell();
-    for (const struct volume *volume = volumes_first(); volume != NULL; volume = volume->next)
-        say("%-5s %s%s%s\n", volume->name, vst_files_kind_name(volume->files.kind),
-            volume->files.label[0] != '\0' ? ", label " : "", volume->files.label);
+    EFI_STATUS status = do_what_is_wanted();
     volumes_forget();
     disks_forget();
     pool_give(own);
+    return status;
 }
 
 /* Our code is gone when we return, so nobody may go on to use it: better a machine that starts anew. */
@@ -81,7 +115,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
         return status;
     /* It may be long until somebody chooses. (UEFI 2.9, 7.5) */
     (void)firmware->SetWatchdogTimer(0, 0, 0, NULL);
-    run();
+    status = run();
     end();
-    return EFI_SUCCESS;
+    heap_free_all();
+    return status;
 }
