@@ -43,15 +43,22 @@ void clock_start(void)
     counter.running = true;
 }
 
+static uint64_t ns_of(uint64_t ticks)
+{
+    return (uint64_t)((unsigned __int128)ticks * counter.ns_per_tick_32 >> 32);
+}
+
 uint64_t clock_ns(void)
 {
     uint64_t ticks = arch_tsc();
 
     /* A counter set back (migration, a hostile hypervisor) must not become the far future. */
-    if (ticks < counter.base_ticks)
-        return 0;
-    return (uint64_t)((unsigned __int128)(ticks - counter.base_ticks) * counter.ns_per_tick_32 >>
-                      32);
+    return ticks < counter.base_ticks ? 0 : ns_of(ticks - counter.base_ticks);
+}
+
+uint64_t clock_since_power_ns(void)
+{
+    return ns_of(arch_tsc());
 }
 
 uint64_t clock_ticks(uint64_t ns)

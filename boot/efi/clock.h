@@ -14,4 +14,7 @@ uint64_t clock_ns(void);
 /** So many of them in the counter's own ticks (arch_tsc). */
 uint64_t clock_ticks(uint64_t ns);
 
+/** The same since the processor began to count, which is about when the machine was switched on. */
+uint64_t clock_since_power_ns(void);
+
 #endif

@@ -20,16 +20,18 @@ EFI_ONLY   := -fpie -fvisibility=hidden -fshort-wchar -DGNU_EFI_USE_MS_ABI -mgen
               -isystem $(GNU_EFI) -isystem $(GNU_EFI)/$(ARCH)
 EFI_CFLAGS := $(COMMON) $(filter-out -fno-pic -fno-pie,$(BARE)) $(EFI_ONLY)
 HOT_EFI_SRCS := boot/efi/transfer.c boot/efi/block_io.c boot/efi/platform_dma.c
+# The cache serves the loader alone, and there what is looked up, not what is read.
+EFI_HOT      := $(filter-out block/cache%,$(HOT_SRCS)) $(HOT_EFI_SRCS)
 # The loader's own files see newlib's headers as well; the shell, a program on newlib, nothing of the firmware.
 EFI_SHELL_CFLAGS := $(COMMON) $(filter-out -fno-pic -fno-pie,$(BARE)) -fpie -fvisibility=hidden \
                     -isystem $(EFI_B)/newlib/include -isystem $(B)/bearssl
 COMPILERS_OWN := -nostdinc -isystem $(shell $(CC) -print-file-name=include)
 efi_cflags_for = $(if $(filter boot/shell/%,$(1)),$(EFI_SHELL_CFLAGS),$(EFI_CFLAGS)) \
                  $(if $(filter $(EFI_LOADER_OWN),$(1)),-isystem $(EFI_B)/newlib/include) $(COMPILERS_OWN) \
-                 $(if $(filter $(HOT_SRCS) $(HOT_EFI_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL))
+                 $(if $(filter $(EFI_HOT),$(1)),-O2 $(UNALIGNED),$(SMALL))
 
 $(EFI_B)/how-built: FORCE
-	$(call remember,$(CC) $(EFI_CFLAGS) $(EFI_SHELL_CFLAGS) $(HOT_SRCS) $(HOT_EFI_SRCS) $(UNALIGNED) $(SMALL) $(EFI_SRCS) $(EFI_LOADER_OWN) $(SHELL_SRCS))
+	$(call remember,$(CC) $(EFI_CFLAGS) $(EFI_SHELL_CFLAGS) $(EFI_HOT) $(UNALIGNED) $(SMALL) $(EFI_SRCS) $(EFI_LOADER_OWN) $(SHELL_SRCS))
 
 $(EFI_B)/obj/%.o: %.c $(EFI_B)/how-built | deps-build
 	$(SAY) EFICC $<

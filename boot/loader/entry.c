@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/loader/entry.h"
 
-#define SUFFIX       ".conf"
-#define SUFFIX_BYTES (sizeof(SUFFIX) - 1)
+#define SUFFIX         ".conf"
+#define SUFFIX_UNIFIED ".efi"
 
 /* ---------------------------------------------------------------- names */
+
+static const char *suffix_of(const struct loader_entry *entry)
+{
+    return entry->unified ? SUFFIX_UNIFIED : SUFFIX;
+}
+
+static bool ends_in(struct loader_text text, const char *suffix)
+{
+    size_t bytes = strlen(suffix);
+
+    return text.bytes >= bytes &&
+           loader_fits((struct loader_text){text.at + text.bytes - bytes, bytes},
+                       loader_text_of(suffix));
+}
 
 /* "LEFT" or "LEFT-DONE". */
 static bool read_tries(struct loader_text text, struct loader_tries *tries)
@@ -22,13 +36,13 @@ static bool read_tries(struct loader_text text, struct loader_tries *tries)
     return tries->counted;
 }
 
-bool loader_entry_name(struct loader_text name, struct loader_text *id, struct loader_tries *tries)
+static bool part_name(struct loader_text name, const char *suffix, struct loader_text *id,
+                      struct loader_tries *tries)
 {
     *tries = (struct loader_tries){false, 0, 0};
-    if (name.bytes <= SUFFIX_BYTES || name.at[0] == '.' ||
-        !loader_fits(name, loader_text_of("*" SUFFIX)))
+    if (!ends_in(name, suffix) || name.bytes == strlen(suffix) || name.at[0] == '.')
         return false;
-    *id = (struct loader_text){name.at, name.bytes - SUFFIX_BYTES};
+    *id = (struct loader_text){name.at, name.bytes - strlen(suffix)};
     for (size_t plus = id->bytes; plus-- > 1;)
         if (id->at[plus] == '+') {
             struct loader_text after = {id->at + plus + 1, id->bytes - plus - 1};
@@ -39,6 +53,11 @@ bool loader_entry_name(struct loader_text name, struct loader_text *id, struct l
             break;
         }
     return true;
+}
+
+bool loader_entry_name(struct loader_text name, struct loader_text *id, struct loader_tries *tries)
+{
+    return part_name(name, SUFFIX, id, tries);
 }
 
 static bool append(char *to, size_t room, size_t *used, const char *text, size_t bytes)
@@ -73,7 +92,7 @@ bool loader_entry_next_name(const struct loader_entry *entry, char *to, size_t r
            append(to, room, &used, "+", 1) &&
            append_number(to, room, &used, entry->tries.left - 1) &&
            append(to, room, &used, "-", 1) && append_number(to, room, &used, done) &&
-           append(to, room, &used, SUFFIX, SUFFIX_BYTES);
+           append(to, room, &used, suffix_of(entry), strlen(suffix_of(entry)));
 }
 
 /* ---------------------------------------------------------------- contents */
@@ -143,6 +162,36 @@ enum vst_status loader_entry_read(struct loader_text name, struct loader_text te
     return VST_OK;
 }
 
+/* The first of several keys that there is. */
+static struct loader_text first_of(struct loader_text osrel, const char *const *keys, size_t n)
+{
+    struct loader_text value = {NULL, 0};
+
+    for (size_t i = 0; i < n && value.bytes == 0; i++)
+        if (!loader_os_release(osrel, keys[i], &value))
+            value = (struct loader_text){NULL, 0};
+    return value;
+}
+
+enum vst_status loader_unified_read(struct loader_text name, struct loader_text osrel,
+                                    struct loader_text uname, struct loader_entry *entry)
+{
+    static const char *const titles[] = {"PRETTY_NAME", "NAME"};
+    static const char *const keys[] = {"IMAGE_ID", "ID"};
+    static const char *const versions[] = {"IMAGE_VERSION", "VERSION", "VERSION_ID", "BUILD_ID"};
+
+    memset(entry, 0, sizeof(*entry));
+    entry->unified = true;
+    if (!part_name(name, SUFFIX_UNIFIED, &entry->id, &entry->tries))
+        return VST_ERR_INVALID;
+    entry->uki = name;
+    entry->title = first_of(osrel, titles, VST_ARRAY_LENGTH(titles));
+    entry->sort_key = first_of(osrel, keys, VST_ARRAY_LENGTH(keys));
+    entry->version =
+        uname.bytes > 0 ? uname : first_of(osrel, versions, VST_ARRAY_LENGTH(versions));
+    return entry->title.bytes > 0 && entry->sort_key.bytes > 0 ? VST_OK : VST_ERR_MALFORMED;
+}
+
 bool loader_entry_options(const struct loader_entry *entry, char *to, size_t room)
 {
     size_t used = 0;
@@ -165,11 +214,12 @@ bool loader_entry_is_for(const struct loader_entry *entry, const char *architect
 
 bool loader_entry_fits(const struct loader_entry *entry, struct loader_text pattern)
 {
+    size_t suffix_bytes = strlen(suffix_of(entry));
+
     if (loader_fits(entry->id, pattern))
         return true;
-    return pattern.bytes > SUFFIX_BYTES &&
-           memcmp(pattern.at + pattern.bytes - SUFFIX_BYTES, SUFFIX, SUFFIX_BYTES) == 0 &&
-           loader_fits(entry->id, (struct loader_text){pattern.at, pattern.bytes - SUFFIX_BYTES});
+    return pattern.bytes > suffix_bytes && ends_in(pattern, suffix_of(entry)) &&
+           loader_fits(entry->id, (struct loader_text){pattern.at, pattern.bytes - suffix_bytes});
 }
 
 /* ---------------------------------------------------------------- order */

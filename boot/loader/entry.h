@@ -23,7 +23,8 @@ struct loader_tries {
 };
 
 struct loader_entry {
-    struct loader_text id; /**< the file's name without tries and ".conf" */
+    struct loader_text id; /**< the file's name without tries and ".conf", or ".efi" */
+    bool unified;          /**< it is a unified kernel image: loader_unified_read */
     struct loader_tries tries;
     struct loader_text title, version, machine_id, sort_key, architecture;
     struct loader_text kernel; /**< key "linux" */
@@ -44,6 +45,17 @@ struct loader_entry {
 enum vst_status loader_entry_read(struct loader_text name, struct loader_text text,
                                   struct loader_entry *entry) VST_MUST_USE;
 
+/**
+ * The same of a unified kernel image, type 2: its name, and the texts of its sections .osrel and
+ * .uname (boot/loader/pe.h), empty where there are none. entry->uki is its name.
+ *
+ * VST_ERR_INVALID       the name is none of an image: it does not end in ".efi"
+ * VST_ERR_MALFORMED     .osrel does not say what it is
+ */
+enum vst_status loader_unified_read(struct loader_text name, struct loader_text osrel,
+                                    struct loader_text uname,
+                                    struct loader_entry *entry) VST_MUST_USE;
+
 /** All options, one blank between, with a NUL; false if there is not room for all. */
 bool loader_entry_options(const struct loader_entry *entry, char *to, size_t room) VST_MUST_USE;
 
@@ -53,7 +65,7 @@ bool loader_entry_is_for(const struct loader_entry *entry, const char *architect
 /** Which is shown first: less than 0 if `a` is. What has no tries left comes last. (UAPI.1, Sorting) */
 int loader_entry_compare(const struct loader_entry *a, const struct loader_entry *b);
 
-/** Whether a pattern of loader.conf or of a variable means it, with or without ".conf". */
+/** Whether a pattern of loader.conf or of a variable means it, with or without ".conf" (".efi"). */
 bool loader_entry_fits(const struct loader_entry *entry, struct loader_text pattern);
 
 /** Parts a file's name. False if it is none of an entry. */

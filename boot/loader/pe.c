@@ -44,19 +44,30 @@ static bool has_name(const struct loader_bytes *file, uint64_t at, const char *n
     return strcmp(found, name) == 0;
 }
 
-bool loader_pe_section(const struct loader_bytes *file, const struct loader_pe *pe,
-                       const char *name, struct loader_bytes *section)
+bool loader_pe_place(const struct loader_bytes *head, const struct loader_pe *pe, const char *name,
+                     uint64_t *offset, uint64_t *bytes)
 {
     for (unsigned i = 0; i < pe->n_sections; i++) {
         uint64_t at = pe->sections + i * SECTION_BYTES;
-        if (!has_name(file, at, name))
+        if (!has_name(head, at, name))
             continue;
-        uint32_t in_memory = loader_u32(file, at + 8), in_file = loader_u32(file, at + 16);
-        uint32_t bytes = in_memory != 0 && in_memory < in_file ? in_memory : in_file;
-        *section = loader_part_of(file, loader_u32(file, at + 20), bytes);
-        return section->at != NULL;
+        uint32_t in_memory = loader_u32(head, at + 8), in_file = loader_u32(head, at + 16);
+        *bytes = in_memory != 0 && in_memory < in_file ? in_memory : in_file;
+        *offset = loader_u32(head, at + 20);
+        return true;
     }
     return false;
+}
+
+bool loader_pe_section(const struct loader_bytes *file, const struct loader_pe *pe,
+                       const char *name, struct loader_bytes *section)
+{
+    uint64_t offset, bytes;
+
+    if (!loader_pe_place(file, pe, name, &offset, &bytes))
+        return false;
+    *section = loader_part_of(file, offset, bytes);
+    return section->at != NULL;
 }
 
 bool loader_pe_is_unified(const struct loader_bytes *file, const struct loader_pe *pe)

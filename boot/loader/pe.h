@@ -23,6 +23,13 @@ struct loader_pe {
 enum vst_status loader_pe_read(const struct loader_bytes *file, struct loader_pe *pe) VST_MUST_USE;
 
 /**
+ * Where the first section of a name lies, for who has read no more than the head of the file: all of
+ * it up to its table of sections. False if there is none. Whether the file is so long is to be seen.
+ */
+bool loader_pe_place(const struct loader_bytes *head, const struct loader_pe *pe, const char *name,
+                     uint64_t *offset, uint64_t *bytes);
+
+/**
  * The first section of a name (".linux", ".initrd", ".cmdline", ".osrel", ".uname"), at most eight
  * characters, without its padding. False if there is none, or if it leaves the file.
  */

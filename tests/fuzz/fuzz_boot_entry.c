@@ -64,6 +64,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
             FUZZ_CHECK(sign(loader_entry_compare(&entry, &named)) ==
                        -sign(loader_entry_compare(&named, &entry)));
     }
+    if (loader_unified_read(name, rest, pattern, &entry) == VST_OK) {
+        check_inside(entry.title, rest.at, rest.bytes);
+        check_inside(entry.sort_key, rest.at, rest.bytes);
+        (void)loader_entry_fits(&entry, pattern);
+        FUZZ_CHECK(loader_entry_compare(&entry, &entry) == 0);
+    }
     FUZZ_CHECK(sign(loader_version_compare(name, pattern)) ==
                -sign(loader_version_compare(pattern, name)));
     FUZZ_CHECK(loader_version_compare(name, name) == 0);

@@ -319,6 +319,40 @@ static void entries_by_pattern(void **state)
     assert_false(loader_entry_fits(&entry, loader_text_of(".conf")));
 }
 
+static void unified_kernel_images(void **state)
+{
+    struct loader_text osrel =
+        own("NAME=\"Debian GNU/Linux\"\nPRETTY_NAME=\"Debian 12\"\nID=debian\n"
+            "VERSION_ID=\"12\"\n");
+    struct loader_text uname = own("6.1.0-18-amd64"), none = {NULL, 0};
+    struct loader_entry entry;
+    char next[40];
+
+    (void)state;
+    assert_int_equal(loader_unified_read(loader_text_of("debian+3-1.efi"), osrel, uname, &entry),
+                     VST_OK);
+    assert_text(entry.id, "debian");
+    assert_text(entry.title, "Debian 12");
+    assert_text(entry.sort_key, "debian");
+    assert_text(entry.version, "6.1.0-18-amd64");
+    assert_text(entry.uki, "debian+3-1.efi");
+    assert_true(loader_entry_next_name(&entry, next, sizeof(next)));
+    assert_string_equal(next, "debian+2-2.efi");
+    assert_true(loader_entry_fits(&entry, loader_text_of("debian.efi")));
+    assert_true(loader_entry_fits(&entry, loader_text_of("deb*")));
+    assert_false(loader_entry_fits(&entry, loader_text_of("debian.conf")));
+    assert_int_equal(loader_unified_read(loader_text_of("a.EFI"), osrel, none, &entry), VST_OK);
+    assert_text(entry.version, "12");
+    assert_int_equal(loader_unified_read(loader_text_of("a.conf"), osrel, uname, &entry),
+                     VST_ERR_INVALID);
+    assert_int_equal(loader_unified_read(loader_text_of(".efi"), osrel, uname, &entry),
+                     VST_ERR_INVALID);
+    assert_int_equal(loader_unified_read(loader_text_of("a.efi"), uname, uname, &entry),
+                     VST_ERR_MALFORMED);
+    release(osrel);
+    release(uname);
+}
+
 static void loader_conf(void **state)
 {
     struct loader_text text = own("#timeout 9\ntimeout 5\ndefault debian-*\nconsole-mode max\n"
@@ -395,6 +429,7 @@ int main(void)
         cmocka_unit_test(patterns),
         cmocka_unit_test(patterns_take_no_time),
         cmocka_unit_test(entries_by_pattern),
+        cmocka_unit_test(unified_kernel_images),
         cmocka_unit_test(loader_conf),
         cmocka_unit_test(loader_conf_of_nothing_and_of_nonsense),
         cmocka_unit_test(os_release),

@@ -6,6 +6,10 @@
  *     disks.c               those disks by their names
  *     volumes.c, volume_read.c   the file systems on them; whole files, by many requests at once
  *     next_kernel.c         kernels that know no EFI, in the firmware's place
+ *     entries.c, entry_files.c   what can be booted from them, and which of it is to be
+ *     boot.c                an entry, from its counting to its start
+ *     load.c, program.c     files into memory; EFI programs started from there
+ *     variables.c           what the system that is started hears of us, and we of it
  *     say.c                 lines on the firmware's console
  *     arguments.c, console.c   the shell of boot/shell, and who asks for it
  *     terminal.c, input.c, keys.c   its screen and keyboard
@@ -18,8 +22,14 @@
 
 #include "boot/efi/firmware.h"
 
+/** As the system that is started hears of us. */
+#define LOADER_NAME "vstor 0.1"
+
 /** Of this image. Set before anything else runs. */
 extern EFI_SYSTEM_TABLE *loader_system;
 extern EFI_HANDLE loader_image;
+
+/** Whether a path on the volume that this program came from is its own; either slash parts it. */
+bool loader_is_own_file(const char *path);
 
 #endif

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdlib.h>
 
+#include "boot/efi/clock.h"
 #include "boot/efi/driver.h"
 #include "boot/efi/loader/arguments.h"
+#include "boot/efi/loader/boot.h"
 #include "boot/efi/loader/console.h"
 #include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/heap.h"
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
-#include "boot/efi/loader/volumes.h"
+#include "boot/efi/loader/utf16.h"
+#include "boot/efi/loader/variables.h"
 
 #define GIVE_BACK_TRIES 5u
+#define KEY_POLL_US     20000u
+#define NS_PER_S        1000000000ull
+#define OWN_FILE_BYTES  300u
 
 EFI_SYSTEM_TABLE *loader_system;
 EFI_HANDLE loader_image;
@@ -30,25 +36,144 @@ static void enumerate_buses(void)
     (void)firmware->FreePool(handles);
 }
 
-/* Where this program came from; the handle does not outlive the change of drivers. */
-static EFI_DEVICE_PATH_PROTOCOL *copy_own_path(void)
+/* ---------------------------------------------------------------- where we come from */
+
+static EFI_DEVICE_PATH_PROTOCOL
+    *own_device;                      /* a copy: handles do not outlive the change of drivers */
+static char own_file[OWN_FILE_BYTES]; /* "/EFI/BOOT/BOOTX64.EFI"; "" if that is not known */
+
+static char folded(char c)
+{
+    return c == '\\' ? '/' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool loader_is_own_file(const char *path)
+{
+    const char *own = own_file;
+
+    for (; *own != '\0' && folded(*own) == folded(*path); own++)
+        path++;
+    return own != own_file && *own == '\0' && *path == '\0';
+}
+
+static void take_own_file(const EFI_DEVICE_PATH_PROTOCOL *node)
+{
+    CHAR16 units[OWN_FILE_BYTES];
+    UINTN bytes = (UINTN)node->Length[0] | (UINTN)node->Length[1] << 8;
+
+    if (node->Type != MEDIA_DEVICE_PATH || node->SubType != MEDIA_FILEPATH_DP ||
+        bytes <= sizeof(*node) || bytes - sizeof(*node) > sizeof(units))
+        return;
+    bytes -= sizeof(*node);
+    __builtin_memcpy(units, node + 1, bytes);
+    if (!utf8_of(units, bytes / sizeof(CHAR16), own_file, sizeof(own_file)))
+        own_file[0] = '\0';
+}
+
+static void find_own(void)
 {
     EFI_LOADED_IMAGE_PROTOCOL *loaded;
     EFI_DEVICE_PATH_PROTOCOL *path = NULL;
 
-    if (!EFI_ERROR(firmware->HandleProtocol(loader_image, &guid_loaded_image, (VOID **)&loaded)) &&
-        loaded->DeviceHandle != NULL)
+    if (EFI_ERROR(firmware->HandleProtocol(loader_image, &guid_loaded_image, (VOID **)&loaded)))
+        return;
+    if (loaded->DeviceHandle != NULL)
         path = device_path_of(loaded->DeviceHandle);
-    return path != NULL ? device_path_copy(path) : NULL;
+    if (path != NULL)
+        own_device = device_path_copy(path);
+    if (loaded->FilePath != NULL)
+        take_own_file(loaded->FilePath);
 }
 
-static void tell(void)
+/* ---------------------------------------------------------------- menu */
+
+static struct boot_choice choice;
+
+static void find_disks(void)
 {
-    disks_tell();
-    for (const struct volume *volume = volumes_first(); volume != NULL; volume = volume->next)
-        say("%-5s %s%s%s\n", volume->name, vst_files_kind_name(volume->files.kind),
-            volume->files.label[0] != '\0' ? ", label " : "", volume->files.label);
+    driver_take_over_all(true);
+    if (!volumes_find(own_device))
+        say("vstor: not enough memory for all disks and volumes\n");
+    if (disks_first() == NULL)
+        say("vstor: no virtio disk\n");
 }
+
+/* A key of the console, at most so long waited for; false: none came. */
+static bool wait_for_key(EFI_INPUT_KEY *key, uint32_t timeout_s)
+{
+    SIMPLE_INPUT_INTERFACE *keyboard = loader_system->ConIn;
+    uint64_t start_ns = clock_ns();
+
+    while (EFI_ERROR(keyboard->ReadKeyStroke(keyboard, key))) {
+        if (timeout_s != LOADER_TIMEOUT_FOREVER && clock_ns() - start_ns >= timeout_s * NS_PER_S)
+            return false;
+        firmware->Stall(KEY_POLL_US);
+    }
+    return true;
+}
+
+/* The entry that is to be booted: by its number, or the default. NULL: none, and back to firmware. */
+static struct boot_entry *select_entry(uint32_t timeout_s)
+{
+    EFI_INPUT_KEY key;
+    unsigned number = 0;
+
+    for (const struct boot_entry *entry = entries_first(); entry != NULL; entry = entry->next)
+        say("%s%u %s\n", entry == choice.chosen ? "*" : " ", ++number, entry->title);
+    say("number, Enter for *, or q\n");
+    for (;;) {
+        if (!wait_for_key(&key, timeout_s) || (key.UnicodeChar == '\r' && choice.chosen != NULL))
+            return choice.chosen;
+        if (key.UnicodeChar == 'q')
+            return NULL;
+        struct boot_entry *entry = entries_first();
+        for (CHAR16 c = '1'; entry != NULL && c < key.UnicodeChar; c++)
+            entry = entry->next;
+        if (key.UnicodeChar >= '1' && key.UnicodeChar <= '9' && entry != NULL)
+            return entry;
+        timeout_s = LOADER_TIMEOUT_FOREVER;
+    }
+}
+
+static void boot(struct boot_entry *entry)
+{
+    static char options[BOOT_MAX_OPTIONS];
+
+    if (!boot_options(entry, options)) {
+        say("%s: its options are too long\n", entry->title);
+        return;
+    }
+    entries_save(&choice, entry);
+    boot_entry(entry, options);
+}
+
+static void tell_about_us(void)
+{
+    const struct volume *volume = volumes_first();
+
+    variables_begin(own_file, volume != NULL && volume->is_own ? volume->partition_id : NULL);
+}
+
+/* What has come back or failed is not tried again by itself. */
+static void run_menu(void)
+{
+    struct boot_entry *entry;
+    bool again = false;
+
+    do {
+        if (again)
+            find_disks();
+        entries_find(&choice);
+        disks_tell();
+        entry = select_entry(again ? LOADER_TIMEOUT_FOREVER : choice.timeout_s);
+        if (entry != NULL)
+            boot(entry);
+        entries_forget(&choice);
+        again = true;
+    } while (entry != NULL);
+}
+
+/* ---------------------------------------------------------------- all of it */
 
 /* The status of commands, 1 to 255, as that of a program. */
 static EFI_STATUS status_of(int exit_status)
@@ -66,7 +191,7 @@ static EFI_STATUS do_what_is_wanted(void)
     else if (arguments.kind == ARGUMENTS_SHELL)
         status = status_of(console_interact());
     else if (arguments.kind == ARGUMENTS_NONE)
-        tell();
+        run_menu();
     else
         say("vstor: what stands behind -c is no line of commands\n");
     free(arguments.commands);
@@ -75,18 +200,14 @@ static EFI_STATUS do_what_is_wanted(void)
 
 static EFI_STATUS run(void)
 {
-    EFI_DEVICE_PATH_PROTOCOL *own = copy_own_path();
-
     enumerate_buses();
-    driver_take_over_all(true);
-    if (!volumes_find(own))
-        say("vstor: not enough memory for all disks and volumes\n");
-    if (disks_first() == NULL)
-        say("vstor: no virtio disk\n");
+    find_own();
+    find_disks();
+    tell_about_us();
     EFI_STATUS status = do_what_is_wanted();
     volumes_forget();
     disks_forget();
-    pool_give(own);
+    pool_give(own_device);
     return status;
 }
 
@@ -110,6 +231,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
     firmware = system_table->BootServices;
     loader_system = system_table;
     loader_image = image;
+    clock_start();
     EFI_STATUS status = driver_install(image);
     if (EFI_ERROR(status))
         return status;

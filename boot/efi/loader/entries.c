@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/efi/loader/entries.h"
+
+#include <string.h>
+
+#include <vstor/log.h>
+
+#include "boot/efi/loader/entry_files.h"
+#include "boot/efi/loader/loader.h"
+#include "boot/efi/loader/pool.h"
+#include "boot/efi/loader/say.h"
+#include "boot/efi/loader/utf16.h"
+#include "boot/efi/loader/variables.h"
+
+#define TIMEOUT_WITHOUT_CONF_S 5u
+#define VARIABLE_BYTES         200u
+
+static struct boot_entry *first;
+
+struct boot_entry *entries_first(void)
+{
+    return first;
+}
+
+/* ---------------------------------------------------------------- the list */
+
+static bool is_automatic(const struct boot_entry *entry)
+{
+    return entry->kind > ENTRY_UNIFIED;
+}
+
+/* Those that were only found stand behind those that somebody has made, in the order of finding. */
+static int compare(const struct boot_entry *a, const struct boot_entry *b)
+{
+    if (is_automatic(a) || is_automatic(b))
+        return (int)is_automatic(a) - (int)is_automatic(b);
+    return loader_entry_compare(&a->entry, &b->entry);
+}
+
+static void insert(struct boot_entry *entry)
+{
+    struct boot_entry **link = &first;
+
+    while (*link != NULL && compare(*link, entry) <= 0)
+        link = &(*link)->next;
+    entry->next = *link;
+    *link = entry;
+}
+
+static void add_end(enum entry_kind kind, const char *id, const char *title)
+{
+    struct boot_entry *entry = pool_take(sizeof(*entry));
+
+    if (entry == NULL)
+        return;
+    entry->kind = kind;
+    entry->entry.title = loader_text_of(title);
+    vst_format(entry->id, sizeof(entry->id), "%s", id);
+    insert(entry);
+}
+
+static void add_ends(const struct loader_conf *conf)
+{
+    if (conf->auto_firmware && variables_can_set_up())
+        add_end(ENTRY_SET_UP, "auto-reboot-to-firmware-setup", "Reboot Into Firmware Interface");
+    if (conf->auto_poweroff)
+        add_end(ENTRY_POWER_OFF, "auto-poweroff", "Power Off The System");
+    if (conf->auto_reboot)
+        add_end(ENTRY_RESTART, "auto-reboot", "Reboot The System");
+}
+
+/* ---------------------------------------------------------------- titles */
+
+static void take_title(struct boot_entry *entry)
+{
+    struct loader_text title = entry->entry.title;
+
+    if (title.bytes == 0)
+        title = loader_text_of(entry->id);
+    (void)loader_text_copy(title, entry->title, sizeof(entry->title));
+}
+
+static bool is_alone(const struct boot_entry *entry)
+{
+    for (const struct boot_entry *other = first; other != NULL; other = other->next)
+        if (other != entry && strcmp(other->title, entry->title) == 0)
+            return false;
+    return true;
+}
+
+static void add_to_title(struct boot_entry *entry, struct loader_text text)
+{
+    size_t used = strlen(entry->title);
+    char copy[ENTRY_NAME_BYTES];
+
+    (void)loader_text_copy(text, copy, sizeof(copy));
+    if (text.bytes > 0)
+        vst_format(entry->title + used, sizeof(entry->title) - used, " (%s)", copy);
+}
+
+/* What tells two of one title apart: version, machine, name, volume. (UAPI.1) */
+static void add_distinction(struct boot_entry *entry, unsigned step)
+{
+    const struct loader_entry *about = &entry->entry;
+
+    if (step == 0)
+        add_to_title(entry, about->version);
+    else if (step == 1)
+        add_to_title(entry, about->machine_id);
+    else if (step == 2)
+        add_to_title(entry, loader_text_of(entry->id));
+    else if (entry->volume != NULL)
+        add_to_title(entry, loader_text_of(entry->volume->name));
+}
+
+static void make_titles(void)
+{
+    for (struct boot_entry *entry = first; entry != NULL; entry = entry->next)
+        take_title(entry);
+    for (unsigned step = 0; step < 4; step++) {
+        /* All of one title at once, or the last of them would have nothing more to be told by. */
+        for (struct boot_entry *entry = first; entry != NULL; entry = entry->next)
+            entry->is_double = !is_alone(entry);
+        for (struct boot_entry *entry = first; entry != NULL; entry = entry->next)
+            if (entry->is_double)
+                add_distinction(entry, step);
+    }
+}
+
+/* ---------------------------------------------------------------- choosing */
+
+static bool fits(const struct boot_entry *entry, struct loader_text pattern)
+{
+    return entry->kind <= ENTRY_UNIFIED ? loader_entry_fits(&entry->entry, pattern)
+                                        : loader_fits(loader_text_of(entry->id), pattern);
+}
+
+static bool is_bad(const struct boot_entry *entry)
+{
+    return entry->entry.tries.counted && entry->entry.tries.left == 0;
+}
+
+static struct boot_entry *by_pattern(struct loader_text pattern, bool not_bad)
+{
+    struct boot_entry *entry = pattern.bytes > 0 ? first : NULL;
+
+    while (entry != NULL && (!fits(entry, pattern) || (not_bad && is_bad(entry))))
+        entry = entry->next;
+    return entry;
+}
+
+static struct boot_entry *by_variable(const CHAR16 *name, bool not_bad)
+{
+    char text[VARIABLE_BYTES];
+
+    return variable_text(name, text, sizeof(text)) ? by_pattern(loader_text_of(text), not_bad)
+                                                   : NULL;
+}
+
+static struct boot_entry *by_conf(struct loader_text pattern, bool not_bad)
+{
+    return loader_text_is(pattern, "@saved") ? by_variable(L"LoaderEntryLastBooted", not_bad)
+                                             : by_pattern(pattern, not_bad);
+}
+
+static struct boot_entry *choose(const struct loader_conf *conf)
+{
+    struct boot_entry *entry = by_variable(L"LoaderEntryOneShot", false);
+
+    variable_delete(L"LoaderEntryOneShot"); /* for this once */
+    if (entry == NULL)
+        entry = by_variable(L"LoaderEntryPreferred", true);
+    if (entry == NULL)
+        entry = by_conf(conf->preferred, true);
+    if (entry == NULL)
+        entry = by_variable(L"LoaderEntryDefault", false);
+    if (entry == NULL)
+        entry = by_conf(conf->default_entry, false);
+    /* Not by itself what may be this loader again, or ends what has only begun. */
+    return entry != NULL ? entry : first != NULL && !is_automatic(first) ? first : NULL;
+}
+
+/* "menu-force", "menu-hidden", "menu-disabled", or seconds. */
+static bool timeout_of(const CHAR16 *name, struct boot_choice *choice)
+{
+    struct loader_conf conf;
+    char text[32], line[48];
+
+    if (!variable_text(name, text, sizeof(text)))
+        return false;
+    vst_format(line, sizeof(line), "timeout %s", text);
+    if (loader_conf_read(loader_text_of(line), &conf) != 0)
+        return false;
+    choice->timeout_s = conf.timeout_s;
+    choice->menu = conf.menu;
+    return true;
+}
+
+static void find_timeout(struct boot_choice *choice)
+{
+    choice->timeout_s = choice->conf.timeout_s;
+    choice->menu = choice->conf.menu;
+    if (choice->conf_text == NULL) {
+        choice->timeout_s = TIMEOUT_WITHOUT_CONF_S;
+        choice->menu = LOADER_MENU_SHOWN;
+    }
+    bool once = timeout_of(L"LoaderConfigTimeoutOneShot", choice);
+    if (once)
+        variable_delete(L"LoaderConfigTimeoutOneShot");
+    else
+        (void)timeout_of(L"LoaderConfigTimeout", choice);
+    if (choice->chosen == NULL) {
+        choice->timeout_s = LOADER_TIMEOUT_FOREVER;
+        choice->menu = LOADER_MENU_SHOWN;
+    }
+}
+
+/* ---------------------------------------------------------------- telling the system */
+
+/* LoaderEntries: every id, each with its NUL. */
+static void tell_entries(void)
+{
+    UINTN bytes = 0;
+
+    for (const struct boot_entry *entry = first; entry != NULL; entry = entry->next)
+        bytes += utf16_units(entry->id) * sizeof(CHAR16);
+    CHAR16 *list = pool_take(bytes), *at = list;
+    for (const struct boot_entry *entry = first; list != NULL && entry != NULL;
+         entry = entry->next) {
+        UINTN n = utf16_units(entry->id);
+        (void)utf16_of(entry->id, at, n);
+        at += n;
+    }
+    if (list != NULL && bytes > 0)
+        variable_set_bytes(L"LoaderEntries", list, bytes);
+    pool_give(list);
+}
+
+/* ---------------------------------------------------------------- all of it */
+
+void entries_save(const struct boot_choice *choice, const struct boot_entry *entry)
+{
+    if (loader_text_is(choice->conf.default_entry, "@saved") ||
+        loader_text_is(choice->conf.preferred, "@saved"))
+        variable_set(L"LoaderEntryLastBooted", entry->id, true);
+}
+
+void entries_find(struct boot_choice *choice)
+{
+    *choice = (struct boot_choice){.conf_text = entry_files_conf()};
+    size_t n_wrong = loader_conf_read(
+        loader_text_of(choice->conf_text != NULL ? choice->conf_text : ""), &choice->conf);
+    if (n_wrong > 0)
+        say("/loader/loader.conf: %llu lines make no sense\n", (unsigned long long)n_wrong);
+    entry_files_find(choice->conf.auto_entries, insert);
+    add_ends(&choice->conf);
+    make_titles();
+    tell_entries();
+    choice->chosen = choose(&choice->conf);
+    find_timeout(choice);
+}
+
+void entries_forget(struct boot_choice *choice)
+{
+    while (first != NULL) {
+        struct boot_entry *entry = first;
+        first = entry->next;
+        pool_give(entry->text);
+        pool_give(entry);
+    }
+    pool_give(choice->conf_text);
+    *choice = (struct boot_choice){.chosen = NULL};
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/efi/loader/entry_files.h"
+
+#include <string.h>
+
+#include <vstor/log.h>
+
+#include "boot/efi/loader/loader.h"
+#include "boot/efi/loader/pool.h"
+#include "boot/efi/loader/say.h"
+#include "boot/loader/pe.h"
+
+#define CONF_PATH     "/loader/loader.conf"
+#define ENTRIES_PATH  "/loader/entries"
+#define UNIFIED_PATH  "/EFI/Linux"
+#define EFI_PATH      "/EFI"
+#define MAX_ENTRIES   512u /* of a directory; so many nobody chooses from */
+#define HEAD_BYTES    4096u
+#define SECTION_BYTES 4096u
+#define ARCHITECTURE  "x64"
+
+static void tell(const struct volume *volume, const char *directory, const char *name,
+                 const char *what)
+{
+    say("%s:%s/%s: %s\n", volume->name, directory, name, what);
+}
+
+/* ---------------------------------------------------------------- loader.conf */
+
+char *entry_files_conf(void)
+{
+    for (struct volume *volume = volumes_first(); volume != NULL; volume = volume->next) {
+        struct volume_file file;
+        if (volume_find(volume, CONF_PATH, &file.file) != VST_OK ||
+            file.file.type != VST_FILE_REGULAR || file.file.bytes > LOADER_ENTRY_MAX_BYTES)
+            continue;
+        file.room = volume_room(volume, file.file.bytes);
+        char *text = pool_take(file.room + 1);
+        file.to = text;
+        if (text != NULL && volume_read(volume, &file, 1, NULL, NULL) == VST_OK) {
+            text[file.file.bytes] = '\0';
+            return text;
+        }
+        tell(volume, "/loader", "loader.conf",
+             text == NULL ? "not enough memory" : vst_status_text(file.status));
+        pool_give(text);
+    }
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- directories */
+
+struct listing {
+    struct volume_file files[MAX_ENTRIES];
+    char names[MAX_ENTRIES][ENTRY_NAME_BYTES];
+    size_t n;
+};
+
+static bool has_suffix(const char *name, const char *pattern)
+{
+    return loader_fits(loader_text_of(name), loader_text_of(pattern));
+}
+
+/* Those whose names fit, of at most so many bytes. What makes no sense is said; NULL: there is nothing. */
+static struct listing *list(struct volume *volume, const char *path, const char *pattern,
+                            enum vst_file_type type)
+{
+    struct vst_file_entry *entry = pool_take(sizeof(*entry));
+    struct listing *listing = NULL;
+    struct vst_directory directory;
+
+    enum vst_status status = volume_list(volume, path, &directory);
+    if (status == VST_OK && entry != NULL)
+        listing = pool_take(sizeof(*listing));
+    while (listing != NULL && listing->n < MAX_ENTRIES &&
+           (status = volume_next(volume, &directory, entry)) == VST_OK)
+        if (entry->file.type == type && has_suffix(entry->name, pattern) &&
+            strlen(entry->name) < ENTRY_NAME_BYTES) {
+            listing->files[listing->n].file = entry->file;
+            memcpy(listing->names[listing->n++], entry->name, strlen(entry->name) + 1);
+        }
+    pool_give(entry);
+    if (status != VST_OK && status != VST_ERR_NOT_FOUND && status != VST_ERR_INVALID)
+        say("%s:%s: %s\n", volume->name, path, vst_status_text(status));
+    return listing;
+}
+
+static struct boot_entry *new_entry(enum entry_kind kind, struct volume *volume,
+                                    const char *directory, const char *name)
+{
+    struct boot_entry *entry = pool_take(sizeof(*entry));
+
+    if (entry == NULL)
+        return NULL;
+    entry->kind = kind;
+    entry->volume = volume;
+    vst_format(entry->directory, sizeof(entry->directory), "%s", directory);
+    vst_format(entry->file, sizeof(entry->file), "%s", name);
+    return entry;
+}
+
+/* The name without its tries. */
+static void take_id(struct boot_entry *entry, const char *suffix)
+{
+    char name[ENTRY_NAME_BYTES];
+
+    (void)loader_text_copy(entry->entry.id, name, sizeof(name));
+    vst_format(entry->id, sizeof(entry->id), "%s%s", name, suffix);
+}
+
+static void drop(struct boot_entry *entry)
+{
+    pool_give(entry->text);
+    pool_give(entry);
+}
+
+/* ---------------------------------------------------------------- type 1 */
+
+static void take_conf(struct volume *volume, const char *name, char *text, uint64_t bytes,
+                      void (*found)(struct boot_entry *entry))
+{
+    struct boot_entry *entry = new_entry(ENTRY_CONF, volume, ENTRIES_PATH, name);
+
+    if (entry == NULL) {
+        pool_give(text);
+        return;
+    }
+    entry->text = text;
+    enum vst_status status = loader_entry_read(loader_text_of(entry->file),
+                                               (struct loader_text){text, bytes}, &entry->entry);
+    if (status == VST_OK && loader_entry_is_for(&entry->entry, ARCHITECTURE)) {
+        take_id(entry, ".conf");
+        found(entry);
+        return;
+    }
+    if (status == VST_ERR_MALFORMED)
+        tell(volume, ENTRIES_PATH, name, "it names nothing that could be booted");
+    else if (status != VST_OK)
+        tell(volume, ENTRIES_PATH, name, vst_status_text(status));
+    drop(entry);
+}
+
+/* All of a volume are read together. */
+static void find_confs(struct volume *volume, void (*found)(struct boot_entry *entry))
+{
+    struct listing *listing = list(volume, ENTRIES_PATH, "*.conf", VST_FILE_REGULAR);
+
+    if (listing == NULL)
+        return;
+    size_t n = 0;
+    for (size_t i = 0; i < listing->n; i++) {
+        struct volume_file *file = &listing->files[i];
+        if (file->file.bytes > LOADER_ENTRY_MAX_BYTES) {
+            tell(volume, ENTRIES_PATH, listing->names[i], "too large");
+            continue;
+        }
+        file->room = volume_room(volume, file->file.bytes);
+        file->to = pool_take(file->room + 1);
+        if (file->to == NULL)
+            continue;
+        memcpy(listing->names[n], listing->names[i], ENTRY_NAME_BYTES);
+        listing->files[n++] = *file;
+    }
+    (void)volume_read(volume, listing->files, n, NULL, NULL);
+    for (size_t i = 0; i < n; i++) {
+        const struct volume_file *file = &listing->files[i];
+        if (file->status == VST_OK) {
+            take_conf(volume, listing->names[i], file->to, file->file.bytes, found);
+        } else {
+            tell(volume, ENTRIES_PATH, listing->names[i], vst_status_text(file->status));
+            pool_give(file->to);
+        }
+    }
+    pool_give(listing);
+}
+
+/* ---------------------------------------------------------------- programs' files */
+
+/* Reads at most so many bytes of a file's section; their number. */
+static uint64_t read_part(struct volume *volume, struct vst_file *file, uint64_t offset, void *to,
+                          uint64_t bytes)
+{
+    EFI_TPL before;
+    size_t n = 0;
+
+    if (!volume_enter(volume, &before))
+        return 0;
+    enum vst_status status = vst_files_read(&volume->files, file, offset, to, bytes, &n);
+    volume_leave(volume, before);
+    return status == VST_OK ? n : 0;
+}
+
+/* The head of a program for this machine. */
+static bool read_head(struct volume *volume, struct vst_file *file, uint8_t head[HEAD_BYTES],
+                      struct loader_bytes *bytes, struct loader_pe *pe)
+{
+    *bytes = (struct loader_bytes){head, read_part(volume, file, 0, head, HEAD_BYTES)};
+    return loader_pe_read(bytes, pe) == VST_OK && pe->machine == LOADER_PE_X86_64;
+}
+
+static struct loader_text read_section(struct volume *volume, struct vst_file *file,
+                                       const struct loader_bytes *head, const struct loader_pe *pe,
+                                       const char *name, char *to)
+{
+    uint64_t offset, bytes;
+
+    if (!loader_pe_place(head, pe, name, &offset, &bytes))
+        return (struct loader_text){NULL, 0};
+    bytes = bytes < SECTION_BYTES ? bytes : SECTION_BYTES;
+    return (struct loader_text){to, read_part(volume, file, offset, to, bytes)};
+}
+
+/* ---------------------------------------------------------------- type 2 */
+
+static void take_unified(struct volume *volume, struct vst_file *file, const char *name,
+                         uint8_t *head, void (*found)(struct boot_entry *entry))
+{
+    struct boot_entry *entry = new_entry(ENTRY_UNIFIED, volume, UNIFIED_PATH, name);
+    struct loader_bytes bytes;
+    struct loader_pe pe;
+
+    if (entry == NULL)
+        return;
+    entry->text = pool_take(2 * SECTION_BYTES);
+    if (entry->text == NULL || !read_head(volume, file, head, &bytes, &pe)) {
+        tell(volume, UNIFIED_PATH, name, "it is no program for this machine");
+        drop(entry);
+        return;
+    }
+    struct loader_text osrel = read_section(volume, file, &bytes, &pe, ".osrel", entry->text);
+    struct loader_text uname =
+        read_section(volume, file, &bytes, &pe, ".uname", entry->text + SECTION_BYTES);
+    if (loader_unified_read(loader_text_of(entry->file), osrel, uname, &entry->entry) != VST_OK) {
+        tell(volume, UNIFIED_PATH, name, "its .osrel does not say what it is");
+        drop(entry);
+        return;
+    }
+    take_id(entry, ".efi");
+    found(entry);
+}
+
+static void find_unified(struct volume *volume, void (*found)(struct boot_entry *entry))
+{
+    struct listing *listing = list(volume, UNIFIED_PATH, "*.efi", VST_FILE_REGULAR);
+    uint8_t *head = listing != NULL ? pool_take(HEAD_BYTES) : NULL;
+
+    for (size_t i = 0; head != NULL && i < listing->n; i++)
+        take_unified(volume, &listing->files[i].file, listing->names[i], head, found);
+    pool_give(head);
+    pool_give(listing);
+}
+
+/* ---------------------------------------------------------------- other programs */
+
+struct known {
+    const char *directory, *file;
+    const char *id, *title;
+};
+
+static void add_program(struct volume *volume, const char *directory, const char *name,
+                        const char *id, const char *title, void (*found)(struct boot_entry *entry))
+{
+    struct boot_entry *entry = new_entry(ENTRY_PROGRAM, volume, directory, name);
+    size_t bytes = strlen(title) + 1;
+
+    if (entry == NULL)
+        return;
+    entry->text = pool_take(bytes);
+    if (entry->text == NULL) {
+        drop(entry);
+        return;
+    }
+    memcpy(entry->text, title, bytes);
+    entry->entry.title = loader_text_of(entry->text);
+    vst_format(entry->id, sizeof(entry->id), "%s", id);
+    found(entry);
+}
+
+/* False: there is none, or it is this loader itself. */
+static bool is_program(struct volume *volume, const char *path, uint8_t *head)
+{
+    struct loader_bytes bytes;
+    struct vst_file file;
+    struct loader_pe pe;
+
+    if (volume->is_own && loader_is_own_file(path))
+        return false;
+    return volume_find(volume, path, &file) == VST_OK && file.type == VST_FILE_REGULAR &&
+           read_head(volume, &file, head, &bytes, &pe);
+}
+
+static void find_known(struct volume *volume, uint8_t *head,
+                       void (*found)(struct boot_entry *entry))
+{
+    static const struct known known[] = {
+        {"/EFI/Microsoft/Boot", "bootmgfw.efi", "auto-windows", "Windows Boot Manager"},
+        {"", "shellx64.efi", "auto-efi-shell", "EFI Shell"},
+        {"/EFI/BOOT", "BOOTX64.EFI", "auto-efi-default", "EFI Default Loader"},
+    };
+    char path[ENTRY_PATH_BYTES];
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(known); i++) {
+        vst_format(path, sizeof(path), "%s/%s", known[i].directory, known[i].file);
+        if (is_program(volume, path, head))
+            add_program(volume, known[i].directory, known[i].file, known[i].id, known[i].title,
+                        found);
+    }
+}
+
+/* In the folder of a system: the first of the usual names. */
+static void find_vendor(struct volume *volume, const char *vendor, uint8_t *head,
+                        void (*found)(struct boot_entry *entry))
+{
+    static const char *const names[] = {"shimx64.efi", "grubx64.efi", "systemd-bootx64.efi",
+                                        "refind_x64.efi", "bootx64.efi"};
+    char directory[ENTRY_PATH_BYTES], path[ENTRY_PATH_BYTES], id[ENTRY_NAME_BYTES];
+
+    vst_format(directory, sizeof(directory), "%s/%s", EFI_PATH, vendor);
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(names); i++) {
+        vst_format(path, sizeof(path), "%s/%s", directory, names[i]);
+        if (!is_program(volume, path, head))
+            continue;
+        vst_format(id, sizeof(id), "auto-%s-%s", vendor, names[i]);
+        char title[ENTRY_NAME_BYTES];
+        vst_format(title, sizeof(title), "%s (%s)", vendor, names[i]);
+        add_program(volume, directory, names[i], id, title, found);
+        return;
+    }
+}
+
+static void find_programs(struct volume *volume, uint8_t *head,
+                          void (*found)(struct boot_entry *entry))
+{
+    struct listing *vendors = list(volume, EFI_PATH, "*", VST_FILE_DIRECTORY);
+
+    if (vendors == NULL)
+        return;
+    for (size_t i = 0; i < vendors->n; i++)
+        if (!has_suffix(vendors->names[i], "BOOT") && !has_suffix(vendors->names[i], "Linux") &&
+            !has_suffix(vendors->names[i], "Microsoft"))
+            find_vendor(volume, vendors->names[i], head, found);
+    pool_give(vendors);
+    find_known(volume, head, found);
+}
+
+/* ---------------------------------------------------------------- all of them */
+
+void entry_files_find(bool programs, void (*found)(struct boot_entry *entry))
+{
+    uint8_t *head = pool_take(HEAD_BYTES);
+
+    for (struct volume *volume = volumes_first(); volume != NULL; volume = volume->next) {
+        find_confs(volume, found);
+        find_unified(volume, found);
+        if (programs && head != NULL)
+            find_programs(volume, head, found);
+    }
+    pool_give(head);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The files that boot/efi/loader/entries.c makes entries of. */
+#ifndef VSTOR_EFI_LOADER_ENTRY_FILES_H
+#define VSTOR_EFI_LOADER_ENTRY_FILES_H
+
+#include "boot/efi/loader/entries.h"
+
+/** Text of the first /loader/loader.conf, for pool_give; NULL: there is none. */
+char *entry_files_conf(void);
+
+/** Hands each entry of the volumes to `found`, whose it is then; `programs`: also what has no entry. */
+void entry_files_find(bool programs, void (*found)(struct boot_entry *entry));
+
+#endif
