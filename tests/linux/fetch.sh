@@ -32,7 +32,7 @@ done
 cd ..
 mkdir -p modules
 for module in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk virtio_scsi \
-    scsi_common scsi_mod sd_mod sr_mod cdrom t10-pi crc-t10dif crct10dif_common crct10dif_generic crc64 crc64-rocksoft; do
+    scsi_common scsi_mod sd_mod sr_mod cdrom t10-pi crc-t10dif crct10dif_common crct10dif_generic crc64 crc64-rocksoft efivarfs; do
     find unpack/lib/modules -name "$module.ko" -exec cp {} modules/ \;
 done
 cp unpack/bin/busybox busybox

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The boot loader vstor.efi under OVMF, started from a volume that is on no virtio disk, or from one that is."""
 import contextlib
+import hashlib
+import pathlib
 import re
 import tempfile
 
 import pytest
 
+import boot_media
 import efi
 import images
+import linux_guest
 from harness import Disk, Machine, plain
 
 BLK, SCSI = "virtio-blk-pci,disable-legacy=on", "virtio-scsi-pci,disable-legacy=on"
@@ -38,3 +42,82 @@ def test_disks_are_found_wherever_they_are(rom):
     assert [(name, re.sub("^.*-scsi-", "", place)) for name, place in found[1:]] == [
         ("sda", "0:0:1:1"), ("sr0", "0:0:3:0"), ("sdb", "0:0:5:300")]
     assert found[0][0] == "vda"
+
+
+# ---------------------------------------------------------------- Linux
+
+EXTRA = images.random_bytes(100_001, 77)
+JOB = """
+sha256sum /extra
+cat /proc/cmdline
+mount -t efivarfs efivarfs /sys/firmware/efi/efivars || exit 1
+cd /sys/firmware/efi/efivars
+for v in Loader*; do
+    echo "$v=$(tail -c +5 $v | tr -d '\\000')"
+done
+"""
+
+
+@pytest.fixture(scope="module")
+def debian(tmp_path_factory):
+    return boot_media.debian(tmp_path_factory.mktemp("debian"), JOB, {"extra": EXTRA})
+
+
+def boots_linux(disks, boot=None, extra=EXTRA, memory_mib=512, **machine):
+    """Linux comes up with its initramfs and the other archive, which has been checked there; what it said."""
+    with contextlib.ExitStack() as stack:
+        if boot is None:
+            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vstor-loader-")))
+            boot = efi.boot_arguments(efi.volume(folder, {"EFI/BOOT/BOOTX64.EFI": efi.LOADER}))
+        guest = stack.enter_context(Machine(boot=boot, disks=disks, memory_mib=memory_mib, debug_exit=False, **machine))
+        result = guest.wait(linux_guest.DEADLINE_S)
+    result.expect(r"^END 0")
+    result.expect(f"^{hashlib.sha256(extra).hexdigest()}  /extra$")
+    return result
+
+
+def place(name, tree, folder):
+    """What stands before the disk in QEMU's arguments, and the disk."""
+    adapter = ["-device", f"{SCSI},id=a0"]
+    image = boot_media.iso(folder / "cd.iso", tree) if name == "cd" else \
+        boot_media.fat(folder / "disk.raw", tree, 4096 if name == "4Kn" else 512)
+    if name == "4Kn":
+        return Disk(image, device=BLK, properties={"logical_block_size": 4096, "physical_block_size": 4096})
+    return {"virtio-blk": Disk(image, device=BLK), "packed": Disk(image, device=f"{BLK},packed=on"),
+            "scsi 1:1": Disk(image, device="scsi-hd,bus=a0.0,scsi-id=1,lun=1", before=adapter),
+            "scsi 5:300": Disk(image, device="scsi-hd,bus=a0.0,scsi-id=5,lun=300", before=adapter),
+            "cd": Disk(image, device="scsi-cd,bus=a0.0", before=adapter),
+            "bridges": Disk(image, device=BLK, bus="b3")}[name]
+
+
+BRIDGES = ["pcie-root-port,id=b1,chassis=1,slot=1", "pcie-pci-bridge,id=b2,bus=b1", "pci-bridge,id=b3,bus=b2,addr=1,chassis_nr=9"]
+
+
+@pytest.mark.parametrize("where", ["virtio-blk", "scsi 1:1", "scsi 5:300", "cd", "packed", "4Kn", "bridges"])
+def test_debian_boots_from(where, debian, tmp_path):
+    """None of these disks is a boot device of the firmware's, and some it does not find at all."""
+    result = boots_linux([place(where, debian, tmp_path)], bridges=BRIDGES if where == "bridges" else [])
+    result.expect(r"^console=ttyS0 quiet panic=-1$")
+
+
+def test_debian_boots_from_the_disk_that_the_loader_came_from(debian, tmp_path):
+    """Our driver takes over the disk that firmware has started us from; what Linux then hears of us."""
+    tree = boot_media.tree(debian, {"EFI/BOOT/BOOTX64.EFI": efi.LOADER})
+    disk = Disk(boot_media.esp(tmp_path / "esp.raw", tree), device=BLK, properties={"bootindex": 0})
+    result = boots_linux([disk], boot=efi.firmware_arguments())
+    told = dict(re.findall(r"^(Loader\w+)-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f=(.*)$", result.text, re.M))
+    assert told["LoaderInfo"].startswith("vstor ")
+    assert told["LoaderEntrySelected"] == "debian.conf"
+    assert told["LoaderEntries"].startswith("debian.conf")
+    assert told["LoaderDevicePartUUID"] == "0cab1e00-1111-2222-3333-444455556666"
+    assert told["LoaderImageIdentifier"].upper() == "\\EFI\\BOOT\\BOOTX64.EFI"
+    assert told["LoaderFirmwareType"].startswith("UEFI 2.")
+    assert 0 < int(told["LoaderTimeInitUSec"]) < int(told["LoaderTimeExecUSec"])
+
+
+@pytest.mark.timeout(1200)
+def test_initrd_of_256_mib(tmp_path):
+    extra = images.random_bytes(256 << 20, 5)
+    tree = boot_media.debian(tmp_path, "sha256sum /extra", {"extra": extra})
+    disk = Disk(boot_media.fat(tmp_path / "disk.raw", tree), device=BLK)
+    boots_linux([disk], extra=extra, memory_mib=1536)

@@ -9,21 +9,22 @@
 #include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/load.h"
 #include "boot/efi/loader/loader.h"
+#include "boot/efi/loader/next_kernel.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/program.h"
 #include "boot/efi/loader/say.h"
 #include "boot/efi/loader/variables.h"
 #include "boot/loader/pe.h"
 
-#define NS_PER_US 1000u
+#define NS_PER_US  1000u
+#define HEAD_BYTES 4096u
 
 struct booting {
     const struct boot_entry *entry;
     const char *options;
-    struct load_file kernel;
-    struct load_pages pages;
-    struct load_file *initrds;
-    size_t n_initrds;
+    struct load_file *files; /* the kernel, and its initrds or modules */
+    size_t n_files;
+    struct load_pages pages; /* the kernel's, if it is a program */
 };
 
 bool boot_options(const struct boot_entry *entry, char text[BOOT_MAX_OPTIONS])
@@ -33,61 +34,57 @@ bool boot_options(const struct boot_entry *entry, char text[BOOT_MAX_OPTIONS])
 
 /* ---------------------------------------------------------------- its files */
 
-static bool find(struct volume *volume, struct loader_text path, struct load_file *file)
+static bool add(struct booting *booting, struct loader_text path)
 {
+    struct volume *volume = booting->entry->volume;
     char text[VST_FILES_PATH_BYTES];
 
     if (!loader_text_copy(path, text, sizeof(text))) {
         say("%s: a path is too long\n", volume->name);
         return false;
     }
-    return load_find(volume, text, file);
+    return load_find(volume, text, &booting->files[booting->n_files++]);
 }
 
 /* What is booted: of type 1 what it names, else the file itself. */
-static bool find_kernel(struct booting *booting)
+static bool add_kernel(struct booting *booting)
 {
     const struct boot_entry *entry = booting->entry;
     const struct loader_entry *conf = &entry->entry;
     char path[2 * ENTRY_PATH_BYTES];
 
     if (entry->kind == ENTRY_CONF)
-        return find(entry->volume,
-                    conf->kernel.bytes > 0 ? conf->kernel
-                    : conf->uki.bytes > 0  ? conf->uki
-                                           : conf->efi,
-                    &booting->kernel);
+        return add(booting, conf->kernel.bytes > 0 ? conf->kernel
+                            : conf->uki.bytes > 0  ? conf->uki
+                                                   : conf->efi);
     vst_format(path, sizeof(path), "%s/%s", entry->directory, entry->file);
-    return load_find(entry->volume, path, &booting->kernel);
+    return add(booting, loader_text_of(path));
 }
 
-static bool find_initrds(struct booting *booting)
+static bool find_files(struct booting *booting)
 {
     const struct loader_entry *conf = &booting->entry->entry;
 
-    if (conf->n_initrds == 0)
-        return true;
-    booting->initrds = pool_take(conf->n_initrds * sizeof(*booting->initrds));
-    if (booting->initrds == NULL) {
+    booting->files = pool_take((1 + conf->n_initrds) * sizeof(*booting->files));
+    if (booting->files == NULL) {
         say("%s: not enough memory\n", booting->entry->title);
         return false;
     }
-    for (; booting->n_initrds < conf->n_initrds; booting->n_initrds++)
-        if (!find(booting->entry->volume, conf->initrds[booting->n_initrds],
-                  &booting->initrds[booting->n_initrds]))
-            return false;
-    return true;
+    bool found = add_kernel(booting);
+    for (size_t i = 0; found && i < conf->n_initrds; i++)
+        found = add(booting, conf->initrds[i]);
+    return found;
 }
+
+/* ---------------------------------------------------------------- programs */
 
 static bool read_initrd(void *ctx, UINTN number, void *to)
 {
-    struct booting *booting = ctx;
-    const struct load_file *file = &booting->initrds[number];
+    const struct booting *booting = ctx;
+    const struct load_file *file = &booting->files[1 + number];
 
     return load_into(file, to, file->file.bytes);
 }
-
-/* ---------------------------------------------------------------- its start */
 
 static void give_kernel(void *ctx)
 {
@@ -96,50 +93,102 @@ static void give_kernel(void *ctx)
     load_give(&booting->pages);
 }
 
+static void tell_time(void)
+{
+    variable_set_number(L"LoaderTimeExecUSec", clock_since_power_ns() / NS_PER_US);
+}
+
 static void run_program(struct booting *booting)
 {
-    const struct volume *volume = booting->kernel.volume;
+    const struct load_file *kernel = &booting->files[0];
     EFI_DEVICE_PATH_PROTOCOL *device =
-        volume->handle != NULL ? device_path_of(volume->handle) : NULL;
+        kernel->volume->handle != NULL ? device_path_of(kernel->volume->handle) : NULL;
+
+    if (!load_pages(kernel, &booting->pages))
+        return;
     struct program program = {
-        .name = booting->kernel.path,
+        .name = kernel->path,
         .image = booting->pages.at,
         .image_bytes = booting->pages.bytes,
-        .path = device_path_of_file(device, booting->kernel.path),
+        .path = device_path_of_file(device, kernel->path),
         .command_line = booting->options,
-        .n_initrds = booting->n_initrds,
+        .n_initrds = booting->n_files - 1,
         .ctx = booting,
         .read_initrd = read_initrd,
         .loaded = give_kernel,
     };
-
-    for (size_t i = 0; i < booting->n_initrds; i++)
-        program.initrd_bytes[i] = booting->initrds[i].file.bytes;
-    variable_set_number(L"LoaderTimeExecUSec", clock_since_power_ns() / NS_PER_US);
+    for (size_t i = 0; i < program.n_initrds; i++)
+        program.initrd_bytes[i] = booting->files[1 + i].file.bytes;
+    tell_time();
     (void)program_run(&program);
     pool_give(program.path);
 }
 
-static void start(struct booting *booting)
+/* ---------------------------------------------------------------- kernels that know no EFI */
+
+static bool read_file(void *ctx, size_t number, void *buffer)
 {
-    const struct loader_bytes bytes = {booting->pages.at, booting->pages.bytes};
+    const struct booting *booting = ctx;
+    const struct load_file *file = &booting->files[number];
+
+    return load_into(file, buffer, file->file.bytes);
+}
+
+static void run_kernel(struct booting *booting)
+{
+    struct loader_wanted_file *files = pool_take(booting->n_files * sizeof(*files));
+    struct loader_answer answer;
+
+    if (files == NULL) {
+        say("%s: not enough memory\n", booting->entry->title);
+        return;
+    }
+    for (size_t i = 0; i < booting->n_files; i++)
+        files[i] =
+            (struct loader_wanted_file){booting->files[i].path, booting->files[i].file.bytes};
+    const struct loader_wanted wanted = {.command_line = booting->options,
+                                         .files = files,
+                                         .n_files = booting->n_files,
+                                         .ctx = booting,
+                                         .read = read_file};
+    enum vst_status status = next_kernel_load(&wanted, &answer);
+    if (status == VST_OK) {
+        tell_time();
+        next_kernel_start();
+    } else if (answer.text[0] != '\0') {
+        say("%s: %s\n", files[0].name, answer.text);
+    }
+    next_kernel_forget();
+    pool_give(files);
+}
+
+/* ---------------------------------------------------------------- what it is */
+
+static bool is_program(struct load_file *file)
+{
+    uint8_t *head = pool_take(HEAD_BYTES);
+    struct loader_bytes bytes = {head, 0};
     struct loader_pe pe;
 
-    if (loader_pe_read(&bytes, &pe) == VST_OK)
-        run_program(booting);
-    else
-        say("%s: it is no program for this machine\n", booting->kernel.path);
+    if (head != NULL)
+        bytes.bytes = volume_read_part(file->volume, &file->file, 0, head, HEAD_BYTES);
+    bool is_one = head != NULL && loader_pe_read(&bytes, &pe) == VST_OK;
+    pool_give(head);
+    return is_one;
 }
 
 /* ---------------------------------------------------------------- all of it */
 
 static void boot_files(struct booting *booting)
 {
-    if (find_kernel(booting) && find_initrds(booting) &&
-        load_pages(&booting->kernel, &booting->pages))
-        start(booting);
+    if (find_files(booting)) {
+        if (is_program(&booting->files[0]))
+            run_program(booting);
+        else
+            run_kernel(booting);
+    }
     load_give(&booting->pages);
-    pool_give(booting->initrds);
+    pool_give(booting->files);
 }
 
 static void reset(EFI_RESET_TYPE type)

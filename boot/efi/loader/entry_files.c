@@ -176,25 +176,11 @@ static void find_confs(struct volume *volume, void (*found)(struct boot_entry *e
 
 /* ---------------------------------------------------------------- programs' files */
 
-/* Reads at most so many bytes of a file's section; their number. */
-static uint64_t read_part(struct volume *volume, struct vst_file *file, uint64_t offset, void *to,
-                          uint64_t bytes)
-{
-    EFI_TPL before;
-    size_t n = 0;
-
-    if (!volume_enter(volume, &before))
-        return 0;
-    enum vst_status status = vst_files_read(&volume->files, file, offset, to, bytes, &n);
-    volume_leave(volume, before);
-    return status == VST_OK ? n : 0;
-}
-
 /* The head of a program for this machine. */
 static bool read_head(struct volume *volume, struct vst_file *file, uint8_t head[HEAD_BYTES],
                       struct loader_bytes *bytes, struct loader_pe *pe)
 {
-    *bytes = (struct loader_bytes){head, read_part(volume, file, 0, head, HEAD_BYTES)};
+    *bytes = (struct loader_bytes){head, volume_read_part(volume, file, 0, head, HEAD_BYTES)};
     return loader_pe_read(bytes, pe) == VST_OK && pe->machine == LOADER_PE_X86_64;
 }
 
@@ -207,7 +193,7 @@ static struct loader_text read_section(struct volume *volume, struct vst_file *f
     if (!loader_pe_place(head, pe, name, &offset, &bytes))
         return (struct loader_text){NULL, 0};
     bytes = bytes < SECTION_BYTES ? bytes : SECTION_BYTES;
-    return (struct loader_text){to, read_part(volume, file, offset, to, bytes)};
+    return (struct loader_text){to, volume_read_part(volume, file, offset, to, bytes)};
 }
 
 /* ---------------------------------------------------------------- type 2 */

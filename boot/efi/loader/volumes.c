@@ -82,6 +82,19 @@ enum vst_status volume_next(struct volume *volume, struct vst_directory *directo
     return status;
 }
 
+size_t volume_read_part(struct volume *volume, struct vst_file *file, uint64_t offset_bytes,
+                        void *to, size_t bytes)
+{
+    EFI_TPL before;
+    size_t n = 0;
+
+    if (!volume_enter(volume, &before))
+        return 0;
+    enum vst_status status = vst_files_read(&volume->files, file, offset_bytes, to, bytes, &n);
+    volume_leave(volume, before);
+    return status == VST_OK ? n : 0;
+}
+
 /* ---------------------------------------------------------------- one volume */
 
 static void give_volume(struct volume *volume)

@@ -52,6 +52,10 @@ enum vst_status volume_list(struct volume *volume, const char *path,
 enum vst_status volume_next(struct volume *volume, struct vst_directory *directory,
                             struct vst_file_entry *entry);
 
+/** Reads a little of a file, through the cache; how much there was, 0 also after an error. */
+size_t volume_read_part(struct volume *volume, struct vst_file *file, uint64_t offset_bytes,
+                        void *to, size_t bytes);
+
 /** One of the files that volume_read reads. */
 struct volume_file {
     struct vst_file file; /**< as found */

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Media that a boot loader boots from: trees of files as FAT, as ISO 9660, on a partition."""
+import os
+import shutil
+import subprocess
+
+import images
+import linux_guest
+
+MiB = images.MiB
+
+
+def tree(folder, files):
+    """A folder with these files: bytes, text, or a path to copy."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, os.PathLike):
+            shutil.copy(content, path)
+        else:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def tree_mib(folder):
+    return 40 + sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // MiB
+
+
+def fat(path, folder, sector=512, mib=None):
+    """All of a disk, of such sectors, with the tree in a folder."""
+    images.sparse(path, (mib or max(tree_mib(folder), 300 if sector > 512 else 0)) * MiB)
+    images.run_tool("mkfs.fat", "-F", "32", "-S", sector, "-s", 1, "-n", "BOOT", path)
+    images.run_tool("mcopy", "-Q", "-s", "-i", path, *sorted(folder.iterdir()), "::")
+    return path
+
+
+def esp(path, folder):
+    """A GPT with the tree on an EFI system partition."""
+    mib = tree_mib(folder)
+    images.sparse(path, (mib + 2) * MiB)
+    images.run_tool("sgdisk", "--clear", f"--new=1:2048:+{mib}M", "--typecode=1:ef00", "--change-name=1:EFI",
+                    "--partition-guid=1:0cab1e00-1111-2222-3333-444455556666", path)
+    images.run_tool("mkfs.fat", "-F", "32", "-n", "ESP", "--offset", 2048, path, mib * 1024)
+    images.run_tool("mcopy", "-Q", "-s", "-i", f"{path}@@{MiB}", *sorted(folder.iterdir()), "::")
+    return path
+
+
+def iso(path, folder):
+    images.run_tool("genisoimage", "-quiet", "-R", "-J", "-V", "BOOT_CD", "-o", path, folder)
+    return path
+
+
+def archive(path, files):
+    """A newc archive, as Linux unpacks it where it comes behind its initramfs; some folder beside it is used."""
+    folder = path.with_name(path.name + ".tree")
+    tree(folder, files)
+    with open(path, "wb") as out:
+        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input="\n".join(files).encode(), stdout=out,
+                       cwd=folder, check=True)
+    shutil.rmtree(folder)
+    return path
+
+
+def debian(folder, job, extra, options="console=ttyS0 quiet panic=-1", conf="timeout 0\n", files=None):
+    """A tree with Debian's kernel, an initramfs that does a job, an archive besides, and the entry of all that."""
+    entry = ("title Debian\nversion 6.1\nlinux /debian/vmlinuz\ninitrd /debian/initramfs\ninitrd /debian/extra.cpio\n"
+             f"options {options}\n")
+    return tree(folder / "tree", {
+        "debian/vmlinuz": linux_guest.LINUX / "vmlinuz", "debian/initramfs": linux_guest.initramfs(job, {}, folder),
+        "debian/extra.cpio": archive(folder / "extra.cpio", extra), "loader/entries/debian.conf": entry,
+        "loader/loader.conf": conf, **(files or {})})
