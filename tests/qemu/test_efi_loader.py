@@ -117,7 +117,7 @@ def test_debian_boots_from_the_disk_that_the_loader_came_from(debian, tmp_path):
 
 @pytest.mark.timeout(1200)
 def test_initrd_of_256_mib(tmp_path):
-    extra = images.random_bytes(256 << 20, 5)
+    extra = b"".join(images.random_bytes(16 << 20, seed) for seed in range(16))
     tree = boot_media.debian(tmp_path, "sha256sum /extra", {"extra": extra})
     disk = Disk(boot_media.fat(tmp_path / "disk.raw", tree), device=BLK)
     boots_linux([disk], extra=extra, memory_mib=1536)
