@@ -5,6 +5,9 @@
 OVMF: ReadBlocks of Block IO, by a small EFI program between marks. SeaBIOS: int 13h, by a boot sector between marks.
 GRUB's commands can't execute marks, so two starts that differ in how much its `testspeed` reads are counted as wholes.
 GRUB reads through SeaBIOS, as much at a time as it sees fit: its figure is a share of one long read.
+
+All of them poll, and how often they look before the host's threads have answered is the host's affair: of several
+starts the one counts that has waited least.
 """
 import argparse
 import pathlib
@@ -88,7 +91,7 @@ def grub(driver, size, n_reads, folder):
     return icount.Count(many.instructions - few.instructions, 0, many.kicks - few.kicks, 0, 2 * n_reads)
 
 
-def ours(driver, size, n_reads):
+def ours(driver, size, n_reads, _folder):
     """One in flight, as the others have it; on the disk without latency, so that none of them waits for long."""
     name = "vda" if driver == "blk" else "sda"
     line = f"bench {name} rw=randread bs={size} iodepth=1 number_ios={n_reads}; exit"
@@ -96,31 +99,51 @@ def ours(driver, size, n_reads):
     return windows[0].count(n_reads)
 
 
-READERS = {"OVMF, ReadBlocks": (ovmf, "counted between marks"), "SeaBIOS, int 13h": (seabios, "counted between marks"),
+READERS = {"vstor, polled": (ours, "counted between marks"),
+           "OVMF, ReadBlocks": (ovmf, "counted between marks"), "SeaBIOS, int 13h": (seabios, "counted between marks"),
            "GRUB on SeaBIOS, testspeed": (grub, "difference of two starts")}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reads", type=int, default=4000, help="per figure (default %(default)s)")
+    parser.add_argument("--starts", type=int, default=3, help="per figure (default %(default)s)")
     options = parser.parse_args()
     rows = []
     for driver in ("blk", "scsi"):
         for size in SIZES:
-            own = ours(driver, size, options.reads)
-            rows.append(row("vstor, polled", driver, size, own, "counted between marks", own))
+            own = None
             for name, (reader, how) in READERS.items():
                 print(f"{name}: {driver}, {size}", flush=True)
-                with tempfile.TemporaryDirectory(prefix="vstor-bench-firmware-") as folder:
-                    rows.append(row(name, driver, size, reader(driver, size, options.reads, pathlib.Path(folder)), how, own))
-    bench_report.keep("firmware", {"rows": rows, "reads": options.reads})
+                count = least(reader, driver, size, options)
+                own = own or count
+                rows.append(row(name, driver, size, count, how, own))
+    bench_report.keep("firmware", {"rows": rows, "reads": options.reads, "starts": options.starts})
     print(bench_report.write())
 
 
+def whole(count):
+    """Instructions of a read, waiting included."""
+    return count.per_io("instructions") + count.per_io("spin")
+
+
+def least(reader, driver, size, options):
+    counts = []
+    for _ in range(options.starts):
+        with tempfile.TemporaryDirectory(prefix="vstor-bench-firmware-") as folder:
+            counts.append(reader(driver, size, options.reads, pathlib.Path(folder)))
+    return min(counts, key=whole)
+
+
 def row(name, driver, size, count, how, own):
-    whole, our_whole = (one.per_io("instructions") + one.per_io("spin") for one in (count, own))
-    return {"reader": name, "device": driver, "size": size, "instructions": round(whole, 1), "kicks": count.per_io("kicks"),
-            "how": how, "ratio": whole / our_whole}
+    """Only ours tells apart what it waits."""
+    return {"reader": name, "device": driver, "size": size, "instructions": round(whole(count), 1),
+            "waiting": round(count.per_io("spin"), 1) if reader_is_ours(name) else None, "kicks": count.per_io("kicks"),
+            "how": how, "ratio": whole(count) / whole(own)}
+
+
+def reader_is_ours(name):
+    return READERS[name][0] is ours
 
 
 if __name__ == "__main__":

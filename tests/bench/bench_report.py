@@ -179,11 +179,12 @@ def linux_part(result, folder):
 # ---------------------------------------------------------------- beside firmware
 
 def firmware_part(result):
-    lines = [[row["reader"], row["device"], row["size"], row["instructions"], row["kicks"], row["how"],
-              times(row.get("ratio"))] for row in result["rows"]]
-    head = ["reader", "device", "read", "instructions", "kicks", "how", "as a multiple of vstor's"]
+    lines = [[row["reader"], row["device"], row["size"], row["instructions"], row.get("waiting"), row["kicks"],
+              row["how"], times(row.get("ratio"))] for row in result["rows"]]
+    head = ["reader", "device", "read", "instructions", "of them waiting", "kicks", "how", "as a multiple of vstor's"]
     return ["## Beside firmware", "", f"Measured {result['when']}, QEMU {result['qemu']}; per read, one in flight, waiting "
-            f"included. GRUB reads by int 13h as much at once as it sees fit, and copies. {result['reads']:,} reads each.", "",
+            f"included; of {result.get('starts', 1)} starts the one that has waited least. GRUB reads by int 13h as much at once "
+            f"as it sees fit, and copies. {result['reads']:,} reads each.", "",
             *table(head, lines)]
 
 
