@@ -6,6 +6,7 @@
 
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/say.h"
+#include "boot/efi/loader/trust.h"
 #include "boot/loader/efi_map.h"
 
 #define MAX_MEMORY    512u
@@ -30,6 +31,12 @@ static struct state {
     struct loader_efi efi;
     struct loader_start start;
     struct loader_wanted wanted; /* only the command line, kept */
+    struct kept_file {
+        const void *at;
+        uint64_t bytes;
+        const char *name;
+    } files[LOADER_MAX_FILES]; /* for the TPM */
+    size_t n_files;
     struct loader_answer unread;
     UINTN map_key;
     struct loader_efi_map map;
@@ -94,6 +101,18 @@ static void give_back(void *ctx, uint64_t first, uint64_t bytes)
     (void)firmware->FreePages(first, round_up(bytes, EFI_PAGE_SIZE) / EFI_PAGE_SIZE);
 }
 
+/* Nobody signs such kernels in a way that the firmware could verify. */
+static const char *admit(void *ctx, enum loader_kind kind, size_t number, const void *bytes)
+{
+    const struct loader_wanted_file *file = &state->next.wanted->files[number];
+
+    (void)ctx;
+    if (kind != LOADER_EFI && trust_secure_boot())
+        return "Secure Boot is on, and nobody can verify a kernel that is no EFI program";
+    state->files[state->n_files++] = (struct kept_file){bytes, file->bytes, file->name};
+    return NULL;
+}
+
 void next_kernel_forget(void)
 {
     if (state == NULL)
@@ -113,8 +132,11 @@ static bool begin(void)
         return false;
     state = (struct state *)(uintptr_t)pages;
     memset(state, 0, sizeof(*state));
-    state->machine = (struct loader_machine){
-        .take = take, .give_back = give_back, .ram = &state->ram, .memory_end = PHYSICAL_END};
+    state->machine = (struct loader_machine){.take = take,
+                                             .give_back = give_back,
+                                             .ram = &state->ram,
+                                             .memory_end = PHYSICAL_END,
+                                             .admit = admit};
     return true;
 }
 
@@ -216,12 +238,16 @@ static bool keep_texts(void)
 
     for (size_t i = 0; i < next->n_modules; i++)
         bytes += strlen(next->modules[i].text) + 1;
+    for (size_t i = 0; i < state->n_files; i++)
+        bytes += strlen(state->files[i].name) + 1;
     char *to = (char *)(uintptr_t)loader_next_take(next, bytes, PHYSICAL_END);
     if (to == NULL)
         return false;
     state->wanted.command_line = keep(&to, next->wanted->command_line);
     for (size_t i = 0; i < next->n_modules; i++)
         next->modules[i].text = keep(&to, next->modules[i].text);
+    for (size_t i = 0; i < state->n_files; i++)
+        state->files[i].name = keep(&to, state->files[i].name);
     next->wanted = &state->wanted;
     return true;
 }
@@ -320,12 +346,23 @@ static bool end_boot_services(void)
     return false;
 }
 
+static void measure(void)
+{
+    state->files[0].at = state->next.file.at; /* which may have made way */
+    for (size_t i = 0; i < state->n_files; i++) {
+        const struct kept_file *file = &state->files[i];
+        trust_measure(i == 0 ? TRUST_KERNEL : TRUST_INITRD, file->at, file->bytes, file->name);
+    }
+    trust_measure_command_line(state->wanted.command_line);
+}
+
 void next_kernel_start(void)
 {
     struct arch_handover handover;
 
     state->next.answer = &state->unread;
     prepare_handover(&handover);
+    measure();
     if (!end_boot_services()) {
         say("boot: the memory map has grown too large\n");
         return;
