@@ -13,16 +13,24 @@
 #define INITRD_OPTION "initrd="
 #define PIECE_BYTES   (16u * 1024u * 1024u)
 
+/* A device that files are read from. */
+struct place {
+    struct shell_context context; /* as if that device had been named */
+    struct volume *volume;
+    uint64_t reads, kicks; /* of the queue, before */
+};
+
 struct booting {
     struct shell_context *context;
-    struct volume *volume;
+    struct place *places; /* the first is the device that the command names */
+    size_t n_places;
     struct loader_wanted wanted;
     struct loader_wanted_file *names;
     struct vst_file *files;
+    struct place **place_of; /* each file's */
     char *command_line;
     struct progress progress;
-    uint64_t done_bytes, total_bytes;
-    uint64_t start_ns, reads, kicks; /* of the queue, before */
+    uint64_t done_bytes, total_bytes, start_ns;
 };
 
 static uint64_t now_ns(const struct shell_context *context)
@@ -47,28 +55,107 @@ static char *join_words(const struct shell_context *context)
     return line;
 }
 
-static bool add_file(struct booting *booting, const char *path)
-{
-    struct vst_file *file = &booting->files[booting->wanted.n_files];
+/* ---------------------------------------------------------------- files */
 
-    if (!volume_find_file(booting->context, booting->volume, path, true, file))
+/* Of a device that the shell has found and holds. */
+static bool open_place(struct booting *booting, const struct shell_context *context)
+{
+    struct place *place = &booting->places[booting->n_places];
+
+    place->context = *context;
+    place->volume = volume_open(&place->context);
+    if (place->volume == NULL)
+        return false;
+    place->reads = context->queue->stats.commands[VST_BLOCK_READ];
+    place->kicks = context->queue->stats.kicks;
+    booting->n_places++;
+    return true;
+}
+
+static bool open_other(struct booting *booting, const struct vst_extent *extent)
+{
+    struct shell_context context = *booting->context;
+    uint32_t media_id = extent->device->media_id;
+
+    context.device = extent->device;
+    context.extent = *extent;
+    shell_extent_name(extent, context.name);
+    if (extent->device->n_queues == 0)
+        return shell_fail(booting->context, VST_ERR_UNSUPPORTED, "%s has no queue", context.name);
+    context.queue = extent->device->queues[0];
+    vst_block_hold(extent->device);
+    if (extent->device->media_id != media_id && extent->number != 0)
+        shell_fail(&context, VST_ERR_MEDIUM_CHANGED, "%s: %s", context.name,
+                   vst_status_text(VST_ERR_MEDIUM_CHANGED));
+    else if (open_place(booting, &context))
+        return true;
+    vst_block_let_go(extent->device);
+    return false;
+}
+
+/* NULL, having said why, if there is no such device. */
+static struct place *find_place(struct booting *booting, const char *device)
+{
+    char name[VST_PARTITION_DEVICE_NAME_BYTES];
+    struct vst_extent extent;
+
+    if (!shell_find_extent(booting->context, device, &extent))
+        return NULL;
+    shell_extent_name(&extent, name);
+    for (size_t i = 0; i < booting->n_places; i++)
+        if (strcmp(booting->places[i].context.name, name) == 0)
+            return &booting->places[i];
+    return open_other(booting, &extent) ? &booting->places[booting->n_places - 1] : NULL;
+}
+
+static void close_places(struct booting *booting)
+{
+    while (booting->n_places > 0) {
+        struct place *place = &booting->places[--booting->n_places];
+        volume_close(place->volume);
+        if (booting->n_places > 0)
+            vst_block_let_go(place->context.device);
+    }
+}
+
+static bool add_file(struct booting *booting, struct place *place, const char *path)
+{
+    size_t number = booting->wanted.n_files;
+    struct vst_file *file = &booting->files[number];
+
+    if (!volume_find_file(&place->context, place->volume, path, true, file))
         return false;
     if (file->type != VST_FILE_REGULAR)
         return shell_fail(booting->context, VST_ERR_INVALID, "%s is no regular file", path);
-    booting->names[booting->wanted.n_files++] = (struct loader_wanted_file){path, file->bytes};
+    booting->place_of[number] = place;
+    booting->names[number] = (struct loader_wanted_file){path, file->bytes};
     booting->total_bytes = vst_add_saturated_u64(booting->total_bytes, file->bytes);
+    booting->wanted.n_files++;
     return true;
+}
+
+/* "/PATH", or "DEV:/PATH": names of devices may hold colons, but none before a slash. */
+static bool add_initrd(struct booting *booting, char *word)
+{
+    char *colon = word[0] == '/' ? NULL : strstr(word, ":/");
+
+    if (colon == NULL)
+        return add_file(booting, &booting->places[0], word);
+    *colon = '\0';
+    struct place *place = find_place(booting, word);
+    *colon = ':';
+    return place != NULL && add_file(booting, place, colon + 1);
 }
 
 static bool find_files(struct booting *booting)
 {
     struct shell_context *context = booting->context;
 
-    if (!add_file(booting, context->words[1]))
+    if (!add_file(booting, &booting->places[0], context->words[1]))
         return false;
     for (size_t i = 0; i < context->n_options; i++)
         if (strncmp(context->options[i], INITRD_OPTION, strlen(INITRD_OPTION)) == 0 &&
-            !add_file(booting, context->options[i] + strlen(INITRD_OPTION)))
+            !add_initrd(booting, context->options[i] + strlen(INITRD_OPTION)))
             return false;
     return true;
 }
@@ -85,7 +172,7 @@ static bool read_file(void *ctx, size_t number, void *buffer)
         uint64_t left = file->bytes - at;
         size_t n;
         enum vst_status status =
-            vst_files_read(&booting->volume->files, file, at, (char *)buffer + at,
+            vst_files_read(&booting->place_of[number]->volume->files, file, at, (char *)buffer + at,
                            left < PIECE_BYTES ? (size_t)left : PIECE_BYTES, &n);
         if (status != VST_OK || n == 0) {
             progress_end(&booting->progress);
@@ -123,13 +210,27 @@ static void tell_json(const struct booting *booting, const struct loader_answer 
     json_close(&json);
 }
 
+/* Partitions of a device share its queue. */
+static bool counts(const struct booting *booting, size_t number)
+{
+    for (size_t i = 0; i < number; i++)
+        if (booting->places[i].context.queue == booting->places[number].context.queue)
+            return false;
+    return true;
+}
+
 static void tell(const struct booting *booting, const struct loader_answer *answer)
 {
-    const struct vst_block_stats *stats = &booting->context->queue->stats;
-    uint64_t requests = stats->commands[VST_BLOCK_READ] - booting->reads;
-    uint64_t kicks = stats->kicks - booting->kicks;
+    uint64_t requests = 0, kicks = 0;
     char text[SIZE_TEXT_BYTES];
 
+    for (size_t i = 0; i < booting->n_places; i++) {
+        const struct place *place = &booting->places[i];
+        if (!counts(booting, i))
+            continue;
+        requests += place->context.queue->stats.commands[VST_BLOCK_READ] - place->reads;
+        kicks += place->context.queue->stats.kicks - place->kicks;
+    }
     if (booting->context->json) {
         tell_json(booting, answer, requests, kicks);
         return;
@@ -148,8 +249,6 @@ static bool load(struct booting *booting)
     struct loader_answer answer;
 
     booting->start_ns = now_ns(context);
-    booting->reads = context->queue->stats.commands[VST_BLOCK_READ];
-    booting->kicks = context->queue->stats.kicks;
     progress_begin(&booting->progress, context, booting->total_bytes);
     enum vst_status status =
         context->host->boot_load(context->host->ctx, &booting->wanted, &answer);
@@ -165,13 +264,13 @@ static bool prepare(struct booting *booting)
 {
     struct shell_context *context = booting->context;
 
-    booting->volume = volume_open(context);
-    if (booting->volume == NULL)
-        return false;
+    booting->places = calloc(context->n_options + 1, sizeof(*booting->places));
+    booting->place_of = calloc(context->n_options + 1, sizeof(struct place *));
     booting->names = calloc(context->n_options + 1, sizeof(*booting->names));
     booting->files = calloc(context->n_options + 1, sizeof(*booting->files));
     booting->command_line = join_words(context);
-    if (booting->names == NULL || booting->files == NULL || booting->command_line == NULL)
+    if (booting->places == NULL || booting->place_of == NULL || booting->names == NULL ||
+        booting->files == NULL || booting->command_line == NULL)
         return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the names");
     booting->wanted = (struct loader_wanted){
         .kind = shell_option(context, "as="),
@@ -180,7 +279,7 @@ static bool prepare(struct booting *booting)
         .ctx = booting,
         .read = read_file,
     };
-    return find_files(booting);
+    return open_place(booting, context) && find_files(booting);
 }
 
 static bool run_boot(struct shell_context *context)
@@ -192,7 +291,9 @@ static bool run_boot(struct shell_context *context)
     if (host->boot_load == NULL)
         return shell_fail(context, VST_ERR_UNSUPPORTED, "this machine offers no way to do that");
     bool ok = prepare(&booting) && load(&booting);
-    volume_close(booting.volume);
+    close_places(&booting);
+    free(booting.places);
+    free(booting.place_of);
     free(booting.names);
     free(booting.files);
     free(booting.command_line);
@@ -211,15 +312,15 @@ static const char *const options_boot[] = {INITRD_OPTION, "as=", "dry=", "queue=
 
 const struct shell_command command_boot = {
     .name = "boot",
-    .usage = "DEV PATH [initrd=PATH...] [as=KIND] [dry=1] [WORD...]",
+    .usage = "DEV PATH [initrd=[DEV:]PATH...] [as=KIND] [dry=1] [WORD...]",
     .summary = "Starts another kernel from a file",
     .help = "A bzImage of Linux, a multiboot 1 or 2 kernel, or an ELF file with a PVH note,\n"
             "from a FAT or ISO 9660 file system; the first of these that fits, or that of\n"
             "as=linux, multiboot2, multiboot, pvh. The words are its command line; those with\n"
             "a ';' are quoted. Linux gets the files of all initrd= in one piece, others get a\n"
-            "module for each. dry=1 loads and checks everything, and comes back. Whatever\n"
-            "fails, the shell goes on; once all is loaded, all disks are reset (not flushed:\n"
-            "see flush), and there is no way back.\n"
+            "module for each; DEV:/PATH is a file on another device. dry=1 loads and checks\n"
+            "everything, and comes back. Whatever fails, the shell goes on; once all is loaded,\n"
+            "all disks are reset (not flushed: see flush), and there is no way back.\n"
             "    boot vda /vmlinuz initrd=/initrd.img console=ttyS0 root=/dev/vda2\n"
             "    boot sr0 /boot/vstor.elf 'lsblk; exit'\n",
     .min_words = 2,

@@ -85,6 +85,34 @@ def test_told(run, tmp_path, kind):
         result.expect("^(loader vstor|rsdp 1)$")
 
 
+def test_moved(run, tmp_path):
+    """A multiboot 2 kernel linked where there are devices, which may lie from 32 to 64 MiB: it does, and is told where."""
+    told = build_told(tmp_path, "-DMULTIBOOT2 -DMOVABLE=0x2000000,0x3ffffff -fpie -Wl,--defsym,BASE=0xd0000000")
+    disk = fat_disk(tmp_path, {"told.elf": told, "one.bin": b"module"})
+    result = run("boot vda /told.elf initrd=/one.bin json=1 words", disks=[disk])
+    result.expect_status(TOLD_STATUS)
+    assert result.one("boot")["first"] == 0x2000000
+    result.expect("^base 2000000$")
+    result.expect("^bss 1$")
+    result.expect("^command words$")
+    result.expect(rf"^module /one.bin 6 {zlib.crc32(b'module'):x}$")
+
+
+def test_modules_of_other_devices(run, tmp_path):
+    """DEV:/PATH: another disk, a CD by its path with colons in it, a partition's own disk, and the kernel's."""
+    modules = {"on-disk": images.random_bytes(5 * KiB, 1), "on-cd": images.random_bytes(300 * KiB, 2), "here": b"here"}
+    disks = [fat_disk(tmp_path, {"told.elf": build_told(tmp_path, TOLD_KINDS["pvh"]), "here": modules["here"]}),
+             fat_disk(tmp_path, {"on-disk": modules["on-disk"]}, name="other.raw", serial="OTHER"),
+             iso_disk(tmp_path, {"on-cd": modules["on-cd"]}, **PLACES["cd"][1])]
+    line = "boot vda /told.elf initrd=serial=OTHER:/on-disk initrd=/here initrd=sr0:/on-cd initrd=vda:/here json=1"
+    result = run(line, disks=disks)
+    result.expect_status(TOLD_STATUS)
+    told = re.findall(r"^module (\S+) (\w+) (\w+)$", result.text, re.M)
+    assert told == [(f"/{name}", f"{len(modules[name]):x}", f"{zlib.crc32(modules[name]):x}")
+                    for name in ("on-disk", "here", "on-cd", "here")]
+    assert result.one("boot")["files"] == 5
+
+
 @pytest.mark.parametrize("kind", ["multiboot1", "pvh"])
 def test_memory_map_is_handed_on(run, tmp_path, kind):
     """What the small kernel hears from us is what it hears where QEMU itself starts it."""
@@ -143,6 +171,22 @@ def cpio_of(folder, name, content):
     archive = folder / f"{name}.cpio"
     archive.write_bytes(images.run_tool("sh", "-c", f"cd {folder} && echo {name} | cpio --quiet -o -H newc -R 0:0"))
     return archive
+
+
+@pytest.mark.timeout(300)
+def test_linux_by_its_32_bit_entry(run, tmp_path):
+    """Debian's kernel with the mark of its 64-bit entry taken away, as kernels of 32 bits have none: it is entered in
+    protected mode, and comes up."""
+    linux = (linux_guest.LINUX / "vmlinuz").read_bytes()
+    flags, = struct.unpack_from("<H", linux, 0x236)
+    assert flags & 1
+    disk = fat_disk(tmp_path, {"vmlinuz": patched(linux, (0x236, struct.pack("<H", flags & ~3))),
+                               "initrd.img": linux_guest.initramfs("echo came up", {}, tmp_path)})
+    result = run("boot vda /vmlinuz initrd=/initrd.img json=1 console=ttyS0 quiet panic=-1 no_timer_check", disks=[disk],
+                 memory_mib=512, deadline_s=linux_guest.DEADLINE_S)
+    result.expect("^came up$")
+    result.expect(r"^END 0$")
+    assert result.one("boot")["entry"] == result.one("boot")["first"], "entered elsewhere than at its first byte"
 
 
 @pytest.mark.timeout(300)
@@ -263,6 +307,8 @@ def test_wrong_words_are_refused(prompt, tmp_path):
             "boot vda /nothing": "/nothing: no such file or directory",
             "boot vda /": "no regular file",
             "boot vda /vmlinuz initrd=/nothing": "/nothing: no such file or directory",
+            "boot vda /vmlinuz initrd=vdz:/nothing": "there is no device 'vdz'",
+            "boot vda /vmlinuz initrd=vda:/nothing": "/nothing: no such file or directory",
             "boot vda /vmlinuz as=windows": "as= takes linux",
             "boot vda /vmlinuz as=multiboot2": "it is no kernel of that kind",
             "boot vda /told.elf as=linux": "it is no kernel of that kind",

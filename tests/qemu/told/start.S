@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The beginning of the kernel of told.c: as MULTIBOOT1, ADDRESSES1, MULTIBOOT2, ADDRESSES2, PVH; with DEMAND, a header
- * tag of that type, or a flag, that nobody knows. */
+ * tag of that type, or a flag, that nobody knows; with MOVABLE, a tag that lets it lie from there to there. */
         .section .header, "a"
         .balign 8
         .globl  told_start
@@ -27,6 +27,10 @@ header: .long   0xe85250d6, 0, header_end - header, -(0xe85250d6 + header_end - 
         .short  3, 0
         .long   12, _start, 0
 #endif
+#ifdef MOVABLE
+        .short  10, 0
+        .long   24, MOVABLE, 0x10000, 1
+#endif
 #ifdef DEMAND
         .short  DEMAND, 0
         .long   8
@@ -42,7 +46,12 @@ header_end:
 #endif
         .text
         .globl  _start
-_start: movl    $stack_end, %esp
+_start: movl    4(%ebx), %ecx   /* a place that can be written, to find out where we are */
+        leal    8(%ebx), %esp
+        call    1f
+1:      popl    %edx
+        movl    %ecx, 4(%ebx)
+        leal    stack_end - 1b(%edx), %esp
         xorl    %ebp, %ebp
         pushl   %ebx
         pushl   %eax

@@ -5,6 +5,9 @@
  *
  *     told multiboot1             command TEXT        loader TEXT         base ADDRESS
  *     module TEXT BYTES CRC32     memory FIRST BYTES TYPE                 rsdp 1    bss 1
+ *     screen ADDRESS WIDTH HEIGHT LINE_BYTES BITS KIND                    efi 1     efi-map COUNT
+ *
+ * Told "wait" as its command line, it does not end, so that somebody can look at the screen.
  */
 #include <stdint.h>
 
@@ -16,7 +19,9 @@ struct module {
 };
 
 static uint32_t dirty[1000]; /* must be zero */
-extern char told_start[];
+extern char told_start[] __attribute__((visibility("hidden")));
+
+static int waits;
 
 static void out8(uint16_t port, uint8_t value)
 {
@@ -56,6 +61,12 @@ static void line(const char *name, const char *value)
     text(" ");
     text(value);
     text("\n");
+}
+
+static void command(const char *words)
+{
+    line("command", words);
+    waits = words[0] == 'w' && words[1] == 'a' && words[2] == 'i' && words[3] == 't';
 }
 
 static uint32_t crc32(const uint8_t *data, uint32_t bytes)
@@ -98,18 +109,48 @@ static int is_rsdp(const char *at)
     return 1;
 }
 
+/* Drawn on: the upper left corner is as red, green and blue as it can be. */
+static void screen(uint64_t first, uint32_t width, uint32_t height, uint32_t line_bytes,
+                   const uint8_t *kind, const uint8_t *colours)
+{
+    text("screen");
+    number(first);
+    number(width);
+    number(height);
+    number(line_bytes);
+    number(kind[0]);
+    text(kind[1] == 1 ? " pixels\n" : kind[1] == 2 ? " text\n" : " other\n");
+    for (uint32_t y = 0; kind[1] == 1 && first >> 32 == 0 && y < 64; y++)
+        for (uint32_t x = 0; x < 192; x++)
+            *(volatile uint32_t *)(uint32_t)(first + y * line_bytes + x * 4) =
+                0xffu << colours[x / 64 * 2];
+}
+
+static int is_efi(uint64_t table)
+{
+    const char *wanted = "IBI SYST";
+
+    for (const char *at = (const char *)(uint32_t)table; *wanted; wanted++, at++)
+        if (*at != *wanted)
+            return 0;
+    return table >> 32 == 0;
+}
+
 static void multiboot1(const uint32_t *info)
 {
     const struct module *modules = (const void *)info[6];
 
     line("told", "multiboot1");
-    line("command", (const char *)info[4]);
+    command((const char *)info[4]);
     line("loader", (const char *)info[16]);
     for (uint32_t i = 0; i < info[5]; i++)
         module((const char *)modules[i].text, modules[i].first,
                modules[i].end - modules[i].first);
     for (uint32_t at = info[12]; at < info[12] + info[11]; at += *(uint32_t *)at + 4)
         memory(*(uint64_t *)(at + 4), *(uint64_t *)(at + 12), *(uint32_t *)(at + 20));
+    if (info[0] & 1 << 12)
+        screen(*(const uint64_t *)(info + 22), info[25], info[26], info[24],
+               (const uint8_t *)(info + 27), (const uint8_t *)(info + 27) + 2);
 }
 
 static void multiboot2(const uint32_t *info)
@@ -118,7 +159,7 @@ static void multiboot2(const uint32_t *info)
     for (const uint32_t *tag = info + 2; tag[0]; tag += ((tag[1] + 7) & ~7u) / 4)
         switch (tag[0]) {
         case 1:
-            line("command", (const char *)(tag + 2));
+            command((const char *)(tag + 2));
             break;
         case 2:
             line("loader", (const char *)(tag + 2));
@@ -131,6 +172,21 @@ static void multiboot2(const uint32_t *info)
                 const uint32_t *entry = (const uint32_t *)((const char *)tag + at);
                 memory(*(const uint64_t *)entry, *(const uint64_t *)(entry + 2), entry[4]);
             }
+            break;
+        case 8:
+            screen(*(const uint64_t *)(tag + 2), tag[5], tag[6], tag[4], (const uint8_t *)(tag + 7),
+                   (const uint8_t *)(tag + 8));
+            break;
+        case 12:
+            line("efi", is_efi(*(const uint64_t *)(tag + 2)) ? "1" : "0");
+            break;
+        case 17:
+            text("efi-map");
+            number((tag[1] - 16) / tag[2]);
+            text((tag[1] - 16) % tag[2] ? " cut\n" : "\n");
+            break;
+        case 18:
+            line("efi", "still there");
             break;
         case 14:
         case 15:
@@ -149,7 +205,7 @@ static void pvh(const uint32_t *info)
     const uint64_t *modules = (const void *)info[4];
 
     line("told", info[0] == 0x336ec578 ? "pvh" : "nothing");
-    line("command", (const char *)info[6]);
+    command((const char *)info[6]);
     for (uint32_t i = 0; i < info[3]; i++)
         module((const char *)(uint32_t)modules[4 * i + 2], (uint32_t)modules[4 * i],
                (uint32_t)modules[4 * i + 1]);
@@ -173,7 +229,9 @@ void told_main(uint32_t magic, const uint32_t *info)
         multiboot2(info);
     else
         pvh(info);
-    out8(EXIT_PORT, 21);
+    if (!waits)
+        out8(EXIT_PORT, 21);
+    text("waiting\n");
     for (;;)
         __asm__ volatile("cli; hlt");
 }
