@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Files that are kernels, or say so: every kind that one is read as, moved where it may be, and told
- * what it is told in a room of any size.
+ * what it is told in a room of any size. The same bytes are read as a firmware's memory map, too.
  *
  * The input: one byte of how much room there is, then the file.
  */
 #include "tests/fuzz/fuzz_input.h"
+#include "boot/loader/efi_map.h"
 #include "boot/loader/pe.h"
 #include "boot/loader/start.h"
 
 #define ROOM_PHYSICAL 0x2000000u
 #define ROOM_STEP     64u
+#define MAX_MEMORY    32u
 
 static void check_image(const struct loader_bytes *file, const struct loader_image *image)
 {
@@ -51,13 +53,18 @@ static void move(struct loader_image *image)
 static void tell(const struct loader_bytes *file, const struct loader_image *image, size_t bytes)
 {
     static const struct loader_memory memory[] = {{0, 0x9fc00, 1}, {0x100000, 0x7ff00000, 1}};
+    static const uint8_t map[2 * 48];
+    static const struct loader_efi efi = {0x7f000018, 0x7e000000, map, sizeof(map), 48, 1};
+    static const struct loader_screen screen = {false, 0x80000000, 1280, 800, 5120, 16, 8, 0};
     static const struct loader_module module = {0x4000000, 1000, "/initrd"};
     struct loader_start start = {.loader_name = "vstor",
                                  .command_line = "console=ttyS0",
                                  .memory = memory,
                                  .n_memory = VST_ARRAY_LENGTH(memory),
                                  .modules = &module,
-                                 .n_modules = 1};
+                                 .n_modules = 1,
+                                 .screen = bytes & 64 ? &screen : NULL,
+                                 .efi = bytes & 64 ? &efi : NULL};
     struct loader_registers registers;
     struct loader_room room = {malloc(bytes + 1), ROOM_PHYSICAL, bytes, 0, false};
 
@@ -81,14 +88,33 @@ static void read_pe(const struct loader_bytes *file)
                        section.at + section.bytes <= file->at + file->bytes);
 }
 
+static void read_map(const struct loader_bytes *file)
+{
+    struct loader_efi_map map = {loader_part_of(file, 1, file->bytes > 0 ? file->bytes - 1 : 0),
+                                 loader_u8(file, 0)};
+    struct loader_memory memory[MAX_MEMORY];
+    static struct range_set now, later;
+    size_t n;
+
+    now.n_ranges = later.n_ranges = 0;
+    if (loader_efi_memory(&map, memory, MAX_MEMORY, &n)) {
+        FUZZ_CHECK(n <= MAX_MEMORY);
+        for (size_t i = 0; i < n; i++)
+            FUZZ_CHECK(memory[i].bytes > 0 && (i == 0 || memory[i - 1].first <= memory[i].first));
+    }
+    if (loader_efi_ranges(&map, false, &now) && loader_efi_ranges(&map, true, &later))
+        FUZZ_CHECK(range_set_total(&now) <= range_set_total(&later));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static struct loader_image image;
     struct fuzz_input input = {data, bytes};
-    size_t room = fuzz_u8(&input) * ROOM_STEP * 2;
+    size_t room = fuzz_u8(&input) * ROOM_STEP;
     struct loader_bytes file = {input.at, input.left};
 
     read_pe(&file);
+    read_map(&file);
     for (unsigned kind = 0; kind < LOADER_N_KINDS; kind++) {
         enum vst_status status = loader_image_read(&file, (enum loader_kind)kind, &image);
         FUZZ_CHECK((status == VST_OK) == (image.why == NULL));
