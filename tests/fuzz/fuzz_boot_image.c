@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static struct loader_image image;
     struct fuzz_input input = {data, bytes};
-    size_t room = fuzz_u8(&input) * ROOM_STEP;
+    size_t room = fuzz_u8(&input) * ROOM_STEP * 2;
     struct loader_bytes file = {input.at, input.left};
 
     read_pe(&file);
