@@ -143,14 +143,21 @@ void driver_take_over_all(bool also_idle)
 
 /* ---------------------------------------------------------------- unloading */
 
-/* EFI_DEVICE_ERROR: one of them is in use; all that were let go of are connected again. */
-static EFI_STATUS let_go_of_all(const EFI_HANDLE *handles, UINTN n, UINTN *n_let_go)
+/*
+ * EFI_DEVICE_ERROR: one of them is in use. Those that were let go of are the first of the list then;
+ * functions that nobody drove stay so.
+ */
+static EFI_STATUS let_go_of_all(EFI_HANDLE *handles, UINTN n, UINTN *n_let_go)
 {
-    for (*n_let_go = 0; *n_let_go < n; (*n_let_go)++)
-        if (controller_find(handles[*n_let_go]) != NULL &&
-            EFI_ERROR(firmware->DisconnectController(handles[*n_let_go],
-                                                     driver_binding.DriverBindingHandle, NULL)))
+    for (UINTN i = 0; i < n; i++) {
+        EFI_HANDLE handle = handles[i];
+        if (controller_find(handle) == NULL)
+            continue;
+        if (EFI_ERROR(firmware->DisconnectController(handle, driver_binding.DriverBindingHandle,
+                                                     NULL)))
             return EFI_DEVICE_ERROR;
+        handles[(*n_let_go)++] = handle;
+    }
     return EFI_SUCCESS;
 }
 

@@ -173,33 +173,63 @@ static void no_medium(void)
     EXPECT(EFI_NO_MEDIA, io2->FlushBlocksEx(io2, NULL));
 }
 
-/* The host puts another medium in when it reads "change"; reading goes on once its id is taken. */
+static UINTN n_installs;
+
+static VOID EFIAPI count_install(EFI_EVENT event, VOID *context)
+{
+    (void)event;
+    (void)context;
+    n_installs++;
+}
+
+/* Reads until the answer is no longer what it was; the answer. */
+static EFI_STATUS read_until_other(EFI_BLOCK_IO_PROTOCOL *io, bool by_new_id, UINT32 id,
+                                   char *buffer, bool failing)
+{
+    EFI_STATUS status = EFI_SUCCESS;
+
+    for (int i = 0; i < 1200; i++) {
+        EXPECT_OK(firmware->Stall(100000));
+        status = io->ReadBlocks(io, by_new_id ? io->Media->MediaId : id, 0, 2048, buffer);
+        if (EFI_ERROR(status) != failing)
+            break;
+    }
+    return status;
+}
+
+/*
+ * The host takes the medium out when it reads "eject", and puts another one in when it reads "load".
+ * Then reading goes on by its id alone, and who uses the drive has been told each time.
+ */
 static void medium_changes(void)
 {
     EFI_BLOCK_IO_PROTOCOL *io = start();
-    UINT32 id = io->Media->MediaId;
+    EFI_BLOCK_IO2_PROTOCOL *io2 = protocol(disk(0), &guid_block_io2);
+    EFI_BLOCK_IO2_TOKEN token;
+    UINT32 id = io->Media->MediaId, crc;
     char *buffer = allocate(4096);
-    EFI_STATUS status;
+    EFI_EVENT event;
+    VOID *registration;
 
     CHECK(io->Media->RemovableMedia && io->Media->MediaPresent && io->Media->ReadOnly);
     CHECK(io->Media->BlockSize == 2048);
     EXPECT_OK(io->ReadBlocks(io, id, 0, 2048, buffer));
-    say("change");
-    for (int i = 0; i < 600; i++) {
-        EXPECT_OK(firmware->Stall(100000));
-        status = io->ReadBlocks(io, id, 0, 2048, buffer);
-        if (EFI_ERROR(status))
-            break;
-    }
-    CHECK(status == EFI_MEDIA_CHANGED || status == EFI_NO_MEDIA);
-    for (int i = 0; i < 600 && EFI_ERROR(status); i++) {
-        EXPECT_OK(firmware->Stall(100000));
-        io = protocol(disk(0), &guid_block_io);
-        status = io->ReadBlocks(io, io->Media->MediaId, 0, 2048, buffer);
-    }
-    EXPECT_OK(status);
-    CHECK(io->Media->MediaId != id);
-    say("blocks=%lu", (unsigned long)(io->Media->LastBlock + 1));
+    EXPECT_OK(firmware->CreateEvent(EVT_NOTIFY_SIGNAL, TPL_CALLBACK, count_install, NULL, &event));
+    EXPECT_OK(firmware->RegisterProtocolNotify(&guid_block_io, event, &registration));
+    say("eject");
+    EXPECT(EFI_NO_MEDIA, read_until_other(io, false, id, buffer, false));
+    CHECK(!io->Media->MediaPresent && n_installs >= 1);
+    UINTN n_before = n_installs;
+    EXPECT_OK(firmware->CreateEvent(0, 0, NULL, NULL, &token.Event));
+    EXPECT(EFI_NO_MEDIA, io2->ReadBlocksEx(io2, id, 0, &token, 2048, buffer));
+    EXPECT(EFI_NO_MEDIA, io->FlushBlocks(io));
+    say("load");
+    EXPECT_OK(read_until_other(io, true, 0, buffer, true));
+    CHECK(io->Media->MediaPresent && io->Media->MediaId != id && n_installs > n_before);
+    EXPECT(EFI_MEDIA_CHANGED, io->ReadBlocks(io, id, 0, 2048, buffer));
+    EXPECT(EFI_MEDIA_CHANGED, io2->ReadBlocksEx(io2, id, 0, &token, 2048, buffer));
+    EXPECT_OK(firmware->CalculateCrc32(buffer, 2048, &crc));
+    say("blocks=%lu crc=%x", (unsigned long)(io->Media->LastBlock + 1), crc);
 }
 
 /* ---------------------------------------------------------------- overlap */
@@ -278,6 +308,35 @@ static void overlap(void)
     for (UINTN i = 0; i < n; i++)
         CHECK(__builtin_memcmp(in[i].buffer, out[i].buffer, bytes) == 0);
     EXPECT_OK(io->FlushBlocks(io));
+}
+
+/*
+ * For a host that logs what reaches the disk: writes with a flush given while they are in flight, then
+ * single writes to blocks 1000 to 1002 with the other two ways to flush between them.
+ */
+static void flushes(void)
+{
+    EFI_BLOCK_IO_PROTOCOL *io = start();
+    EFI_BLOCK_IO2_PROTOCOL *io2 = protocol(disk(0), &guid_block_io2);
+    UINT32 id = io->Media->MediaId, block = io->Media->BlockSize;
+    struct flight out[DEPTH], flush;
+
+    for (UINTN i = 0; i < DEPTH; i++) {
+        out[i].buffer = allocate(8 * block);
+        __builtin_memset(out[i].buffer, (int)(i + 1), 8 * block);
+    }
+    take_off(io2, out, DEPTH, true);
+    EXPECT_OK(
+        firmware->CreateEvent(EVT_NOTIFY_SIGNAL, TPL_CALLBACK, land, NULL, &flush.token.Event));
+    EXPECT_OK(io2->FlushBlocksEx(io2, &flush.token));
+    wait_for_landing(DEPTH + 1);
+    close_all(out, DEPTH);
+    close_all(&flush, 1);
+    EXPECT_OK(io->WriteBlocks(io, id, 1000, block, out[0].buffer));
+    EXPECT_OK(io->FlushBlocks(io));
+    EXPECT_OK(io->WriteBlocks(io, id, 1001, block, out[1].buffer));
+    EXPECT_OK(io2->FlushBlocksEx(io2, NULL));
+    EXPECT_OK(io->WriteBlocks(io, id, 1002, block, out[2].buffer));
 }
 
 /* Reset ends what is in flight: each token once. Then all is as before. */
@@ -452,6 +511,7 @@ const struct test tests_block[] = {
     {"no_medium", no_medium},
     {"medium_changes", medium_changes},
     {"overlap", overlap},
+    {"flushes", flushes},
     {"reset_in_flight", reset_in_flight},
     {"erase", erase},
     {"told", told},

@@ -188,13 +188,14 @@ static void *read_file(CHAR16 *name, UINTN *bytes)
 EFI_HANDLE load_driver(void)
 {
     static CHAR16 name[] = L"\\vstordxe.efi";
+    static void *data; /* read once, however often it is loaded */
+    static UINTN bytes;
     EFI_HANDLE driver = NULL;
-    UINTN bytes;
-    void *data = read_file(name, &bytes);
 
+    if (data == NULL)
+        data = read_file(name, &bytes);
     EXPECT_OK(firmware->LoadImage(FALSE, this_image, NULL, data, bytes, &driver));
     EXPECT_OK(firmware->StartImage(driver, NULL, NULL));
-    release(data);
     return driver;
 }
 

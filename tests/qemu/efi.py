@@ -4,6 +4,7 @@
     result = efi.run("read_all", disks=[Disk(path)])        # the test of that name; fails unless it passes
     result = efi.run("life", options={"loops": 100}, ...)   # with numbers or texts that it asks for
 """
+import contextlib
 import pathlib
 import tempfile
 
@@ -62,12 +63,23 @@ def arguments(image, test, options=None):
     return boot
 
 
-def run(test, files=None, options=None, deadline_s=harness.DEADLINE_S, **described):
-    """Runs one test to its end and returns what it said; anything but its success is an error."""
+@contextlib.contextmanager
+def machine(test, files=None, options=None, **described):
+    """A machine that runs one test; expect_passed() is for its end."""
     described.setdefault("memory_mib", 256)
     with tempfile.TemporaryDirectory(prefix="vstor-efi-") as folder:
         boot = arguments(standard_volume(folder, files), test, options)
-        result = harness.run("", deadline_s, boot=boot, **described)
+        with harness.Machine(boot=boot, **described) as started:
+            yield started
+
+
+def expect_passed(result, test):
     if f"PASS {test}" not in result.text or result.status != 0:
         result.fail(f"test {test} of tests/efi has failed")
     return result
+
+
+def run(test, files=None, options=None, deadline_s=harness.DEADLINE_S, **described):
+    """Runs one test to its end and returns what it said; anything but its success is an error."""
+    with machine(test, files, options, **described) as started:
+        return expect_passed(started.wait(deadline_s), test)
