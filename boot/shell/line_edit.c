@@ -425,6 +425,12 @@ void line_edit_begin(struct line_edit *edit)
     put_text(edit, edit->config->prompt);
 }
 
+void line_edit_begin_with(struct line_edit *edit, const char *text)
+{
+    line_edit_begin(edit);
+    replace(edit, text);
+}
+
 enum line_edit_event line_edit_feed(struct line_edit *edit, unsigned char byte)
 {
     bool second_half = byte == '\n' && edit->last_was_return;

@@ -56,6 +56,8 @@ struct line_edit {
 void line_edit_init(struct line_edit *edit, const struct line_edit_config *config);
 /** Begins a line: shows the prompt. */
 void line_edit_begin(struct line_edit *edit);
+/** The same with a text to be changed, the cursor behind it; of it what has room. */
+void line_edit_begin_with(struct line_edit *edit, const char *text);
 enum line_edit_event line_edit_feed(struct line_edit *edit, unsigned char byte);
 /** True while an escape sequence has begun: if no byte follows soon, call line_edit_time_out. */
 bool line_edit_in_escape(const struct line_edit *edit);

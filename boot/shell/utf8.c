@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "utf8.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 
 size_t utf8_take(const char *text, uint32_t *rune)
@@ -21,8 +20,7 @@ size_t utf8_take(const char *text, uint32_t *rune)
     return n;
 }
 
-/* Control characters, and those that turn the direction of writing. */
-static bool is_harmless(uint32_t rune)
+bool utf8_is_harmless(uint32_t rune)
 {
     return rune >= 0x20 && (rune < 0x7f || rune >= 0xa0) && rune != 0x061c &&
            (rune < 0x200b || rune > 0x200f) && (rune < 0x2028 || rune > 0x202e) &&
@@ -34,7 +32,7 @@ void utf8_print(const char *text)
     while (*text != '\0') {
         uint32_t rune;
         size_t n = utf8_take(text, &rune);
-        if (n == 0 || !is_harmless(rune))
+        if (n == 0 || !utf8_is_harmless(rune))
             putchar('?');
         else
             fwrite(text, 1, n, stdout);

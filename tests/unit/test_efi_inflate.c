@@ -145,15 +145,16 @@ static void nonsense_is_refused(void **state)
     static const uint8_t unknown_block[] = {0x07, 0}, wrong_complement[] = {0x01, 1, 0, 0, 0, 'x'};
     /* A fixed block: a match at the very beginning, which reaches before it. */
     static const uint8_t too_far[] = {0x03, 0x02, 0x00};
-    /* 19 code lengths of 1 each: more codes than one bit has. */
-    static const uint8_t too_many[] = {0x05, 0xe0, 0x93, 0x24, 0x49, 0x92, 0x24, 0x49, 0x92, 0, 0};
+    /* Three codes of one bit; but for that it would be an empty block. */
+    static const uint8_t too_many[] = {0x05, 0xc0, 0x81, 0x04, 0x00, 0x00,
+                                       0x00, 0x00, 0x10, 0x7f, 0xeb, 0x01};
     uint8_t out[8];
 
     (void)state;
     assert_false(expand(unknown_block, sizeof(unknown_block), out, 1));
     assert_false(expand(wrong_complement, sizeof(wrong_complement), out, 1));
     assert_false(expand(too_far, sizeof(too_far), out, 3));
-    assert_false(expand(too_many, sizeof(too_many), out, 1));
+    assert_false(expand(too_many, sizeof(too_many), out, 0));
 }
 
 int main(void)

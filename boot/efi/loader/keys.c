@@ -9,7 +9,7 @@ static const char sequences[][3] = {
     [LOADER_KEY_PAGE_DOWN] = "6~",
 };
 
-static size_t put(char *bytes, size_t n, const char *text)
+static size_t append(char *bytes, size_t n, const char *text)
 {
     for (; *text != '\0'; text++)
         bytes[n++] = *text;
@@ -25,8 +25,8 @@ size_t loader_key_bytes(const struct loader_key *key, char bytes[LOADER_KEY_BYTE
     if (key->name == LOADER_KEY_NONE)
         return 0;
     const char *sequence = sequences[key->name];
-    size_t n = put(bytes, 0, "\x1b[");
+    size_t n = append(bytes, 0, "\x1b[");
     if (key->control && sequence[1] == '\0')
-        n = put(bytes, n, "1;5");
-    return put(bytes, n, sequence);
+        n = append(bytes, n, "1;5");
+    return append(bytes, n, sequence);
 }

@@ -1,12 +1,59 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/loader/say.h"
 
+#include <string.h>
 #include <vstor/log.h>
 
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/utf16.h"
 
 #define TEXT_BYTES 512u
+#define N_KEPT     8u
+#define KEPT_BYTES 160u
+
+/* What was said last, for who was not looking. */
+static struct {
+    char lines[N_KEPT][KEPT_BYTES];
+    unsigned n; /* lines begun so far; the last one is written to */
+    bool at_start;
+} kept = {.at_start = true};
+
+static char *kept_line(unsigned number)
+{
+    return kept.lines[number % N_KEPT];
+}
+
+static void keep(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (kept.at_start)
+            kept_line(kept.n++)[0] = '\0';
+        kept.at_start = *text == '\n';
+        char *line = kept_line(kept.n - 1);
+        size_t length = strlen(line);
+        if (!kept.at_start && length + 1 < KEPT_BYTES) {
+            line[length] = *text;
+            line[length + 1] = '\0';
+        }
+    }
+}
+
+unsigned say_lines(const char **lines, unsigned max)
+{
+    unsigned n = kept.n < N_KEPT ? kept.n : N_KEPT;
+
+    if (n > max)
+        n = max;
+    for (unsigned i = 0; i < n; i++)
+        lines[i] = kept_line(kept.n - n + i);
+    return n;
+}
+
+void say_forget(void)
+{
+    kept.n = 0;
+    kept.at_start = true;
+}
 
 /* Consoles want a carriage return before each line feed. */
 static void with_returns(const char *text, char *to)
@@ -28,6 +75,7 @@ void say(const char *format, ...)
     va_start(values, format);
     vst_vformat(text, sizeof(text), format, values);
     va_end(values);
+    keep(text);
     with_returns(text, with);
     (void)utf16_of(with, units, VST_ARRAY_LENGTH(units));
     if (loader_system->ConOut != NULL)

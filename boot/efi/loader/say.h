@@ -8,4 +8,12 @@
 /** Formats as vst_format does, from UTF-8; "\n" ends a line. What is longer than 512 bytes is cut. */
 void say(const char *format, ...) VST_PRINTF(1, 2);
 
+/**
+ * The last lines that were said, the oldest first, at most `max`; valid until something more is said.
+ * Returns their number.
+ */
+unsigned say_lines(const char **lines, unsigned max);
+/** Forgets them: they have been seen. */
+void say_forget(void);
+
 #endif
