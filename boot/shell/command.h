@@ -48,6 +48,8 @@ struct shell_command {
     size_t min_words, max_words;
     enum device_word device;
     bool whole_device;          /* a partition will not do */
+    size_t n_paths;             /* words behind the device that are paths on it */
+    const char *path_option;    /* an option whose value is one; or NULL */
     const char *const *options; /* "-v", "seed=", ended by NULL; NULL if there are none */
     bool (*run)(struct shell_context *context);
 };
@@ -63,6 +65,8 @@ bool shell_run_line(const struct shell_host *host, struct shell_session *session
 /** NULL if there is none of that name. */
 const struct shell_command *shell_command_find(const char *name);
 void shell_command_print_help(const struct shell_command *command);
+/** Whether a word is one of its options. */
+bool shell_is_option(const struct shell_command *command, const char *word);
 
 /*
  * Failing. All print one line (or one JSON object) and return false.

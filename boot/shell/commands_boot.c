@@ -325,6 +325,8 @@ const struct shell_command command_boot = {
             "    boot sr0 /boot/vstor.elf 'lsblk; exit'\n",
     .min_words = 2,
     .max_words = SIZE_MAX,
+    .n_paths = 1,
+    .path_option = INITRD_OPTION,
     .device = DEVICE_REQUIRED,
     .options = options_boot,
     .run = run_boot,

@@ -102,6 +102,7 @@ const struct shell_command command_sum = {
             "    sum sr0 /boot/vmlinuz\n",
     .min_words = 1,
     .max_words = 3,
+    .n_paths = 1,
     .device = DEVICE_REQUIRED,
     .options = options_sum,
     .run = run_sum,

@@ -75,6 +75,7 @@ const struct shell_command command_source = {
             "    source vda1 /test.cmd\n",
     .min_words = 2,
     .max_words = 2,
+    .n_paths = 1,
     .device = DEVICE_REQUIRED,
     .run = run_source,
 };

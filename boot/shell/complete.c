@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "command.h"
+#include "complete_path.h"
 #include "partitions.h"
 
 #define NAME_BYTES 32u
+#define WORD_BYTES 64u /* of a device: none is named by more */
 
 static void offer(const char *text, const char *word, line_edit_candidate *candidate, void *taker)
 {
@@ -49,30 +51,68 @@ static void offer_devices(const struct shell_host *host, enum device_word kind, 
             offer(unit->name, word, candidate, taker);
 }
 
-/* The command that the word at `start` belongs to; "" into name if the word is the command itself.
- */
-static void command_before(const char *line, size_t start, char name[NAME_BYTES])
-{
-    size_t first = start, length = 0;
+/* ---------------------------------------------------------------- what stands before */
 
-    while (first > 0 && line[first - 1] != ';')
-        first--;
-    while (first < start && line[first] == ' ')
-        first++;
-    while (first + length < start && line[first + length] != ' ' && length < NAME_BYTES - 1) {
-        name[length] = line[first + length];
-        length++;
+/* Where the command begins that the word at `start` belongs to. */
+static size_t command_start(const char *line, size_t start)
+{
+    while (start > 0 && line[start - 1] != ';')
+        start--;
+    return start;
+}
+
+/* The next word before `end`, cut to what has room; false: there is none. */
+static bool next_word(const char *line, size_t *at, size_t end, char *word, size_t room)
+{
+    size_t n = 0;
+
+    while (*at < end && line[*at] == ' ')
+        ++*at;
+    bool any = *at < end;
+    for (; *at < end && line[*at] != ' '; ++*at)
+        if (n + 1 < room)
+            word[n++] = line[*at];
+    word[n] = '\0';
+    return any;
+}
+
+/* How many words that are no options come before `start`; the first of them, a device maybe. */
+static size_t words_before(const struct shell_command *command, const char *line, size_t at,
+                           size_t start, char first[WORD_BYTES])
+{
+    char word[WORD_BYTES];
+    size_t n = 0;
+
+    while (next_word(line, &at, start, word, sizeof(word)))
+        if (!shell_is_option(command, word) && n++ == 0)
+            strcpy(first, word);
+    return n;
+}
+
+/* Behind a device, which is word 0: true if the word may be a path. */
+static bool offer_paths(const struct shell_host *host, const struct shell_command *command,
+                        const char *device, size_t n, const char *word,
+                        line_edit_candidate *candidate, void *taker)
+{
+    size_t prefix = command->path_option != NULL ? strlen(command->path_option) : 0;
+
+    if (n > 0 && prefix > 0 && strncmp(word, command->path_option, prefix) == 0) {
+        complete_path(host, device, word, prefix, candidate, taker);
+        return true;
     }
-    name[length] = '\0';
+    if (n == 0 || n > command->n_paths)
+        return false;
+    complete_path(host, device, word, 0, candidate, taker);
+    return true;
 }
 
 void complete_word(const struct shell_host *host, const char *line, size_t start, const char *word,
                    line_edit_candidate *candidate, void *taker)
 {
-    char name[NAME_BYTES];
+    char name[NAME_BYTES], device[WORD_BYTES] = "";
+    size_t at = command_start(line, start);
 
-    command_before(line, start, name);
-    if (*name == '\0') {
+    if (!next_word(line, &at, start, name, sizeof(name))) {
         offer_commands(word, candidate, taker);
         return;
     }
@@ -81,7 +121,9 @@ void complete_word(const struct shell_host *host, const char *line, size_t start
         return;
     if (strcmp(name, "help") == 0)
         offer_commands(word, candidate, taker);
-    if (command->device != DEVICE_NONE)
+    size_t n = words_before(command, line, at, start, device);
+    bool is_path = offer_paths(host, command, device, n, word, candidate, taker);
+    if (command->device != DEVICE_NONE && !is_path)
         offer_devices(host, command->device, word, candidate, taker);
     /* Options crowd the list of devices, so they wait for a first letter. */
     if (*word == '\0' && command->device != DEVICE_NONE)

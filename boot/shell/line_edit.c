@@ -214,8 +214,9 @@ static void complete(struct line_edit *edit)
     size_t common = strlen(completion.common);
     if (common > length)
         insert(edit, completion.common + length, common - length);
-    /* Behind "rw=" comes a value, behind everything else a word of its own. */
-    if (completion.n_candidates == 1 && common > 0 && completion.common[common - 1] != '=')
+    /* Behind "rw=" comes a value and behind "boot/" a name, behind all else a word of its own. */
+    char last = common > 0 ? completion.common[common - 1] : '\0';
+    if (completion.n_candidates == 1 && last != '\0' && last != '=' && last != '/')
         insert(edit, " ", 1);
     else if (completion.n_candidates == 0)
         ring_bell(edit);

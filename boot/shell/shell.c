@@ -19,7 +19,7 @@
 
 /* ---------------------------------------------------------------- one command */
 
-static bool is_option(const struct shell_command *command, const char *word)
+bool shell_is_option(const struct shell_command *command, const char *word)
 {
     for (const char *const *option = command->options; option != NULL && *option != NULL;
          option++) {
@@ -38,7 +38,7 @@ static void sort_words(struct shell_context *context)
         char *word = context->typed[i];
         if (strncmp(word, JSON_OPTION, strlen(JSON_OPTION)) == 0)
             context->json = strcmp(word + strlen(JSON_OPTION), "0") != 0;
-        else if (context->command != NULL && is_option(context->command, word))
+        else if (context->command != NULL && shell_is_option(context->command, word))
             context->options[context->n_options++] = word;
         else
             context->words[context->n_words++] = word;

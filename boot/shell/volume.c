@@ -19,48 +19,64 @@ bool volume_fail(const struct shell_context *context, const char *path, enum vst
     return shell_fail(context, status, "%s: %s", path, vst_status_text(status));
 }
 
-static bool open_cache(const struct shell_context *context, struct volume *volume)
+static enum vst_status open_cache(struct vst_block_queue *queue, const struct vst_extent *extent,
+                                  struct volume *volume)
 {
     struct vst_cache_config config = {
-        .queue = context->queue, .memory_bytes = CACHE_BYTES, .mode = VST_CACHE_WRITE_THROUGH};
+        .queue = queue, .memory_bytes = CACHE_BYTES, .mode = VST_CACHE_WRITE_THROUGH};
 
     volume->cache_memory = config.memory = malloc(config.memory_bytes);
     if (config.memory == NULL)
-        return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for a cache");
-    volume->cached.offset_bytes = context->extent.offset_bytes;
-    volume->cached.bytes = shell_extent_bytes(context);
-    volume->cached.past = context->queue;
+        return VST_ERR_NO_MEMORY;
+    volume->cached.offset_bytes = extent->offset_bytes;
+    volume->cached.bytes = extent->bytes;
+    volume->cached.past = queue;
     volume->cached.past_bytes = LARGE_BYTES;
-    enum vst_status status = vst_cache_open(&volume->cached.cache, &config);
-    return status == VST_OK || shell_fail(context, status, "no cache: %s", vst_status_text(status));
+    return vst_cache_open(&volume->cached.cache, &config);
 }
 
-static bool open_files(const struct shell_context *context, struct volume *volume)
+static enum vst_status open_files(struct volume *volume)
 {
     struct vst_files_source source;
 
-    if (!shell_range_is_inside(context, 0, 0) || !open_cache(context, volume))
-        return false;
     vst_files_source_of_cache(&source, &volume->cached);
-    enum vst_status status =
-        vst_files_open(&volume->files, &source, volume->memory, sizeof(volume->memory));
-    if (status == VST_ERR_NOT_FOUND)
-        return shell_fail(context, status, "neither FAT nor ISO 9660");
-    if (status != VST_OK)
-        return shell_fail(context, status, "the file system: %s", vst_status_text(status));
-    return true;
+    return vst_files_open(&volume->files, &source, volume->memory, sizeof(volume->memory));
+}
+
+enum vst_status volume_try(struct vst_block_queue *queue, const struct vst_extent *extent,
+                           struct volume **volume)
+{
+    struct volume *opened = calloc(1, sizeof(*opened));
+    enum vst_status status = VST_ERR_NO_MEMORY;
+
+    if (opened != NULL)
+        status = open_cache(queue, extent, opened);
+    if (status == VST_OK)
+        status = open_files(opened);
+    if (status != VST_OK) {
+        volume_close(opened);
+        opened = NULL;
+    }
+    *volume = opened;
+    return status;
 }
 
 struct volume *volume_open(const struct shell_context *context)
 {
-    struct volume *volume = calloc(1, sizeof(*volume));
+    struct vst_extent extent = context->extent;
+    struct volume *volume;
 
-    if (volume == NULL)
-        shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the volume");
-    if (volume != NULL && open_files(context, volume))
-        return volume;
-    volume_close(volume);
-    return NULL;
+    if (!shell_range_is_inside(context, 0, 0))
+        return NULL;
+    extent.bytes = shell_extent_bytes(context);
+    enum vst_status status = volume_try(context->queue, &extent, &volume);
+    if (status == VST_ERR_NOT_FOUND)
+        shell_fail(context, status, "neither FAT nor ISO 9660");
+    else if (status == VST_ERR_NO_MEMORY)
+        shell_fail(context, status, "no memory for the volume");
+    else if (status != VST_OK)
+        shell_fail(context, status, "the file system: %s", vst_status_text(status));
+    return volume;
 }
 
 void volume_close(struct volume *volume)

@@ -14,6 +14,12 @@ struct volume {
 
 /** NULL, having said so, if there is none that can be read. volume_close also takes NULL. */
 struct volume *volume_open(const struct shell_context *context);
+/**
+ * The same without a word. VST_ERR_NOT_FOUND: there is no file system that is known; VST_ERR_NO_MEMORY,
+ * and those of reading it.
+ */
+enum vst_status volume_try(struct vst_block_queue *queue, const struct vst_extent *extent,
+                           struct volume **volume);
 void volume_close(struct volume *volume);
 
 bool volume_find_file(const struct shell_context *context, struct volume *volume, const char *path,
