@@ -287,7 +287,11 @@ static void escape_tilde(struct line_edit *edit)
         move_to(edit, 0);
         break;
     case 3:
-        key_delete(edit);
+        /* At the end it is a backspace: firmware tells Delete where a terminal has sent DEL. */
+        if (edit->cursor == edit->length)
+            key_backspace(edit);
+        else
+            key_delete(edit);
         break;
     case 4:
     case 8:

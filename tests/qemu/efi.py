@@ -63,6 +63,18 @@ def arguments(image, test, options=None):
     return boot
 
 
+def wait_for_menu(machine):
+    """The menu of vstor.efi has been drawn, and waits for keys."""
+    machine.wait_for(r"\? more keys")
+
+
+def console_from_menu(machine):
+    """To the prompt of its console."""
+    wait_for_menu(machine)
+    machine.send("c")
+    machine.wait_for_prompt()
+
+
 @contextlib.contextmanager
 def machine(test, files=None, options=None, **described):
     """A machine that runs one test; expect_passed() is for its end."""

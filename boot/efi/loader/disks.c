@@ -4,7 +4,6 @@
 #include "boot/efi/driver.h"
 #include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/pool.h"
-#include "boot/efi/loader/say.h"
 #include "boot/efi/scsi.h"
 
 #define CACHE_BYTES (2u << 20)
@@ -145,21 +144,4 @@ void disks_forget(void)
     end = &first;
     registry = (struct vst_block_registry){.first = NULL};
     disks_leave(before);
-}
-
-/* ---------------------------------------------------------------- telling */
-
-void disks_tell(void)
-{
-    for (const struct loader_disk *found = first; found != NULL; found = found->next) {
-        const struct vst_block_device *device = found->device;
-        if (device->medium != VST_OK)
-            say("%-5s %s, %s: %s\n", device->name, device->driver_name, device->path,
-                vst_status_text(device->medium));
-        else
-            say("%-5s %s, %s: %llu sectors of 512, blocks of %u%s%s\n", device->name,
-                device->driver_name, device->path, (unsigned long long)device->limits.n_sectors,
-                device->limits.logical_block_bytes, device->serial[0] != '\0' ? ", serial " : "",
-                device->serial);
-    }
 }

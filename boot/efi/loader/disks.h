@@ -47,9 +47,6 @@ struct loader_disk *disks_of(const struct vst_block_device *device);
  */
 enum vst_status disks_open_cache(struct loader_disk *disk);
 
-/** Lines about each, on the console. */
-void disks_tell(void);
-
 /** Around all use of a queue. At TPL_APPLICATION or TPL_CALLBACK; nothing is in flight at the end. */
 static inline EFI_TPL disks_enter(void)
 {

@@ -11,6 +11,7 @@
  *     load.c, program.c     files into memory; EFI programs started from there
  *     variables.c           what the system that is started hears of us, and we of it
  *     say.c                 lines on the firmware's console
+ *     menu.c, menu_state.c  who chooses what is booted
  *     arguments.c, console.c   the shell of boot/shell, and who asks for it
  *     terminal.c, input.c, keys.c   its screen and keyboard
  *     syscalls.c, heap.c, printf.c, stack_guard.c   what newlib and BearSSL ask of a system

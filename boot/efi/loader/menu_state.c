@@ -396,9 +396,7 @@ static enum menu_look put_row(const struct menu_state *menu, unsigned number, st
     if (number < FIRST_ROW)
         return MENU_PLAIN;
     if (number == menu->rows - 1) {
-        put(row, page                         ? "any key: back"
-                 : menu->view == MENU_EDITING ? "Enter boots, Esc leaves"
-                                              : keys_line);
+        put(row, page ? "any key: back" : keys_line);
         return MENU_PLAIN;
     }
     if (page) {

@@ -9,14 +9,13 @@
 #include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/heap.h"
 #include "boot/efi/loader/loader.h"
+#include "boot/efi/loader/menu.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
 #include "boot/efi/loader/utf16.h"
 #include "boot/efi/loader/variables.h"
 
 #define GIVE_BACK_TRIES 5u
-#define KEY_POLL_US     20000u
-#define NS_PER_S        1000000000ull
 #define OWN_FILE_BYTES  300u
 
 EFI_SYSTEM_TABLE *loader_system;
@@ -98,55 +97,6 @@ static void find_disks(void)
         say("vstor: no virtio disk\n");
 }
 
-/* A key of the console, at most so long waited for; false: none came. */
-static bool wait_for_key(EFI_INPUT_KEY *key, uint32_t timeout_s)
-{
-    SIMPLE_INPUT_INTERFACE *keyboard = loader_system->ConIn;
-    uint64_t start_ns = clock_ns();
-
-    while (EFI_ERROR(keyboard->ReadKeyStroke(keyboard, key))) {
-        if (timeout_s != LOADER_TIMEOUT_FOREVER && clock_ns() - start_ns >= timeout_s * NS_PER_S)
-            return false;
-        firmware->Stall(KEY_POLL_US);
-    }
-    return true;
-}
-
-/* The entry that is to be booted: by its number, or the default. NULL: none, and back to firmware. */
-static struct boot_entry *select_entry(uint32_t timeout_s)
-{
-    EFI_INPUT_KEY key;
-    unsigned number = 0;
-
-    for (const struct boot_entry *entry = entries_first(); entry != NULL; entry = entry->next)
-        say("%s%u %s\n", entry == choice.chosen ? "*" : " ", ++number, entry->title);
-    say("number, Enter for *, or q\n");
-    for (;;) {
-        if (!wait_for_key(&key, timeout_s) || (key.UnicodeChar == '\r' && choice.chosen != NULL))
-            return choice.chosen;
-        if (key.UnicodeChar == 'q')
-            return NULL;
-        struct boot_entry *entry = entries_first();
-        for (CHAR16 c = '1'; entry != NULL && c < key.UnicodeChar; c++)
-            entry = entry->next;
-        if (key.UnicodeChar >= '1' && key.UnicodeChar <= '9' && entry != NULL)
-            return entry;
-        timeout_s = LOADER_TIMEOUT_FOREVER;
-    }
-}
-
-static void boot(struct boot_entry *entry)
-{
-    static char options[BOOT_MAX_OPTIONS];
-
-    if (!boot_options(entry, options)) {
-        say("%s: its options are too long\n", entry->title);
-        return;
-    }
-    entries_save(&choice, entry);
-    boot_entry(entry, options);
-}
-
 static void tell_about_us(void)
 {
     const struct volume *volume = volumes_first();
@@ -157,20 +107,23 @@ static void tell_about_us(void)
 /* What has come back or failed is not tried again by itself. */
 static void run_menu(void)
 {
-    struct boot_entry *entry;
-    bool again = false;
+    static struct menu_answer answer;
+    bool by_itself = true;
 
     do {
-        if (again)
+        if (!by_itself)
             find_disks();
         entries_find(&choice);
-        disks_tell();
-        entry = select_entry(again ? LOADER_TIMEOUT_FOREVER : choice.timeout_s);
-        if (entry != NULL)
-            boot(entry);
+        menu_run(&choice, by_itself, &answer);
+        if (answer.what == MENU_BOOT) {
+            entries_save(&choice, answer.entry);
+            boot_entry(answer.entry, answer.options);
+        }
         entries_forget(&choice);
-        again = true;
-    } while (entry != NULL);
+        if (answer.what == MENU_CONSOLE)
+            (void)console_interact();
+        by_itself = false;
+    } while (answer.what != MENU_LEAVE);
 }
 
 /* ---------------------------------------------------------------- all of it */

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The menu of vstor.efi under OVMF, with keys typed on the serial line. What it draws is for the unit tests to check."""
+import contextlib
+import pathlib
+import re
+import tempfile
+
+import pytest
+
+import efi
+import harness
+import images
+from harness import Disk, Machine
+from test_shell import BACKSPACE, CTRL_A, DOWN, END, HOME
+
+# Each boots the kernel, which says so and ends the machine with a status.
+ENTRIES = {
+    "first": "title First\nlinux /vstor.elf\noptions echo booted first; exit 3\n",
+    "second": "title Second\nversion 2.1\nlinux /vstor.elf\noptions echo booted second; exit 4\n",
+    "broken": "title Broken\nefi /missing.efi\n",
+}
+
+
+@contextlib.contextmanager
+def menu(conf, **machine):
+    with tempfile.TemporaryDirectory(prefix="vstor-menu-") as folder:
+        files = {"EFI/BOOT/BOOTX64.EFI": efi.LOADER, "vstor.elf": harness.KERNEL}
+        for name, text in {"loader.conf": conf, **{f"entries/{k}.conf": v for k, v in ENTRIES.items()}}.items():
+            path = pathlib.Path(folder) / name.replace("/", "-")
+            path.write_text(text)
+            files["loader/" + name] = path
+        disk = Disk(images.image("1m.raw"), serial="S1")
+        with Machine(boot=efi.boot_arguments(efi.volume(folder, files)), memory_mib=256, disks=[disk],
+                     **machine) as started:
+            yield started
+
+
+@pytest.mark.smoke
+def test_keys():
+    """Moving, the console and back, an entry that fails, and a command line that is edited."""
+    with menu("timeout 600\ndefault second.conf\n") as machine:
+        machine.wait_for(r"Boots in 599 s, unless a key is typed: Second")
+        machine.send(END)
+        machine.wait_for(r"> 4 Reboot Into Firmware Interface")
+        machine.send(HOME + DOWN)
+        machine.wait_for("2 of 4: first.conf")
+        machine.send("p")
+        machine.wait_for(r"options +echo booted first; exit 3")
+        machine.send(" ")
+        efi.console_from_menu(machine)
+        assert machine.command("lsblk json=1").one("lsblk")["serial"] == "S1"
+        machine.command("nonsense")
+        machine.send("exit\r")
+        efi.wait_for_menu(machine)
+        assert "Boots in" not in machine.transcript[-3000:]
+        machine.send("3")
+        efi.wait_for_menu(machine)
+        assert re.search(r"\d\d;01H\S*/missing.efi: there is no such file", machine.transcript)
+        machine.send("ke")
+        machine.wait_for("> echo booted second; exit 4")
+        machine.send(BACKSPACE + "9" + CTRL_A + "echo edited;")
+        machine.send("\r")
+        result = machine.wait()
+    assert "edited" in result.lines and "booted second" in result.lines
+    result.expect_status(9)
+
+
+def test_the_default_boots_when_time_is_over():
+    with menu("timeout 2\ndefault first.conf\n") as machine:
+        result = machine.wait()
+    assert "booted first" in result.lines
+    result.expect_status(3)
+
+
+def test_choices_outlive_the_machine():
+    """The default and its time, set by keys, are there when the machine has started again; the editor is forbidden."""
+    with menu("timeout menu-force\neditor no\n", reboot=True) as machine:
+        efi.wait_for_menu(machine)
+        machine.send(DOWN + "d")
+        machine.wait_for("That is the default from now on")
+        machine.send("t" * 5)
+        machine.wait_for("The default boots after 4 s")
+        machine.send("e")
+        machine.wait_for("does not let command lines be changed")
+        machine.send("r")
+        machine.wait_for("Boots in 4 s, unless a key is typed: First")
+        result = machine.wait()
+    assert "booted first" in result.lines
+    result.expect_status(3)
