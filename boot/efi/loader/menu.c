@@ -11,6 +11,7 @@
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/say.h"
 #include "boot/efi/loader/terminal.h"
+#include "boot/efi/loader/trust.h"
 #include "boot/efi/loader/utf16.h"
 #include "boot/efi/loader/variables.h"
 
@@ -124,18 +125,6 @@ static void put_edited(void *ctx, const char *bytes, size_t n)
 
 /* ---------------------------------------------------------------- entries */
 
-static bool is_secure_boot(void)
-{
-    static CHAR16 name[] = L"SecureBoot";
-    EFI_GUID guid = EFI_GLOBAL_VARIABLE;
-    UINTN bytes = 1;
-    UINT8 on = 0;
-
-    return !EFI_ERROR(
-               loader_system->RuntimeServices->GetVariable(name, &guid, NULL, &bytes, &on)) &&
-           on == 1;
-}
-
 static const char *why_locked(const struct boot_entry *entry)
 {
     if (entry->kind == ENTRY_SET_UP || entry->kind == ENTRY_RESTART ||
@@ -143,7 +132,9 @@ static const char *why_locked(const struct boot_entry *entry)
         return "It has no command line.";
     if (!menu.choice->conf.editor)
         return "loader.conf does not let command lines be changed.";
-    return is_secure_boot() ? "Secure Boot does not let command lines be changed." : NULL;
+    return entry->kind == ENTRY_UNIFIED && trust_secure_boot()
+               ? "Secure Boot: its command line is signed with it, and stays."
+               : NULL;
 }
 
 static bool list_entries(void)
