@@ -7,6 +7,11 @@
 #define DATA_ALIGN   4096u
 #define STRUCT_ALIGN 64u
 
+/* Reading ahead: requests that what a stream may take is divided into, and lines that make a large one. */
+#define LEAST_CHUNKS 7u
+#define MOST_CHUNKS  11u
+#define GOOD_CHUNK   34u /* the first ones of a stream are smaller */
+
 static uint32_t clamp(uint32_t n, uint32_t least, uint32_t most)
 {
     return n < least ? least : n > most ? most : n;
@@ -45,7 +50,8 @@ static struct layout layout_of(uint32_t line_bytes, uint32_t n_lines)
 
     l.n_buckets = 2u << (31 - __builtin_clz(n_entries));
     l.n_slots = clamp(n_lines / 4, 3, CACHE_MAX_SLOTS);
-    l.slot_lines = clamp(n_lines / 16, 1, CACHE_MAX_SEGMENTS);
+    l.slot_lines =
+        clamp(n_lines / 16, vst_min_u32(n_lines / LEAST_CHUNKS, GOOD_CHUNK), CACHE_MAX_SEGMENTS);
     l.n_map_words = (n_entries + 63) / 64;
     l.frames = reserve(&l.end, (size_t)n_lines * line_bytes, DATA_ALIGN);
     l.cache = reserve(&l.end, sizeof(struct vst_cache), STRUCT_ALIGN);
@@ -125,14 +131,12 @@ static void set_sizes(struct vst_cache *cache, const struct vst_cache_config *co
     cache->max_first = n / 4;
     cache->dirty_start = n / 4;
     cache->dirty_max = n / 2;
-    cache->chunk_lines = clamp(cache->max_first / 11, 1, cache->slot_lines);
-    /* What is read ahead must not push out itself. */
-    cache->max_window = cache->max_first - cache->chunk_lines;
-    if (ahead > 0)
-        cache->max_window = clamp(ahead, cache->chunk_lines, cache->max_window);
-    if (cache->max_window < 1)
-        cache->max_window = 1;
-    cache->window = cache->max_window;
+    /* Large requests, and several: of a small cache that takes nearly all. */
+    cache->chunk_lines = vst_min_u32(n / LEAST_CHUNKS, GOOD_CHUNK);
+    cache->chunk_lines =
+        clamp(cache->max_first / MOST_CHUNKS, cache->chunk_lines, cache->slot_lines);
+    cache->max_ahead = ahead > 0 ? clamp(ahead, cache->chunk_lines, n) : n;
+    cache->window = cache->room = vst_cache_room_ahead(cache);
     for (unsigned i = 0; i < CACHE_N_EXPECTED; i++)
         cache->expected[i] = UINT64_MAX;
 }
@@ -216,7 +220,7 @@ struct vst_cache_state vst_cache_look(const struct vst_cache *cache)
         .n_first = cache->n_in_list[CACHE_FIRST],
         .n_frequent = cache->n_in_list[CACHE_FREQUENT],
         .n_remembered = cache->n_in_list[CACHE_GHOST],
-        .max_ahead_lines = cache->window,
+        .max_ahead_lines = vst_min_u32(cache->window, vst_cache_room_ahead(cache)),
         .max_request_bytes = cache->slot_lines << cache->line_shift,
         .write_back = cache->write_back,
     };

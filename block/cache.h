@@ -79,6 +79,7 @@ struct cache_stream {
     uint64_t at, ahead;
     uint64_t reach;  /* where the furthest of its requests ends */
     uint32_t window; /* lines; 0: not known to be sequential yet */
+    uint32_t clock;  /* when it last did */
     uint32_t credit; /* how often others may take the place of another before its own is taken */
 };
 
@@ -121,8 +122,10 @@ struct vst_cache {
     /* Reading ahead */
     struct cache_stream streams[CACHE_N_STREAMS]; /* the first n_streams */
     uint64_t expected[CACHE_N_EXPECTED];          /* where what has been read might go on */
-    uint32_t n_streams, stream_hand, expected_hand;
-    uint32_t chunk_lines, max_window, window;
+    uint32_t n_streams, stream_hand, stream_clock, expected_hand;
+    uint32_t chunk_lines, max_ahead; /* lines of a request; most that the embedder wants ahead */
+    uint32_t room;                   /* most that find room, when that was last looked at */
+    uint32_t window;                 /* most ahead, as far as lines left unread have taught */
 
     struct cache_admission admission;
     struct cache_single single;
@@ -247,6 +250,8 @@ enum vst_status vst_cache_fetch_blocks(struct vst_cache *cache, uint64_t number,
                                        bool careful);
 /** A reader has come to a marked line. */
 void vst_cache_read_on(struct vst_cache *cache, struct cache_line *line, uint64_t end);
+/** Lines that may be ahead of a reader without pushing each other out. */
+uint32_t vst_cache_room_ahead(const struct vst_cache *cache);
 /** Somebody reads elsewhere: a stream that does not go on is forgotten in the end. */
 void vst_cache_age_streams(struct vst_cache *cache);
 /** The stream that a reader of this line is in, NULL if in none. */

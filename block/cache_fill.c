@@ -3,6 +3,7 @@
 #include "block/cache.h"
 
 #define FIRST_WINDOW 8u
+#define GOOD_WINDOW  384u /* lines: of 4 KiB, eleven requests of 128 KiB */
 #define MAX_CREDIT   32u
 
 /* ------------------------------------------------------------------ requests to the device */
@@ -255,14 +256,42 @@ void vst_cache_age_streams(struct vst_cache *cache)
         cache->streams[i] = cache->streams[--cache->n_streams];
 }
 
+/* Streams that have gone on lately. */
+static uint32_t n_active(const struct vst_cache *cache)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < cache->n_streams; i++)
+        n += cache->stream_clock - cache->streams[i].clock < 2 * CACHE_N_STREAMS;
+    return n > 0 ? n : 1;
+}
+
+/*
+ * A quarter of the lines; or, as long as the frequent ones have not come to fill the rest and other
+ * streams leave it, what keeps several large requests in flight. The room of one of them holds what
+ * the reader is at.
+ */
+uint32_t vst_cache_room_ahead(const struct vst_cache *cache)
+{
+    uint32_t others = cache->n_lines - cache->n_in_list[CACHE_FREQUENT];
+    uint32_t room = vst_min_u32(others / n_active(cache), GOOD_WINDOW);
+
+    if (room < cache->max_first)
+        room = cache->max_first;
+    room -= vst_min_u32(cache->chunk_lines, room - 1);
+    return vst_min_u32(room, cache->max_ahead);
+}
+
 /* It goes on beyond what it has asked for so far, so it will again: look twice as far ahead. */
 static void widen(struct vst_cache *cache, struct cache_stream *stream)
 {
     uint32_t twice = stream->window == 0 ? FIRST_WINDOW : 2 * stream->window;
 
-    if (cache->window < cache->max_window)
+    stream->clock = ++cache->stream_clock;
+    cache->room = vst_cache_room_ahead(cache);
+    if (cache->window < cache->room)
         cache->window++;
-    stream->window = vst_min_u32(twice, cache->window);
+    stream->window = vst_min_u32(twice, vst_min_u32(cache->window, cache->room));
     stream->credit = MAX_CREDIT;
 }
 
@@ -271,7 +300,8 @@ static void run_ahead(struct vst_cache *cache, struct cache_stream *stream, uint
                       uint64_t end)
 {
     uint32_t chunk = vst_min_u32(stream->window / 4 + 1, cache->chunk_lines);
-    uint64_t most = vst_min_u64(number + cache->window, cache->end_line);
+    uint32_t widest = vst_min_u32(cache->window, cache->room);
+    uint64_t most = vst_min_u64(number + widest, cache->end_line);
     uint64_t target = vst_min_u64(number + stream->window, most);
     uint32_t n_lines = 1;
 

@@ -36,10 +36,11 @@
  * whole is kept, and the others go straight to the reader. Now and then all are kept again, to see.
  *
  * Reading ahead: up to eight streams are told apart by where their next line would be. From the second
- * line in a row on, lines are asked for ahead of the reader, doubling up to a window that nearly fills
- * that first queue, in requests of an eleventh of it, 256 KiB at most: from 6 MiB of memory on that is
- * 128 KiB and more, nine of them in flight. The window shrinks when lines leave unread. What does not
- * go on is not a stream, so random reads read nothing but their own line.
+ * line in a row on, lines are asked for ahead of the reader, doubling up to a window of a quarter of the
+ * lines, less a request, or up to 1.5 MiB where neither frequent lines nor other streams fill a small
+ * cache: in requests of an eleventh or a seventh of that, 256 KiB at most. From 1 MiB of memory on that
+ * is 128 KiB and more, five of them in flight at most; from 2 MiB on nine. The window shrinks when lines
+ * leave unread. What does not go on is not a stream, so random reads read nothing but their own line.
  *
  * What is promised about writes. "Durable" is what outlives a loss of power.
  *

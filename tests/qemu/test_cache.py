@@ -83,12 +83,13 @@ def cached(result):
     return record, record["cache"]
 
 
+@pytest.mark.parametrize("size", ["1536k", "6M"])
 @pytest.mark.parametrize("driver", ["blk", "scsi"])
-def test_a_stream_is_read_ahead(run, driver):
+def test_a_stream_is_read_ahead(run, driver, size):
     """4 KiB at a time from a disk that takes 20 ms: requests of 128 KiB and more, four and more in flight."""
     disk = icount.null_disk(n_bytes=1 << 30, latency_ns=20_000_000, driver=driver)
     name = "vda" if driver == "blk" else "sda"
-    record, cache = cached(run(f"bench {name} rw=read bs=4k cache=6M number_ios=16384 json=1; exit", disks=[disk])
+    record, cache = cached(run(f"bench {name} rw=read bs=4k cache={size} number_ios=16384 json=1; exit", disks=[disk])
                            .expect_status(0))
     assert record["ios"] == 16384 and record["errors"] == 0
     assert cache["read_bytes"] / cache["device_reads"] >= 128 * KiB
@@ -121,6 +122,7 @@ def test_a_miss_costs_few_more_than_no_cache():
     assert count("rw=randread cache=1M number_ios=40000", **disk) <= without + MISS_BUDGET
 
 
-def test_a_stream_costs_few_instructions():
+@pytest.mark.parametrize("size", ["1M", "6M"])
+def test_a_stream_costs_few_instructions(size):
     """All of it: the application's loop, the hit, and its share of reading ahead, down to the ring."""
-    assert count("rw=read cache=6M number_ios=50000") <= STREAM_BUDGET
+    assert count(f"rw=read cache={size} number_ios=50000") <= STREAM_BUDGET
