@@ -4,6 +4,7 @@
  *
  *     cache.c          memory, opening and closing, the blocking calls and their fast path
  *     cache_miss.c     the short way of a read that finds nothing, if nothing else is under way
+ *     cache_straight.c large reads, past the lines
  *     cache_lines.c    which line stands where: hash, 2Q, eviction
  *     cache_fill.c     reading from the device, streams
  *     cache_write.c    dirty lines: write-back in order of place, flush
@@ -59,7 +60,8 @@ enum cache_slot_kind {
     CACHE_SLOT_FILL,
     CACHE_SLOT_WRITE,
     CACHE_SLOT_FLUSH,
-    CACHE_SLOT_RANGE
+    CACHE_SLOT_RANGE,
+    CACHE_SLOT_STRAIGHT
 };
 
 /** A request to the device. */
@@ -68,6 +70,7 @@ struct cache_slot {
     struct vst_block_segment *segments;
     uint32_t *lines; /* that take part */
     struct vst_block_range range;
+    struct vst_cache_request *reader; /* CACHE_SLOT_STRAIGHT */
     uint32_t n_lines;
     uint8_t kind;
     uint8_t mask; /* the blocks of the only line; more lines are whole */
@@ -284,6 +287,18 @@ static inline bool cache_is_in_stream(struct vst_cache *cache, uint64_t number)
     return cache_is_expected(cache, number) || cache_stream_at(cache, number) != NULL;
 }
 void vst_cache_fill_done(struct vst_cache *cache, struct cache_slot *slot);
+
+/* ------------------------------------------------------------------ cache_straight.c */
+
+/** Whether a request is a large read that does not go through lines. */
+bool vst_cache_goes_straight(struct vst_cache *cache, const struct vst_cache_request *request);
+/**
+ * Asks for what can be read straight from where such a request has got to: *bytes, 0 if it goes through
+ * a line there. VST_ERR_FULL: no room now.
+ */
+enum vst_status vst_cache_read_straight(struct vst_cache *cache, struct vst_cache_request *request,
+                                        size_t *bytes);
+void vst_cache_straight_done(struct vst_cache *cache, const struct cache_slot *slot);
 
 /* ------------------------------------------------------------------ cache_write.c */
 

@@ -142,6 +142,14 @@ static __attribute__((noinline)) bool read_and_keep(struct vst_cache *cache, uin
     return true;
 }
 
+static inline bool read_past(struct vst_cache *cache, uint64_t number, void *buffer)
+{
+    bool good = read_line(cache, number, buffer);
+
+    cache->stats.straight_lines += good;
+    return good;
+}
+
 /* Nothing else is under way that this could meet, and all of the line is on the device. */
 static inline bool is_alone(const struct vst_cache *cache, uint64_t number)
 {
@@ -163,7 +171,7 @@ enum vst_status vst_cache_miss(struct vst_cache *cache, uint64_t offset_bytes, v
         return vst_cache_read_long(cache, offset_bytes, buffer, bytes, error_offset);
     cache_expect(cache, number + 1);
     if (!is_admitted(cache) && bytes > cache->line_mask && !remembered)
-        good = read_line(cache, number, buffer);
+        good = read_past(cache, number, buffer);
     else
         good = read_and_keep(cache, number, in_line, buffer, bytes);
     if (VST_UNLIKELY(!good))

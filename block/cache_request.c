@@ -70,7 +70,8 @@ static bool get_blocks(struct vst_cache *cache, struct vst_cache_request *reques
     else if (line != NULL || request->op != VST_BLOCK_READ)
         status = vst_cache_fetch_blocks(cache, number, vst_cache_blocks_of(cache, number), false);
     else
-        status = vst_cache_fetch(cache, number, last_line(cache, request) + 1);
+        status = vst_cache_fetch(
+            cache, number, request->priv.straight ? number + 1 : last_line(cache, request) + 1);
     request->priv.issued = status == VST_OK && request->priv.careful;
     return status != VST_OK && status != VST_ERR_FULL && fail(cache, request, status, number);
 }
@@ -82,27 +83,71 @@ static void advance(struct vst_cache_request *request, size_t bytes)
     request->priv.careful = request->priv.issued = false;
 }
 
+/* Gives to the device what goes straight to the reader. True if the rest has to wait for room. */
+static bool read_straight(struct vst_cache *cache, struct vst_cache_request *request)
+{
+    size_t bytes = 1;
+
+    while (request->priv.straight && bytes > 0) {
+        enum vst_status status = vst_cache_read_straight(cache, request, &bytes);
+        if (status == VST_ERR_FULL)
+            return true;
+        if (status == VST_OK && bytes > 0)
+            advance(request, bytes);
+        if (status != VST_OK)
+            request->priv.straight = false;
+    }
+    return false;
+}
+
+static void go_back(struct vst_cache_request *request)
+{
+    advance(request, 0);
+    request->priv.done_bytes = request->priv.again_bytes;
+    request->priv.again = false;
+}
+
+/* From the line where it has got to. True if that ended it. */
+static bool read_line(struct vst_cache *cache, struct vst_cache_request *request, bool *waits)
+{
+    struct piece piece = piece_at(cache, request);
+    struct cache_line *line = vst_cache_line_at(cache, piece.number);
+
+    *waits = cache_in_range_op(cache, piece.number);
+    if (*waits)
+        return false;
+    if (line == NULL || line->valid != cache->whole) {
+        uint8_t blocks = blocks_of(cache, &piece);
+        *waits = line == NULL || (line->valid & blocks) != blocks;
+        if (*waits)
+            return get_blocks(cache, request, line, piece.number, blocks);
+    }
+    __builtin_memcpy((uint8_t *)request->buffer + request->priv.done_bytes,
+                     cache_data(cache, line) + piece.in_line, piece.bytes);
+    line->referenced = 1;
+    cache->stats.hits += request->priv.waits_for != piece.number;
+    if (VST_UNLIKELY((line->flags & CACHE_MARK) != 0))
+        vst_cache_read_on(cache, line, last_line(cache, request) + 1);
+    advance(request, piece.bytes);
+    return false;
+}
+
+/* It does not end while anything reads into its buffer. */
 static bool step_read(struct vst_cache *cache, struct vst_cache_request *request)
 {
-    while (request->priv.done_bytes < request->bytes) {
-        struct piece piece = piece_at(cache, request);
-        struct cache_line *line = vst_cache_line_at(cache, piece.number);
-        if (cache_in_range_op(cache, piece.number))
+    bool waits = false, failed = false;
+
+    if (request->priv.again && request->priv.n_straight > 0)
+        return false;
+    if (request->priv.again)
+        go_back(request);
+    while (request->priv.done_bytes < request->bytes && !waits) {
+        if (request->priv.straight && read_straight(cache, request))
             return false;
-        if (line == NULL || line->valid != cache->whole) {
-            uint8_t blocks = blocks_of(cache, &piece);
-            if (line == NULL || (line->valid & blocks) != blocks)
-                return get_blocks(cache, request, line, piece.number, blocks); /* true: failed */
-        }
-        __builtin_memcpy((uint8_t *)request->buffer + request->priv.done_bytes,
-                         cache_data(cache, line) + piece.in_line, piece.bytes);
-        line->referenced = 1;
-        cache->stats.hits += request->priv.waits_for != piece.number;
-        if (VST_UNLIKELY((line->flags & CACHE_MARK) != 0))
-            vst_cache_read_on(cache, line, last_line(cache, request) + 1);
-        advance(request, piece.bytes);
+        if (request->priv.done_bytes < request->bytes)
+            failed = read_line(cache, request, &waits);
     }
-    return true;
+    return (!waits || failed) && request->priv.n_straight == 0;
 }
 
 /* Blocks of which the piece changes a part only. */
@@ -230,7 +275,7 @@ static bool step_write(struct vst_cache *cache, struct vst_cache_request *reques
 static bool step(struct vst_cache *cache, struct vst_cache_request *request)
 {
     if (request->status != VST_OK && request->priv.phase < CACHE_QUEUED)
-        return true;
+        return request->priv.n_straight == 0;
     switch (request->op) {
     case VST_BLOCK_READ:
         return step_read(cache, request);
@@ -327,7 +372,8 @@ enum vst_status vst_cache_submit(struct vst_cache *cache, struct vst_cache_reque
     if (status != VST_OK)
         return status;
     request->status = VST_OK;
-    request->priv = (struct vst_cache_request_private){.waits_for = UINT64_MAX};
+    request->priv = (struct vst_cache_request_private){
+        .waits_for = UINT64_MAX, .straight = vst_cache_goes_straight(cache, request)};
     for (struct vst_cache_request *r = cache->waiting; r != NULL && !held; r = r->priv.next)
         held = request->op != VST_BLOCK_READ && holds_others(r);
     if (!held && step(cache, request))
@@ -376,6 +422,9 @@ static void take_answer(struct vst_cache *cache, struct cache_slot *slot)
         if (slot->request.status != VST_OK)
             tell_readers(cache, slot);
         vst_cache_fill_done(cache, slot);
+        break;
+    case CACHE_SLOT_STRAIGHT:
+        vst_cache_straight_done(cache, slot);
         break;
     case CACHE_SLOT_WRITE:
         vst_cache_write_done(cache, slot);

@@ -42,6 +42,11 @@
  * is 128 KiB and more, five of them in flight at most; from 2 MiB on nine. The window shrinks when lines
  * leave unread. What does not go on is not a stream, so random reads read nothing but their own line.
  *
+ * Reads of 128 KiB and more go straight to the reader where nobody has the lines, in requests of as
+ * much, up to 1 MiB, and several at once, and are not kept; unless they are of a stream and less than
+ * half of what can be ahead of it. So readers' buffers are to be reachable for the device like all
+ * buffers.
+ *
  * What is promised about writes. "Durable" is what outlives a loss of power.
  *
  *     write-through  A write that has ended well has been written by the device. It is durable after
@@ -101,16 +106,17 @@ struct vst_cache_config {
 
 /** Counters since open. Lines are of line_bytes. */
 struct vst_cache_stats {
-    uint64_t hits;          /**< lines asked for and found (a read of n lines counts n) */
-    uint64_t misses;        /**< lines that had to be waited for, by reading or because in flight */
-    uint64_t read_lines;    /**< lines read from the device, the next two included */
-    uint64_t ahead_lines;   /**< of these, before anybody asked */
-    uint64_t ahead_unread;  /**< of these, dropped before anybody did */
-    uint64_t reads, writes; /**< requests to the device */
-    uint64_t flushes;       /**< flushes of the device */
-    uint64_t written_lines; /**< lines, or parts of them, written back */
-    uint64_t evicted;       /**< lines dropped to make room */
-    uint64_t reused;        /**< lines that came back while their number was remembered */
+    uint64_t hits;         /**< lines asked for and found (a read of n lines counts n) */
+    uint64_t misses;       /**< lines that had to be waited for, by reading or because in flight */
+    uint64_t read_lines;   /**< lines read from the device, the next three included */
+    uint64_t ahead_lines;  /**< of these, before anybody asked */
+    uint64_t ahead_unread; /**< of these, dropped before anybody did */
+    uint64_t straight_lines; /**< of these, straight to a reader, and not kept */
+    uint64_t reads, writes;  /**< requests to the device */
+    uint64_t flushes;        /**< flushes of the device */
+    uint64_t written_lines;  /**< lines, or parts of them, written back */
+    uint64_t evicted;        /**< lines dropped to make room */
+    uint64_t reused;         /**< lines that came back while their number was remembered */
     uint64_t read_errors, write_errors; /**< requests to the device that failed */
     uint64_t lost_bytes;                /**< dirty data that will never reach the device */
     uint64_t in_flight_sum; /**< of the requests to the device: how many were in flight then, itself
@@ -220,9 +226,13 @@ struct vst_cache_request {
         uint64_t done_bytes;
         uint64_t waits_for; /**< number of the line */
         uint8_t phase;
-        bool careful; /**< what it waited for failed together with other lines: it asks alone */
-        bool retried; /**< for want of room it has had tried again what could not be written */
-        bool issued;  /**< the request to the device that it waits for is its own */
+        bool careful;  /**< what it waited for failed together with other lines: it asks alone */
+        bool retried;  /**< for want of room it has had tried again what could not be written */
+        bool issued;   /**< the request to the device that it waits for is its own */
+        bool straight; /**< a large read, not through lines where nobody has them */
+        bool again;    /**< what went straight has failed: all from again_bytes on by lines */
+        uint16_t n_straight; /**< requests to the device that read into the buffer */
+        uint64_t again_bytes;
     } priv;
 };
 

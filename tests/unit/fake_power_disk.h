@@ -43,6 +43,8 @@ struct fake_power_disk {
 void fake_power_init(struct fake_power_disk *disk, uint64_t n_sectors, uint32_t block_bytes,
                      uint64_t seed);
 void fake_power_destroy(struct fake_power_disk *disk);
+/** Of data, whose length is a multiple of 32, behind what has the hash given. */
+uint64_t fake_power_hash(const uint8_t *data, size_t bytes, uint64_t hash);
 /** A number below n. */
 uint64_t fake_power_random(struct fake_power_disk *disk, uint64_t n);
 /** The power goes now: what may be found is in `image`. */

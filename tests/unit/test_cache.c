@@ -197,6 +197,58 @@ static void test_reads_that_never_come_back_are_not_kept(void **state)
     assert_true(stats()->hits > 2500);
 }
 
+static void test_large_reads_go_straight(void **state)
+{
+    (void)state;
+    open_cache(512, 256 * KIB, VST_CACHE_WRITE_BACK);
+    read_and_check(4 * MIB + 512, MIB); /* whole blocks, wherever they begin */
+    assert_int_equal(disk.n_reads, 4);
+    assert_int_equal(stats()->max_in_flight, 4);
+    assert_int_equal(stats()->straight_lines, MIB / 4096);
+    assert_int_equal(vst_cache_look(cache).n_cached, 0);
+    read_and_check(8 * MIB + 100, 300 * KIB); /* ends that cut blocks go through lines */
+    assert_int_equal(disk.n_reads, 4 + 3 + 2);
+    /* What is in the cache is newer. */
+    write_byte(MIB + 200 * KIB + 10, 20, 0x99);
+    memset(data, 0xee, 512 * KIB);
+    assert_int_equal(vst_cache_read(cache, MIB, data, 512 * KIB, NULL), VST_OK);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(data[200 * KIB + 10 + i], 0x99);
+    for (unsigned i = 0; i < 20; i++)
+        data[200 * KIB + 10 + i] = byte_at(MIB + 200 * KIB + 10 + i);
+    check_bytes(MIB, 512 * KIB);
+    assert_int_equal(vst_cache_look(cache).n_dirty, 1);
+}
+
+static void test_large_reads_find_bad_blocks(void **state)
+{
+    uint64_t error = 0;
+
+    (void)state;
+    open_cache(512, 256 * KIB, VST_CACHE_WRITE_BACK);
+    disk.bad[(MIB + 400 * KIB) / 512] = disk.bad[(MIB + 700 * KIB) / 512 + 1] = true;
+    assert_int_equal(vst_cache_read(cache, MIB + 512, data, MIB - 512, &error), VST_ERR_IO);
+    assert_in_range(error, MIB + 400 * KIB, MIB + 404 * KIB - 1);
+    read_and_check(MIB, 400 * KIB);
+    read_and_check(MIB + 401 * KIB, 299 * KIB);
+    disk.fail_one_in = 20; /* and what comes and goes, of many */
+    for (unsigned i = 0; i < 300; i++) {
+        if (vst_cache_read(cache, 4 * MIB, data, MIB, NULL) == VST_OK)
+            check_bytes(4 * MIB, MIB);
+        memset(data, 0xee, MIB);
+    }
+}
+
+static void test_large_reads_of_a_stream_are_read_ahead(void **state)
+{
+    (void)state;
+    open_cache(512, 6 * MIB, VST_CACHE_WRITE_BACK);
+    for (uint64_t offset = 0; offset < 16 * MIB; offset += 128 * KIB)
+        read_and_check(offset, 128 * KIB);
+    assert_true(stats()->straight_lines <= 128 * KIB / 4096);
+    assert_true(stats()->max_in_flight >= 5);
+}
+
 static void test_a_miss_that_fails(void **state)
 {
     uint64_t error = 0;
@@ -513,6 +565,9 @@ int main(void)
         cmocka_unit_test_teardown(test_several_streams_in_pieces_of_odd_size, tear_down),
         cmocka_unit_test_teardown(test_random_reads_read_nothing_else, tear_down),
         cmocka_unit_test_teardown(test_reads_that_never_come_back_are_not_kept, tear_down),
+        cmocka_unit_test_teardown(test_large_reads_go_straight, tear_down),
+        cmocka_unit_test_teardown(test_large_reads_find_bad_blocks, tear_down),
+        cmocka_unit_test_teardown(test_large_reads_of_a_stream_are_read_ahead, tear_down),
         cmocka_unit_test_teardown(test_a_miss_that_fails, tear_down),
         cmocka_unit_test_teardown(test_a_stream_among_random_reads_goes_on, tear_down),
         cmocka_unit_test_teardown(test_bad_blocks_fail_nobody_else, tear_down),

@@ -16,10 +16,11 @@
 
 #include "tests/unit/fake_power_disk.h"
 
-#define DEFAULT_OPERATIONS 500000u
+#define DEFAULT_OPERATIONS 1500000u
 #define MAX_BYTES          (1u << 20) /* of the disk */
 #define MAX_BLOCKS         (MAX_BYTES / 512)
-#define MAX_SPAN           40000u /* of one operation */
+#define MAX_SPAN           40000u  /* of one operation */
+#define MAX_LARGE_SPAN     700000u /* of a read now and then, which goes past the lines */
 #define MAX_DEPTH          6u
 #define MAX_VERSIONS       64u
 #define MAX_EPOCHS         64u
@@ -56,7 +57,7 @@ static struct model {
     uint32_t promised;    /* the last flush that ended well */
     bool has_promise;
     struct operation operations[MAX_DEPTH];
-    uint64_t n_reads, n_writes, n_flushes, n_failed;
+    uint64_t n_reads, n_writes, n_flushes, n_failed, n_straight;
 } m;
 
 static uint64_t below(uint64_t n)
@@ -71,13 +72,7 @@ static uint32_t block_bytes(void)
 
 static uint64_t hash_of(const uint8_t *data)
 {
-    uint64_t hash = 0, word;
-
-    for (uint32_t i = 0; i < block_bytes(); i += 8) {
-        memcpy(&word, data + i, 8);
-        hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-    }
-    return hash;
+    return fake_power_hash(data, block_bytes(), 0);
 }
 
 /* ------------------------------------------------------------------ what a power cut may leave */
@@ -365,9 +360,24 @@ static void choose_range(uint64_t *offset, uint64_t *bytes)
 
 static void fill_randomly(uint64_t offset, uint64_t bytes)
 {
-    for (uint64_t i = 0; i < bytes; i += 8) {
-        uint64_t word = below(UINT64_MAX);
-        memcpy(m.flat + offset + i, &word, bytes - i < 8 ? bytes - i : 8);
+    static uint64_t words[MAX_SPAN / 8 + 1];
+
+    for (uint64_t i = 0; i * 8 < bytes; i++)
+        words[i] = below(UINT64_MAX);
+    memcpy(m.flat + offset, words, bytes);
+}
+
+static void make_large(uint64_t *offset, uint64_t *bytes)
+{
+    uint64_t capacity = m.disk.device.limits.n_sectors * 512;
+    uint64_t large = 128 * 1024 + below(MAX_LARGE_SPAN - 128 * 1024);
+
+    if (large > capacity)
+        large = capacity;
+    uint64_t start = vst_min_u64(*offset, capacity - large);
+    if (is_free(start, large)) {
+        *offset = start;
+        *bytes = large;
     }
 }
 
@@ -375,6 +385,8 @@ static void do_read(struct operation *op, uint64_t offset, uint64_t bytes)
 {
     uint64_t error = UINT64_MAX;
 
+    if (below(40) == 0)
+        make_large(&offset, &bytes);
     if (below(2) == 0) {
         op->request = (struct vst_cache_request){
             .op = VST_BLOCK_READ, .offset_bytes = offset, .bytes = bytes};
@@ -566,7 +578,7 @@ static const struct way ways[] = {
 
 static void test_against_a_flat_model(void **state)
 {
-    static uint8_t buffers[MAX_DEPTH][MAX_SPAN + 4096];
+    static uint8_t buffers[MAX_DEPTH][MAX_LARGE_SPAN];
     uint64_t n = number_from("CACHE_TEST_OPERATIONS", DEFAULT_OPERATIONS);
     uint64_t seed = number_from("CACHE_TEST_SEED", 1), n_cuts = 0;
     uint8_t *memory = malloc((1 << 20) + 1);
@@ -582,12 +594,14 @@ static void test_against_a_flat_model(void **state)
             one_operation(ways[w].depth);
         }
         n_cuts += m.disk.n_cuts;
+        m.n_straight += vst_cache_stats(m.cache)->straight_lines;
         end();
     }
     free(memory);
-    print_message("%lu reads, %lu writes, %lu flushes, %lu failures, %lu power cuts\n",
-                  (unsigned long)m.n_reads, (unsigned long)m.n_writes, (unsigned long)m.n_flushes,
-                  (unsigned long)m.n_failed, (unsigned long)n_cuts);
+    print_message("%lu reads (%lu lines past the cache), %lu writes, %lu flushes, %lu failures, "
+                  "%lu power cuts\n",
+                  (unsigned long)m.n_reads, (unsigned long)m.n_straight, (unsigned long)m.n_writes,
+                  (unsigned long)m.n_flushes, (unsigned long)m.n_failed, (unsigned long)n_cuts);
 }
 
 int main(void)
