@@ -7,6 +7,7 @@
 #include "progress.h"
 
 #define CACHE_BYTES (4u * 1024u * 1024u) /* from that on it reads ahead by 128 KiB and more */
+#define AHEAD_BYTES (768u * 1024u)       /* of that much a read goes beyond the end of a file */
 #define PIECE_BYTES (128u * 1024u)
 #define LARGE_BYTES (256u * 1024u) /* nobody reads that twice */
 
@@ -22,8 +23,10 @@ bool volume_fail(const struct shell_context *context, const char *path, enum vst
 static enum vst_status open_cache(struct vst_block_queue *queue, const struct vst_extent *extent,
                                   struct volume *volume)
 {
-    struct vst_cache_config config = {
-        .queue = queue, .memory_bytes = CACHE_BYTES, .mode = VST_CACHE_WRITE_THROUGH};
+    struct vst_cache_config config = {.queue = queue,
+                                      .memory_bytes = CACHE_BYTES,
+                                      .mode = VST_CACHE_WRITE_THROUGH,
+                                      .max_ahead_bytes = AHEAD_BYTES};
 
     volume->cache_memory = config.memory = malloc(config.memory_bytes);
     if (config.memory == NULL)
