@@ -13,6 +13,7 @@
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/program.h"
 #include "boot/efi/loader/say.h"
+#include "boot/efi/loader/trust.h"
 #include "boot/efi/loader/variables.h"
 #include "boot/loader/pe.h"
 
@@ -117,8 +118,10 @@ static void run_program(struct booting *booting)
         .read_initrd = read_initrd,
         .loaded = give_kernel,
     };
-    for (size_t i = 0; i < program.n_initrds; i++)
+    for (size_t i = 0; i < program.n_initrds; i++) {
         program.initrd_bytes[i] = booting->files[1 + i].file.bytes;
+        program.initrd_names[i] = booting->files[1 + i].path;
+    }
     tell_time();
     (void)program_run(&program);
     pool_give(program.path);
@@ -179,9 +182,20 @@ static bool is_program(struct load_file *file)
 
 /* ---------------------------------------------------------------- all of it */
 
+static void measure_entry(const struct boot_entry *entry)
+{
+    char path[2 * ENTRY_PATH_BYTES];
+
+    if (entry->kind != ENTRY_CONF)
+        return;
+    vst_format(path, sizeof(path), "%s/%s", entry->directory, entry->file);
+    trust_measure(TRUST_CONFIGURATION, entry->text, entry->text_bytes, path);
+}
+
 static void boot_files(struct booting *booting)
 {
     if (find_files(booting)) {
+        measure_entry(booting->entry);
         if (is_program(&booting->files[0]))
             run_program(booting);
         else

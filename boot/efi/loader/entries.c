@@ -9,6 +9,7 @@
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
+#include "boot/efi/loader/trust.h"
 #include "boot/efi/loader/utf16.h"
 #include "boot/efi/loader/variables.h"
 
@@ -250,6 +251,9 @@ void entries_find(struct boot_choice *choice)
     *choice = (struct boot_choice){.conf_text = entry_files_conf()};
     size_t n_wrong = loader_conf_read(
         loader_text_of(choice->conf_text != NULL ? choice->conf_text : ""), &choice->conf);
+    if (choice->conf_text != NULL)
+        trust_measure(TRUST_CONFIGURATION, choice->conf_text, strlen(choice->conf_text),
+                      "/loader/loader.conf");
     if (n_wrong > 0)
         say("/loader/loader.conf: %llu lines make no sense\n", (unsigned long long)n_wrong);
     entry_files_find(choice->conf.auto_entries, insert);

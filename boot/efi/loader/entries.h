@@ -36,6 +36,7 @@ struct boot_entry {
     char directory[ENTRY_PATH_BYTES]; /**< of its file: "/loader/entries" */
     char file[ENTRY_PATH_BYTES];      /**< in that; "" if there is none */
     char *text;                       /**< what the texts of `entry` point into */
+    uint64_t text_bytes;              /**< of that, its file's; ENTRY_CONF */
     bool is_double;                   /**< entries.c's own */
 };
 

@@ -126,6 +126,7 @@ static void take_conf(struct volume *volume, const char *name, char *text, uint6
         return;
     }
     entry->text = text;
+    entry->text_bytes = bytes;
     enum vst_status status = loader_entry_read(loader_text_of(entry->file),
                                                (struct loader_text){text, bytes}, &entry->entry);
     if (status == VST_OK && loader_entry_is_for(&entry->entry, ARCHITECTURE)) {

@@ -4,6 +4,7 @@
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
+#include "boot/efi/loader/trust.h"
 #include "boot/efi/loader/utf16.h"
 
 #define INITRD_ALIGN 4u
@@ -99,6 +100,7 @@ static EFI_STATUS EFIAPI load_initrd(EFI_LOAD_FILE_PROTOCOL *This, EFI_DEVICE_PA
         UINT64 n = program->initrd_bytes[i];
         if (n > 0 && !program->read_initrd(program->ctx, i, to))
             return EFI_DEVICE_ERROR;
+        trust_measure(TRUST_INITRD, to, n, program->initrd_names[i]);
         __builtin_memset(to + n, 0, padded(n) - n);
         to += padded(n);
     }
@@ -153,6 +155,7 @@ static EFI_STATUS set_command_line(const struct program *program, EFI_HANDLE ima
     *command_line = utf16_copy(program->command_line);
     if (*command_line == NULL)
         return EFI_OUT_OF_RESOURCES;
+    trust_measure_command_line(program->command_line);
     loaded->LoadOptions = *command_line;
     loaded->LoadOptionsSize = (UINT32)(utf16_units(program->command_line) * sizeof(CHAR16));
     return EFI_SUCCESS;
@@ -177,7 +180,12 @@ EFI_STATUS program_run(const struct program *program)
     struct initrd initrd;
     CHAR16 *command_line;
     EFI_HANDLE image;
+    const char *why = loader_admit(program->image, program->image_bytes, program->command_line);
 
+    if (why != NULL) {
+        say("%s: not started: %s\n", program->name, why);
+        return EFI_ACCESS_DENIED;
+    }
     EFI_STATUS status = load(program, &image);
     if (EFI_ERROR(status))
         return fail(program, "can't be loaded", status);

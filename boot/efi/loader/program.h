@@ -20,6 +20,7 @@ struct program {
      * of 4. */
     UINTN n_initrds;
     UINT64 initrd_bytes[PROGRAM_MAX_INITRDS];
+    const char *initrd_names[PROGRAM_MAX_INITRDS]; /**< for the TPM's log */
     void *ctx;
     /** Reads the whole initrd of that number. False: it has said why. NULL where there are none. */
     bool (*read_initrd)(void *ctx, UINTN number, void *to);
@@ -28,7 +29,7 @@ struct program {
 };
 
 /**
- * Has the firmware load and start it. Returns when the program does, or could not be started: what
+ * Has the firmware load and start it, and tells the TPM what the firmware does not see. Returns when the program does, or could not be started: what
  * happened then has been said. Disks may have come and gone meanwhile.
  */
 EFI_STATUS program_run(const struct program *program);
