@@ -31,7 +31,10 @@
 struct slot {
     struct vst_block_request request; /* first, so that what poll returns leads back here */
     uint64_t issued_ticks;
-    struct vst_block_segment segment;
+    union {
+        struct vst_block_segment segment;
+        struct vst_block_range range; /* of a discard */
+    };
 };
 
 /* Where I/Os go. */
@@ -93,6 +96,11 @@ static inline uint64_t now_ticks(const struct bench *bench)
     return bench->host->ticks(bench->host->ctx);
 }
 
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* ---------------------------------------------------------------- the measured part */
 
 static inline __attribute__((always_inline)) uint64_t next_sector(const struct area *area,
@@ -138,6 +146,15 @@ static __attribute__((noinline)) void vary(struct bench *bench, struct slot *slo
     } else {
         block = block + n > area->n_blocks ? 0 : block;
         *place = block + n;
+    }
+    if (job->trim) {
+        slot->range.start_sector = area->first_sector + block * area->block_sectors;
+        slot->range.n_sectors = n * area->block_sectors;
+        slot->request = (struct vst_block_request){.op = VST_BLOCK_DISCARD,
+                                                   .n_segments = 1,
+                                                   .ranges = &slot->range,
+                                                   .n_sectors = slot->range.n_sectors};
+        return;
     }
     slot->request = (struct vst_block_request){
         .op = bench->op_written,
@@ -229,7 +246,9 @@ static __attribute__((noinline)) bool note_refusal(struct bench *bench, struct s
         return true;
     if (bench->status == VST_OK) {
         bench->status = status;
-        bench->refused_bytes = slot->request.start_sector * VST_SECTOR_BYTES;
+        bench->refused_bytes =
+            (bench->job.trim ? slot->range.start_sector : slot->request.start_sector) *
+            VST_SECTOR_BYTES;
     }
     return false;
 }
@@ -338,7 +357,7 @@ static enum order order_of(const struct bench *bench)
 {
     const struct job *job = &bench->job;
 
-    if (job->mixed || job->fsync > 0 || job->max_block_bytes != job->block_bytes)
+    if (job->mixed || job->trim || job->fsync > 0 || job->max_block_bytes != job->block_bytes)
         return VARIED;
     return job->random ? RANDOM : SEQUENTIAL;
 }
@@ -491,6 +510,43 @@ run_window_as(struct bench *bench, uint64_t n_ios, enum order order, bool sleeps
     return n_done;
 }
 
+/*
+ * The same at a pace that somebody has asked for (rate_iops=, thinktime=), which is not what is
+ * measured elsewhere, so it has a loop to itself: one I/O at a time when it is due, up to the depth.
+ * What falls behind a rate is caught up with; a pause is from one I/O being given to the next.
+ */
+static __attribute__((noinline)) uint64_t run_paced(struct bench *bench, uint64_t n_ios)
+{
+    const struct vst_platform *platform = bench->platform;
+    const struct job *job = &bench->job;
+    uint64_t second = bench->host->ticks_per_second;
+    uint64_t interval = job->rate_iops > 0 ? second / job->rate_iops : 0;
+    uint64_t pause = scale_u64(job->think_ns, second, NS_PER_S);
+    uint64_t now = now_ticks(bench), due = now, n_done = 0;
+
+    for (size_t i = 0; i < job->depth; i++)
+        bench->idle[i] = &bench->slots[job->depth - 1 - i];
+    bench->n_idle = job->depth;
+    while (n_ios > 0 || bench->n_idle < job->depth) {
+        now = max_u64(now, now_ticks(bench));
+        if (now >= bench->look_ticks && look_around(bench, now))
+            n_ios = 0;
+        if (n_ios > 0 && bench->n_idle > 0 && now >= due) {
+            n_ios -= issue_idle(bench, now, 1) == 0;
+            vst_block_kick(bench->queue);
+            due = pause > 0 ? now + max_u64(pause, interval) : due + interval;
+        }
+        if (bench->status != VST_OK)
+            n_ios = 0;
+        size_t n = vst_block_poll(bench->queue, bench->done, job->depth);
+        retire(bench, bench->done, bench->done + n, now);
+        n_done += n;
+        if (n == 0)
+            platform->relax(platform->ctx);
+    }
+    return n_done;
+}
+
 /* Functions of their own, so that none takes registers from another. */
 static __attribute__((noinline)) uint64_t run_varied(struct bench *bench, uint64_t n_ios)
 {
@@ -501,6 +557,8 @@ static __attribute__((noinline)) uint64_t run_window(struct bench *bench, uint64
 {
     enum order order = order_of(bench);
 
+    if (bench->job.rate_iops > 0 || bench->job.think_ns > 0)
+        return run_paced(bench, n_ios);
     if (order == VARIED)
         return run_varied(bench, n_ios);
     if (bench->sleeps)
@@ -860,11 +918,6 @@ static bool run_all(struct bench *benches, void (*function)(void *bench))
            shell_fail(benches[0].context, VST_ERR_UNSUPPORTED, "CPU %u takes no work", n);
 }
 
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void add_histogram(struct histogram *sum, const struct histogram *other)
 {
     sum->sum += other->sum;
@@ -989,7 +1042,8 @@ static const char *const options_bench[] = {
     "rw=",        "readwrite=", "rwmixread=",  "rwmixwrite=", "bs=",        "blocksize=",
     "bsrange=",   "iodepth=",   "number_ios=", "runtime=",    "ramp_time=", "size=",
     "offset=",    "seed=",      "randseed=",   "numjobs=",    "verify=",    "fsync=",
-    "fdatasync=", "sync=",      "segments=",   "cache=",      "cachemode=", NULL};
+    "fdatasync=", "sync=",      "segments=",   "cache=",      "cachemode=", "rate_iops=",
+    "thinktime=", NULL};
 
 const struct shell_command command_bench = {
     .name = "bench",
@@ -1006,6 +1060,9 @@ const struct shell_command command_bench = {
             "    runtime=T       ends after so many seconds, or 500ms, 2m, 1h; 2 if neither\n"
             "                    is given\n"
             "    ramp_time=T     warms up for so long; else for as many I/Os as seem good\n"
+            "    rate_iops=N     no more I/Os a second, of each job\n"
+            "    thinktime=T     a pause of so many microseconds, or 5ms, after giving one I/O\n"
+            "                    before the next\n"
             "    offset=, size=  the area in bytes or in per cent (25%) of DEV,\n"
             "                    default all of it\n"
             "    seed=N          of the random offsets and of the data written, default 1;\n"

@@ -9,11 +9,14 @@ struct job {
     const char *rw;
     bool write, random;
     bool mixed;               /* randrw, rw: each I/O reads or writes, by chance */
+    bool trim;                /* each I/O is a discard */
     uint64_t read_percent;    /* of a mixed job */
     uint64_t block_bytes;     /* the least, of which places are multiples */
     uint64_t max_block_bytes; /* the same unless bsrange= was given */
     uint64_t depth, n_ios, runtime_ns, offset, bytes, seed, n_jobs;
-    uint64_t ramp_ns; /* of the warm-up; 0: as long as seems good */
+    uint64_t ramp_ns;   /* of the warm-up; 0: as long as seems good */
+    uint64_t rate_iops; /* at most so many I/Os a second; 0: as many as can be */
+    uint64_t think_ns;  /* a pause before each I/O; 0: none */
     bool verify, sync;
     uint64_t fsync;       /* writes between two flushes; 0: none */
     uint64_t n_segments;  /* pieces of memory that the data of one I/O lie in */

@@ -8,6 +8,9 @@
 #include "size.h"
 
 #define NS_PER_S            1000000000u
+#define NS_PER_US           1000ull
+#define MAX_PAUSE_S         3600u
+#define MAX_PAUSE_US        (MAX_PAUSE_S * 1000000ull)
 #define DEFAULT_BLOCK_BYTES 4096u
 #define DEFAULT_DEPTH       32u
 #define DEFAULT_RUNTIME_S   2u
@@ -57,12 +60,13 @@ static bool parse_rw(const struct shell_context *context, struct job *job)
 {
     static const struct {
         const char *name;
-        bool write, random, mixed;
+        bool write, random, mixed, trim;
     } modes[] = {
-        {"randread", false, true, false}, {"randwrite", true, true, false},
-        {"read", false, false, false},    {"write", true, false, false},
-        {"randrw", true, true, true},     {"rw", true, false, true},
-        {"readwrite", true, false, true},
+        {"randread", false, true, false, false}, {"randwrite", true, true, false, false},
+        {"read", false, false, false, false},    {"write", true, false, false, false},
+        {"randrw", true, true, true, false},     {"rw", true, false, true, false},
+        {"readwrite", true, false, true, false}, {"trim", false, false, false, true},
+        {"randtrim", false, true, false, true},
     };
     const char *name, *rw = either(context, "rw=", "readwrite=", &name);
 
@@ -73,11 +77,15 @@ static bool parse_rw(const struct shell_context *context, struct job *job)
         job->write = modes[i].write;
         job->random = modes[i].random;
         job->mixed = modes[i].mixed;
+        job->trim = modes[i].trim;
+        if (job->trim && context->device->limits.discard.max_sectors == 0)
+            return shell_fail(context, VST_ERR_UNSUPPORTED, "the device knows no discard");
         return parse_mix(context, job);
     }
     return shell_fail_usage(
-        context, "%s%s is none of read, write, randread, randwrite, randrw, rw, readwrite", name,
-        rw);
+        context,
+        "%s%s is none of read, write, randread, randwrite, randrw, rw, readwrite, trim, randtrim",
+        name, rw);
 }
 
 /* ---------------------------------------------------------------- how much at once */
@@ -206,6 +214,36 @@ static bool duration_option(const struct shell_context *context, const char *nam
            shell_fail_usage(context, "%s is 1 to %u seconds, or part of one", name, MAX_RUNTIME_S);
 }
 
+/* A pause: as fio has it, without a unit in microseconds. */
+static bool parse_pause(const struct shell_context *context, uint64_t *ns)
+{
+    const char *text = shell_option(context, "thinktime=");
+    uint64_t us;
+
+    *ns = 0;
+    if (text == NULL)
+        return true;
+    if (text[strspn(text, "0123456789")] != '\0' ? !parse_duration(text, ns)
+                                                 : !size_parse(text, &us) || us > MAX_PAUSE_US)
+        return shell_fail_usage(context, "thinktime=%s is no number of microseconds, or with ms, s",
+                                text);
+    if (*ns == 0)
+        *ns = us * NS_PER_US;
+    return *ns <= MAX_PAUSE_US * NS_PER_US ||
+           shell_fail_usage(context, "thinktime= is at most %u seconds", MAX_PAUSE_S);
+}
+
+static bool parse_pace(const struct shell_context *context, struct job *job)
+{
+    if (!shell_option_number(context, "rate_iops=", 0, &job->rate_iops) ||
+        !parse_pause(context, &job->think_ns))
+        return false;
+    if (job->rate_iops > NS_PER_S)
+        return shell_fail_usage(context, "rate_iops= is at most %u", NS_PER_S);
+    return !job->verify || (job->rate_iops == 0 && job->think_ns == 0) ||
+           shell_fail_usage(context, "rate_iops= and thinktime= are without verify=1");
+}
+
 static bool parse_length(const struct shell_context *context, struct job *job)
 {
     bool counted = shell_option(context, "number_ios=") != NULL;
@@ -298,15 +336,16 @@ static bool check_cache(const struct shell_context *context, struct job *job)
     if ((job->cache_bytes == 0 && !job->cache_none) || job->verify)
         return true;
     return (job->fsync == 0 && !job->sync && job->max_block_bytes == job->block_bytes &&
-            job->ramp_ns == 0 && (job->random || !job->mixed)) ||
-           shell_fail_usage(context,
-                            "cache= is without bsrange=, ramp_time=, fsync=, sync=1 and rw=rw");
+            job->ramp_ns == 0 && (job->random || !job->mixed) && !job->trim &&
+            job->rate_iops == 0 && job->think_ns == 0) ||
+           shell_fail_usage(context, "cache= is without bsrange=, ramp_time=, fsync=, sync=1, "
+                                     "rate_iops=, thinktime=, rw=rw and trim");
 }
 
 bool bench_parse(const struct shell_context *context, struct job *job)
 {
     return parse_rw(context, job) && parse_shape(context, job) && parse_jobs(context, job) &&
            parse_length(context, job) && parse_area(context, job) &&
-           parse_durability(context, job) && (!job->verify || bench_verify_check(context, job)) &&
-           check_cache(context, job);
+           parse_durability(context, job) && parse_pace(context, job) &&
+           (!job->verify || bench_verify_check(context, job)) && check_cache(context, job);
 }

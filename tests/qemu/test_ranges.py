@@ -43,6 +43,24 @@ def test_discard(run, tmp_path, ring, features):
     assert blocks_in_use(disk.path) <= before - MIDDLE[1] + 64 * KiB
 
 
+@pytest.mark.parametrize("rw", ["trim", "randtrim"])
+def test_bench_of_discards(run, tmp_path, rw):
+    """Exactly so many, of that size, in that area; and at a pace."""
+    disk = random_disk(tmp_path)
+    result = run(f"bench vda rw={rw} bs=64k iodepth=4 number_ios=200 offset={MIDDLE[0]} size={MIDDLE[1]} "
+                 "rate_iops=2000 json=1; stats vda json=1; exit", disks=[disk]).expect_status(0)
+    measured = result.one("bench")
+    assert (measured["rw"], measured["ios"], measured["errors"]) == (rw, 200, 0)
+    assert measured["bytes"] == 200 * 64 * KiB and measured["iops"] <= 2100
+    assert result.one("stats")["discards"] == 220  # the warm-up included
+    data, original = disk.path.read_bytes(), images.image("random-16m.raw").read_bytes()
+    first, end = MIDDLE[0], MIDDLE[0] + MIDDLE[1]
+    assert data[:first] == original[:first] and data[end:] == original[end:]
+    changed = [data[at:at + 64 * KiB] for at in range(first, end, 64 * KiB)]
+    assert all(piece == bytes(64 * KiB) for piece in changed if rw == "trim")
+    assert sum(piece == bytes(64 * KiB) for piece in changed) > 40
+
+
 @pytest.mark.parametrize("unmap", [0, 1])
 def test_zero_by_command(run, tmp_path, unmap):
     """`zero` by write zeroes: with unmap the space is given back, without it is kept."""

@@ -493,12 +493,42 @@ static void split_requests_are_measured_too(void **state)
     assert_int_equal(fake->disk.queue.stats.commands[VST_BLOCK_READ], (300 + 30) * 16);
 }
 
+/* A step of the clock is a microsecond here. */
+static void a_pace_is_kept(void **state)
+{
+    static const char *const paces[] = {"rate_iops=1000", "thinktime=1000", "thinktime=1ms",
+                                        "rate_iops=5000 thinktime=1ms bsrange=4k-16k"};
+    struct fake_host *fake = *state;
+    char line[120];
+
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(paces); i++) {
+        snprintf(line, sizeof(line), "bench vda number_ios=100 iodepth=4 %s json=1", paces[i]);
+        assert_int_equal(fake_host_run(fake, line), SHELL_NO_EXIT);
+        assert_int_equal(number_of(fake, "ios"), 100);
+        assert_int_equal(number_of(fake, "errors"), 0);
+        assert_in_range(number_of(fake, "ns"), 99000000, 110000000);
+        assert_in_range(number_of(fake, "kicks"), 100, 100);
+    }
+    assert_int_equal(fake_host_run(fake, "bench vda number_ios=100 rate_iops=100000000 json=1"),
+                     SHELL_NO_EXIT);
+    assert_true(number_of(fake, "ns") < 2000000);
+    assert_int_equal(fake_host_run(fake, "bench vda runtime=50ms rate_iops=1000 json=1"),
+                     SHELL_NO_EXIT);
+    assert_in_range(number_of(fake, "ios"), 45, 55);
+}
+
 static void nonsense_is_refused(void **state)
 {
     static const struct {
         const char *options, *says;
     } cases[] = {
-        {"rw=trim", "rw=trim is none of read, write, randread, randwrite, randrw, rw, readwrite"},
+        {"rw=sweep", "rw=sweep is none of read, write, randread, randwrite, randrw, rw, readwrite"},
+        {"rw=trim", "the device knows no discard"},
+        {"rate_iops=2000000000", "rate_iops= is at most 1000000000"},
+        {"thinktime=x", "thinktime=x is no number of microseconds"},
+        {"thinktime=2h", "thinktime= is at most 3600 seconds"},
+        {"rate_iops=5 cache=64k", "cache= is without bsrange="},
+        {"rw=randwrite verify=1 thinktime=5", "are without verify=1"},
         {"readwrite=x", "readwrite=x is none of read"},
         {"rw=randread rwmixread=70", "rwmixread= goes with rw=randrw"},
         {"rw=read rwmixwrite=70", "rwmixwrite= goes with rw=randrw"},
@@ -583,6 +613,7 @@ int main(void)
         TEST(control_c_ends_it),
         TEST(progress_is_for_people_only),
         TEST(split_requests_are_measured_too),
+        TEST(a_pace_is_kept),
         TEST(nonsense_is_refused),
     };
     return cmocka_run_group_tests_name("shell_bench", tests, NULL, NULL);
