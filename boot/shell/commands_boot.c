@@ -319,8 +319,8 @@ const struct shell_command command_boot = {
             "as=linux, multiboot2, multiboot, pvh. The words are its command line; those with\n"
             "a ';' are quoted. Linux gets the files of all initrd= in one piece, others get a\n"
             "module for each; DEV:/PATH is a file on another device. dry=1 loads and checks\n"
-            "everything, and comes back. Whatever fails, the shell goes on; once all is loaded,\n"
-            "all disks are reset (not flushed: see flush), and there is no way back.\n"
+            "everything, and comes back. Whatever fails, the shell goes on; once all is\n"
+            "loaded, disks are reset (not flushed: see flush), and there is no way back.\n"
             "    boot vda /vmlinuz initrd=/initrd.img console=ttyS0 root=/dev/vda2\n"
             "    boot sr0 /boot/vstor.elf 'lsblk; exit'\n",
     .min_words = 2,
