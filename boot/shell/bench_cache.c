@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caches.h"
 #include "console.h"
 #include "marks.h"
 #include "pattern.h"
@@ -75,8 +76,10 @@ struct vst_cache *bench_cache_open(const struct shell_context *context, const st
     *memory = config.memory = malloc(config.memory_bytes);
     if (config.memory != NULL)
         status = vst_cache_open(&cache, &config);
-    if (status == VST_OK)
+    if (status == VST_OK) {
+        caches_opened(context->queue, cache);
         return cache;
+    }
     free(*memory);
     shell_fail(context, status, "no cache of %" PRIu64 " bytes: %s", job->cache_bytes,
                vst_status_text(status));
@@ -87,24 +90,15 @@ void bench_cache_json(struct json *json, const struct vst_cache *cache)
 {
     const struct vst_cache_stats *stats = vst_cache_stats(cache);
     struct vst_cache_state state = vst_cache_look(cache);
+    struct cache_counters counters = caches_count(cache);
 
     json_object_open(json, "cache");
     json_text(json, "mode", shell_cache_name(state.write_back));
     json_u64(json, "lines", state.n_lines);
     json_u64(json, "line_bytes", state.line_bytes);
-    json_u64(json, "hits", stats->hits);
-    json_u64(json, "misses", stats->misses);
-    json_u64(json, "device_reads", stats->reads);
-    json_u64(json, "read_bytes", stats->read_lines * state.line_bytes);
-    json_u64(json, "ahead_bytes", stats->ahead_lines * state.line_bytes);
-    json_u64(json, "ahead_unread_bytes", stats->ahead_unread * state.line_bytes);
-    json_u64(json, "device_writes", stats->writes);
-    json_u64(json, "written_bytes", stats->written_lines * state.line_bytes);
-    json_u64(json, "flushes", stats->flushes);
-    json_u64(json, "reused", stats->reused);
+    caches_json_counters(json, &counters);
     json_u64(json, "in_flight_sum", stats->in_flight_sum);
     json_u64(json, "max_in_flight", stats->max_in_flight);
-    json_u64(json, "write_errors", stats->write_errors);
     json_object_close(json);
 }
 
@@ -330,7 +324,7 @@ static bool run_through_cache(struct cached *cached)
     if (cached->cache == NULL)
         return false;
     bool ok = run(cached);
-    enum vst_status status = vst_cache_close(cached->cache);
+    enum vst_status status = caches_close(cached->context->queue, cached->cache);
     if (ok && status != VST_OK)
         ok = shell_fail(cached->context, status, "%s", vst_status_text(status));
     free(memory);

@@ -13,6 +13,7 @@
  * every block whose last successful write was number n - k or less at that time.
  */
 #include "bench.h"
+#include "caches.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -450,8 +451,20 @@ static bool allocate(struct writer *writer)
     return true;
 }
 
+static void close_cache(struct writer *writer)
+{
+    enum vst_status status = VST_OK;
+
+    if (writer->cache != NULL)
+        status = caches_close(writer->queue, writer->cache);
+    writer->cache = NULL;
+    if (status != VST_OK)
+        note_error(writer, status, 0);
+}
+
 static void release(struct writer *writer)
 {
+    close_cache(writer);
     free(writer->cache_memory);
     free(writer->memory);
     free(writer->done);
@@ -530,17 +543,6 @@ static void report(const struct writer *sum, const struct reader *reader)
 }
 
 /* What could not be written is an error of the run. */
-static void close_cache(struct writer *writer)
-{
-    enum vst_status status = VST_OK;
-
-    if (writer->cache != NULL)
-        status = vst_cache_close(writer->cache);
-    writer->cache = NULL;
-    if (status != VST_OK)
-        note_error(writer, status, 0);
-}
-
 static bool write_and_read_back(const struct shell_context *context, struct writer *writers)
 {
     const struct job *job = writers[0].job;

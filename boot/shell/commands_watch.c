@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caches.h"
 #include "latency.h"
 #include "size.h"
 #include "table.h"
@@ -49,6 +50,7 @@ static void stats_json(const struct shell_context *context, const struct vst_blo
     json_u64(&json, "queue", queue->index);
     shell_json_stats(&json, &queue->stats);
     shell_json_latency(&json, queue);
+    caches_json(&json, queue);
     json_close(&json);
 }
 
@@ -77,6 +79,7 @@ static bool run_stats(struct shell_context *context)
     }
     if (!context->json) {
         table_end(&table);
+        caches_table(context);
         shell_latency_table(context);
     }
     return true;
@@ -94,6 +97,9 @@ const struct shell_command command_stats = {
             "nothing moved, RESET resets after the device had failed, AGAIN requests given\n"
             "to it again after these. latency=on has it measured how long requests take,\n"
             "from zero on, until latency=off; the times then stand in a table of their own.\n"
+            "Where a cache was used, by ls, cat and others or by bench cache=, a table tells of\n"
+            "all of them together: lines found and not found, bytes READ from the device, of\n"
+            "these AHEAD of a reader and PAST the cache, WRITTEN back, DIRTY now, and LOST.\n"
             "    stats vda latency=on; bench vda rw=randread; stats vda\n",
     .max_words = 1,
     .device = DEVICE_OPTIONAL,

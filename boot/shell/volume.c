@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "caches.h"
 #include "progress.h"
 
 #define CACHE_BYTES (4u * 1024u * 1024u) /* from that on it reads ahead by 128 KiB and more */
@@ -35,7 +36,10 @@ static enum vst_status open_cache(struct vst_block_queue *queue, const struct vs
     volume->cached.bytes = extent->bytes;
     volume->cached.past = queue;
     volume->cached.past_bytes = LARGE_BYTES;
-    return vst_cache_open(&volume->cached.cache, &config);
+    enum vst_status status = vst_cache_open(&volume->cached.cache, &config);
+    if (status == VST_OK)
+        caches_opened(queue, volume->cached.cache);
+    return status;
 }
 
 static enum vst_status open_files(struct volume *volume)
@@ -87,7 +91,8 @@ void volume_close(struct volume *volume)
     if (volume == NULL)
         return;
     /* Nothing was written, so there is nothing that could get lost. */
-    if (volume->cached.cache != NULL && vst_cache_close(volume->cached.cache) != VST_OK)
+    if (volume->cached.cache != NULL &&
+        caches_close(volume->cached.past, volume->cached.cache) != VST_OK)
         puts("the cache could not be closed");
     free(volume->cache_memory);
     free(volume);

@@ -126,3 +126,22 @@ def test_a_miss_costs_few_more_than_no_cache():
 def test_a_stream_costs_few_instructions(size):
     """All of it: the application's loop, the hit, and its share of reading ahead, down to the ring."""
     assert count(f"rw=read cache={size} number_ios=50000") <= STREAM_BUDGET
+
+
+def test_stats_tell_of_caches(run, tmp_path):
+    """What bench says of its caches adds up; of a disk without one nothing is said."""
+    disks = [icount.null_disk(n_bytes=1 << 30), Disk(images.sparse(tmp_path / "w.raw", 4 * MiB), writable=True)]
+    result = run("bench vda rw=read bs=4k cache=1M number_ios=2000 json=1; bench vda bs=1M cache=1M number_ios=8 json=1; "
+                 "stats vda; stats vda json=1; stats vdb json=1; "
+                 "bench vdb rw=write verify=1 size=1M number_ios=256 cache=256k json=1; stats vdb json=1; exit", disks=disks)
+    result.expect_status(0)
+    first, second = (record["cache"] for record in result.of("bench")[:2])
+    read, unused, written = result.of("stats")
+    for name in ("hits", "misses", "device_reads", "read_bytes", "ahead_bytes", "straight_bytes"):
+        assert read["cache"][name] == first[name] + second[name], name
+    assert first["hits"] > 1900 and first["ahead_bytes"] > 0 and second["straight_bytes"] == 8 * MiB
+    assert "cache" not in unused
+    assert written["cache"]["written_bytes"] == MiB
+    assert written["cache"]["dirty_bytes"] == written["cache"]["lost_bytes"] == written["cache"]["open"] == 0
+    row = next(line.split() for line in result.text.splitlines() if line.startswith("vda ") and "M" in line.split()[-4])
+    assert int(row[2]) == read["cache"]["hits"] and int(row[3]) == read["cache"]["misses"]

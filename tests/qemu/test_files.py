@@ -161,3 +161,4 @@ def test_reads_of_files_are_long_ones(run, folder):
     stats = result.one("stats")
     queue = stats["queues"][0] if "queues" in stats else stats
     assert queue["read_bytes"] < 4 * MiB and queue["reads"] <= 60, queue
+    assert queue["cache"]["read_bytes"] + queue["cache"]["hits"] > 3 * MiB and queue["cache"]["dirty_bytes"] == 0
