@@ -97,9 +97,10 @@ const struct shell_command command_stats = {
             "nothing moved, RESET resets after the device had failed, AGAIN requests given\n"
             "to it again after these. latency=on has it measured how long requests take,\n"
             "from zero on, until latency=off; the times then stand in a table of their own.\n"
-            "Where a cache was used, by ls, cat and others or by bench cache=, a table tells of\n"
-            "all of them together: lines found and not found, bytes READ from the device, of\n"
-            "these AHEAD of a reader and PAST the cache, WRITTEN back, DIRTY now, and LOST.\n"
+            "Where a cache was used, by ls, cat and others or by bench cache=, a table\n"
+            "tells of all of them together: lines found and not found, bytes READ from the\n"
+            "device, of these AHEAD of a reader and PAST the cache, WRITTEN back, DIRTY now,\n"
+            "and LOST.\n"
             "    stats vda latency=on; bench vda rw=randread; stats vda\n",
     .max_words = 1,
     .device = DEVICE_OPTIONAL,
