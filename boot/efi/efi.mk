@@ -19,7 +19,7 @@ GNU_EFI    := /usr/include/efi
 EFI_ONLY   := -fpie -fvisibility=hidden -fshort-wchar -DGNU_EFI_USE_MS_ABI -mgeneral-regs-only \
               -isystem $(GNU_EFI) -isystem $(GNU_EFI)/$(ARCH)
 EFI_CFLAGS := $(COMMON) $(filter-out -fno-pic -fno-pie,$(BARE)) $(EFI_ONLY)
-HOT_EFI_SRCS := boot/efi/transfer.c boot/efi/block_io.c boot/efi/platform_dma.c
+HOT_EFI_SRCS := boot/efi/transfer.c boot/efi/block_io.c boot/efi/platform_dma.c boot/efi/packed/inflate.c
 # The cache serves the loader alone, and there what is looked up, not what is read.
 EFI_HOT      := $(filter-out block/cache%,$(HOT_SRCS)) $(HOT_EFI_SRCS)
 # The loader's own files see newlib's headers as well; the shell, a program on newlib, nothing of the firmware.

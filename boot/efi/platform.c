@@ -4,8 +4,10 @@
 #include <arch/cpu.h>
 
 #include "boot/efi/clock.h"
+#include "boot/shell/marks.h"
 #include "pci/pci_internal.h"
 
+#define PAUSES 32u
 /* One command carries so much at most, so that firmware that copies can find the room. */
 #define MAX_MAP_BYTES (1u << 20)
 
@@ -162,10 +164,14 @@ static uint64_t time_ns(void *ctx)
     return clock_ns();
 }
 
+/* A microsecond or two: what is polled for meanwhile is not there any sooner for being looked at more. */
 static void relax(void *ctx)
 {
     (void)ctx;
-    arch_pause();
+    MARK(MARK_SPIN);
+    for (unsigned i = 0; i < PAUSES; i++)
+        arch_pause();
+    MARK(MARK_SPIN | MARK_END);
 }
 
 /* A driver has no console: Driver Diagnostics shows what was said last. */

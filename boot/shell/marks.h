@@ -9,7 +9,8 @@
 
 #define MARK_SPIN  0x00
 #define MARK_BENCH 0x01 /* the measured part of `bench` */
-#define MARK_BOOT  0x02 /* from _start to the end of the first `read`, `sum` or `verify` */
+#define MARK_BOOT  0x02 /* from _start to the end of the first `read`, `sum` or `verify`; of the EFI
+                           boot loader: to its menu */
 #define MARK_END   0x80
 
 #if defined(__x86_64__) || defined(__i386__)

@@ -14,6 +14,7 @@
 #include "boot/efi/loader/trust.h"
 #include "boot/efi/loader/utf16.h"
 #include "boot/efi/loader/variables.h"
+#include "boot/shell/marks.h"
 
 #define NS_PER_S       1000000000ull
 #define HIDDEN_LOOK_NS 50000000ull /* for a key held down, where nothing is waited for */
@@ -384,6 +385,7 @@ static void choose(struct menu_answer *answer)
             (void)out()->EnableCursor(out(), FALSE);
             draw();
         }
+        MARK(MARK_BOOT | MARK_END);
         event = next_event(&second_ns);
     }
     clear();

@@ -8,6 +8,7 @@
 #include <efi.h>
 
 #include "boot/efi/packed/inflate.h"
+#include "boot/shell/marks.h"
 
 /* Before the data; by linker/pack_efi.py. */
 struct packed_image {
@@ -62,6 +63,8 @@ EFI_STATUS EFIAPI _start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
     EFI_BOOT_SERVICES *firmware = system_table->BootServices;
     UINTN n_pages = EFI_SIZE_TO_PAGES(packed_image.bytes);
     EFI_PHYSICAL_ADDRESS address;
+
+    MARK(MARK_BOOT);
     EFI_STATUS status = firmware->AllocatePages(AllocateAnyPages, EfiLoaderCode, n_pages, &address);
 
     if (EFI_ERROR(status))
