@@ -10,6 +10,8 @@ import pytest
 
 import boot_media
 import efi
+import harness
+import icount
 import images
 import linux_guest
 from harness import Disk, Machine, plain
@@ -120,3 +122,23 @@ def test_initrd_of_256_mib(tmp_path):
     tree = boot_media.debian(tmp_path, "sha256sum /extra", {"extra": extra})
     disk = Disk(boot_media.fat(tmp_path / "disk.raw", tree), device=BLK)
     boots_linux([disk], extra=extra, memory_mib=1536)
+
+
+# ---------------------------------------------------------------- the way to the menu
+
+def test_cost_from_firmware_to_the_menu(tmp_path):
+    """With eight disks, each with a GPT, a volume and an entry; waiting not counted."""
+    tree = boot_media.tree(tmp_path / "tree", {
+        "loader/loader.conf": "timeout 1\nauto-poweroff yes\ndefault auto-poweroff\n",
+        "loader/entries/a.conf": "title A\nlinux /vmlinuz\n"})
+    image = boot_media.esp(tmp_path / "esp.raw", tree)
+    disks = [Disk(image, device=BLK) for _ in range(4)] + [
+        Disk(image, device=f"scsi-hd,bus=a0.0,scsi-id={i}", before=["-device", f"{SCSI},id=a0"] if i == 0 else [])
+        for i in range(4)]
+    boot = efi.boot_arguments(efi.volume(tmp_path, {"EFI/BOOT/BOOTX64.EFI": efi.LOADER}))
+    windows, result, _ = icount.run_counted(
+        lambda extra: harness.run("", 400, smp="1", extra=extra, boot=boot, disks=disks, memory_mib=256, debug_exit=False),
+        clock=())
+    assert all(f"({disk}1)" in result.text for disk in ("vda", "vdb", "vdc", "vdd", "sda", "sdb", "sdc", "sdd"))
+    count = windows[0].count()
+    assert windows[0].number == icount.WINDOW_BOOT and 0 < count.instructions < 50_000_000, count
