@@ -6,6 +6,7 @@
  *     start.c               installing, taking over from other drivers, giving back
  *     driver_binding.c      Supported, Start, Stop
  *     controller.c          the device behind a handle, from attaching to its reset
+ *     platform.c            the library's platform on top of PCI I/O; platform_dma.c: of each transfer
  *     disk.c                a disk of it: its protocols, its medium
  *     transfer.c            requests of a disk, whether somebody waits for them or not
  *     block_io.c            Block IO, Block IO 2

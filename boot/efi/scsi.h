@@ -42,7 +42,11 @@ EFI_STATUS scsi_reset_disk(struct disk *disk);
 EFI_STATUS pass_thru_install(struct controller *controller, EFI_HANDLE binding);
 EFI_STATUS pass_thru_uninstall(struct controller *controller, EFI_HANDLE binding);
 
-/** The node of a device path that names a unit; false: no such node can. */
+/**
+ * The node of a device path that names a unit; false: no such node can. It has 16 bits for the LUN
+ * and one level (UEFI 2.9, 10.3.4.2): units beyond have no disk; those of one level are reached by
+ * Extended SCSI Pass Thru all the same.
+ */
 bool scsi_node_of(const struct vst_scsi_unit *unit, SCSI_DEVICE_PATH *node);
 bool scsi_is_node(const EFI_DEVICE_PATH_PROTOCOL *node);
 /** Runs a function of the unit to its end. */
