@@ -90,7 +90,7 @@ static void boot_forget(void *ctx)
     next_kernel_forget();
 }
 
-static void boot_start(void *ctx)
+static bool boot_start(void *ctx)
 {
     (void)ctx;
     fflush(stdout);

@@ -3,6 +3,8 @@
 
 #include <vstor/log.h>
 
+#include "boot/loader/pe.h"
+
 #define PAGE_BYTES   4096u
 #define INITRD_ALIGN 4u /* of each archive in Linux's initrd */
 #define LOWEST_PLACE 0x100000ull
@@ -69,12 +71,26 @@ static enum vst_status admit(struct loader_next *next, enum loader_kind kind, si
     return why == NULL ? VST_OK : loader_next_refuse(next, VST_ERR_UNSUPPORTED, why);
 }
 
+/* The firmware finds a place for it. */
+static enum vst_status take_program(struct loader_next *next)
+{
+    struct loader_pe pe;
+
+    if (loader_pe_read(&next->file, &pe) != VST_OK)
+        return loader_next_refuse(next, VST_ERR_UNSUPPORTED, "it is no program for EFI firmware");
+    next->image.kind = LOADER_EFI;
+    next->answer->kind = loader_kind_name(LOADER_EFI);
+    return VST_OK;
+}
+
 static enum vst_status read_as(struct loader_next *next, enum loader_kind kind)
 {
     enum vst_status status = admit(next, kind, 0, next->file.at);
 
     if (status != VST_OK)
         return status;
+    if (kind == LOADER_EFI && next->machine->runs_programs)
+        return take_program(next);
     status = loader_image_read(&next->file, kind, &next->image);
     if (status == VST_OK)
         next->answer->kind = loader_kind_name(kind);
@@ -91,12 +107,14 @@ static enum vst_status read_image(struct loader_next *next)
     if (next->wanted->kind != NULL) {
         if (!loader_kind_of_name(next->wanted->kind, &kind))
             return loader_next_refuse(next, VST_ERR_INVALID,
-                                      "as= takes linux, multiboot, multiboot2 or pvh");
+                                      "as= takes linux, multiboot, multiboot2, pvh or efi");
         return read_as(next, kind);
     }
     if (kinds == 0)
         return loader_next_refuse(next, VST_ERR_UNSUPPORTED,
                                   "it is no kernel of Linux, multiboot or PVH");
+    if (next->machine->runs_programs && kinds & 1u << LOADER_EFI)
+        return read_as(next, LOADER_EFI);
     return read_as(next, (enum loader_kind)__builtin_ctz(kinds));
 }
 
@@ -228,10 +246,11 @@ static enum vst_status read_initrd(struct loader_next *next)
 static enum vst_status read_modules(struct loader_next *next)
 {
     const struct loader_wanted *wanted = next->wanted;
+    uint64_t end = next->image.kind == LOADER_EFI ? next->machine->memory_end : LOADER_4G;
 
     for (size_t i = 1; i < wanted->n_files; i++) {
         uint64_t bytes = wanted->files[i].bytes;
-        uint64_t first = loader_next_take(next, bytes > 0 ? bytes : 1, LOADER_4G);
+        uint64_t first = loader_next_take(next, bytes > 0 ? bytes : 1, end);
         if (!add_module(next, first, bytes, wanted->files[i].name))
             return loader_next_refuse(next, VST_ERR_NO_MEMORY, "not enough memory for the modules");
         enum vst_status status = read_file(next, i, first);
@@ -260,7 +279,7 @@ enum vst_status loader_next_load(struct loader_next *next, const struct loader_m
         status = make_way(next);
     if (status == VST_OK)
         status = next->image.kind == LOADER_LINUX ? read_initrd(next) : read_modules(next);
-    if (status != VST_OK)
+    if (status != VST_OK || next->image.kind == LOADER_EFI)
         return status;
     loader_image_span(&next->image, &answer->first, &answer->end);
     answer->entry = next->image.entry;

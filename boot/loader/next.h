@@ -24,6 +24,7 @@ struct loader_machine {
     /** All that a kernel can be copied to once nobody else runs, free now or not. */
     const struct range_set *ram;
     uint64_t memory_end; /**< what take can reach */
+    bool runs_programs; /**< EFI programs are loaded as they are, and come before all other kinds */
     /**
      * A file of a kernel of that kind is in memory, and nothing else has been read of it. Why it must
      * not be used, fixed text; NULL: nothing speaks against it. The function may be NULL.

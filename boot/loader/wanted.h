@@ -15,6 +15,7 @@ struct loader_wanted_file {
 struct loader_wanted {
     const char *kind; /**< "linux", ...; NULL: the first that fits */
     const char *command_line;
+    const char *device; /**< name of that which the kernel is on, "vda1"; NULL: not known */
     const struct loader_wanted_file *files; /**< the kernel first */
     size_t n_files;
     void *ctx;
@@ -29,7 +30,7 @@ struct loader_answer {
     const char *kind;             /**< fixed text */
     char text[LOADER_TEXT_BYTES]; /**< Linux: its version, else ""; why it failed, "" if read has
                                        said that */
-    uint64_t first, end, entry;   /**< physical */
+    uint64_t first, end, entry;   /**< physical; 0 where the firmware decides */
 };
 
 #endif

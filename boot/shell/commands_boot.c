@@ -236,11 +236,13 @@ static void tell(const struct booting *booting, const struct loader_answer *answ
         return;
     }
     /* Of Linux's version the first word, which names it. */
-    printf("%s%s%.*s, %s read by %" PRIu64 " requests, to 0x%" PRIx64 "-0x%" PRIx64
-           ", entry 0x%" PRIx64 "\n",
-           answer->kind, *answer->text ? " " : "", (int)strcspn(answer->text, " "), answer->text,
-           size_text(booting->done_bytes, text), requests, answer->first, answer->end,
-           answer->entry);
+    printf("%s%s%.*s, %s read by %" PRIu64 " requests", answer->kind, *answer->text ? " " : "",
+           (int)strcspn(answer->text, " "), answer->text, size_text(booting->done_bytes, text),
+           requests);
+    if (answer->end != 0)
+        printf(", to 0x%" PRIx64 "-0x%" PRIx64 ", entry 0x%" PRIx64, answer->first, answer->end,
+               answer->entry);
+    printf("\n");
 }
 
 static bool load(struct booting *booting)
@@ -275,6 +277,7 @@ static bool prepare(struct booting *booting)
     booting->wanted = (struct loader_wanted){
         .kind = shell_option(context, "as="),
         .command_line = booting->command_line,
+        .device = context->name,
         .files = booting->names,
         .ctx = booting,
         .read = read_file,
@@ -304,8 +307,10 @@ static bool run_boot(struct shell_context *context)
         host->boot_forget(host->ctx);
         return true;
     }
-    host->boot_start(host->ctx);
-    return false;
+    if (!host->boot_start(host->ctx))
+        return false;
+    context->session->exit_requested = true;
+    return true;
 }
 
 static const char *const options_boot[] = {INITRD_OPTION, "as=", "dry=", "queue=", NULL};
@@ -316,7 +321,9 @@ const struct shell_command command_boot = {
     .summary = "Starts another kernel from a file",
     .help = "A bzImage of Linux, a multiboot 1 or 2 kernel, or an ELF file with a PVH note,\n"
             "from a FAT or ISO 9660 file system; the first of these that fits, or that of\n"
-            "as=linux, multiboot2, multiboot, pvh. The words are its command line; those with\n"
+            "as=linux, multiboot2, multiboot, pvh. Where there is EFI firmware, programs for\n"
+            "it (as=efi) before all others, Linux among them. The words are its command line; "
+            "those with\n"
             "a ';' are quoted. Linux gets the files of all initrd= in one piece, others get a\n"
             "module for each; DEV:/PATH is a file on another device. dry=1 loads and checks\n"
             "everything, and comes back. Whatever fails, the shell goes on; once all is\n"

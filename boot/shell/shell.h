@@ -49,8 +49,11 @@ struct shell_host {
     enum vst_status (*boot_load)(void *ctx, const struct loader_wanted *boot,
                                  struct loader_answer *answer);
     void (*boot_forget)(void *ctx);
-    /** Resets all devices and starts what is loaded. Returns only if that can't be, having said why. */
-    void (*boot_start)(void *ctx);
+    /**
+     * Resets all devices and starts what is loaded. Comes back only if that can't be, having said why:
+     * false; or if the shell has to end first, which uses the devices: true.
+     */
+    bool (*boot_start)(void *ctx);
     /** CPUs that work can be given to, this one, number 0, included; 0 counts as 1. */
     unsigned n_cpus;
     /**

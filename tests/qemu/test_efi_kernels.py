@@ -119,17 +119,21 @@ def test_told(tmp_path, kind):
 def test_others(tmp_path):
     """What does not start says why, again and again without memory getting lost; then Debian's kernel, by its boot
     protocol and not its EFI stub: it comes up with its initrd, knows the firmware, and sees all memory."""
-    files = {name: content for name, (content, _) in bad_files(tmp_path).items() if name != "efi"}
-    said = {name: why for name, (_, why) in bad_files(tmp_path).items() if name in files}
+    bad = bad_files(tmp_path)
+    files = {name: content for name, (content, _) in bad.items()}
+    said = {name: why for name, (_, why) in bad.items() if name != "efi"}
     large = images.random_bytes(32 * MiB, 3)
     job = "ls /sys/firmware/efi/runtime-map | wc -l; grep -c . /proc/iomem; sha256sum </large"
     initrd = linux_guest.initramfs(job, {"large": large}, tmp_path)
     disk = fat_disk(tmp_path, {**files, "vmlinuz": linux_guest.LINUX / "vmlinuz", "initrd.img": initrd}, 400 * MiB, **BLK)
     with console(disks=[disk], memory_mib=512, smp="2") as machine:
         for name, why in said.items():
-            error = machine.command(f"boot vda /{name} as={'linux' if name == 'text' else ''} json=1"
-                                    .replace(" as= ", " ")).error("boot")
-            assert why in error["text"] or name == "text", f"{name}: {error['text']}"
+            kind = "as=linux " if name.startswith("lin-") else ""  # each of these says that it is an EFI program, too
+            error = machine.command(f"boot vda /{name} {kind}json=1").error("boot")
+            assert why in error["text"], f"{name}: {error['text']}"
+        for name in ("lin-cut", "efi"):  # what firmware says of such
+            text = machine.command(f"boot vda /{name}").text
+            assert re.search(f"/{name}: can't be loaded: it is (damaged|no program)", text), text
         for _ in range(6):
             machine.command("boot vda /vmlinuz as=linux initrd=/initrd.img initrd=/initrd.img dry=1 json=1").one("boot")
             error = machine.command("boot vda /vmlinuz as=linux dry=1 json=1" + " initrd=/initrd.img" * 12).error("boot")

@@ -157,7 +157,8 @@ static void run_kernel(struct booting *booting)
     enum vst_status status = next_kernel_load(&wanted, &answer);
     if (status == VST_OK) {
         tell_time();
-        next_kernel_start();
+        if (next_kernel_start())
+            next_kernel_run_program();
     } else if (answer.text[0] != '\0') {
         say("%s: %s\n", files[0].name, answer.text);
     }

@@ -12,6 +12,7 @@
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/next_kernel.h"
 #include "boot/efi/loader/pci.h"
+#include "boot/efi/loader/say.h"
 #include "boot/efi/loader/stack_guard.h"
 #include "boot/efi/loader/volumes.h"
 #include "boot/efi/scsi.h"
@@ -73,11 +74,11 @@ static void boot_forget(void *ctx)
     next_kernel_forget();
 }
 
-static void boot_start(void *ctx)
+static bool boot_start(void *ctx)
 {
     (void)ctx;
     fflush(stdout);
-    next_kernel_start();
+    return next_kernel_start();
 }
 
 /* ---------------------------------------------------------------- disks that come and go */
@@ -182,21 +183,37 @@ static struct shell_host *prepare(bool interactive)
     return &host;
 }
 
+/* Of a command, which has ended and uses no disk any more. */
+static void run_program(void)
+{
+    volumes_forget();
+    disks_forget();
+    next_kernel_run_program();
+    connect_all();
+    if (!disks_find())
+        say("vstor: not enough memory for all disks\n");
+}
+
 int console_run(const char *commands)
 {
     struct stack_guard before = stack_guard_begin();
     int status = shell_run(prepare(false), commands);
 
     stack_guard_end(before);
+    if (next_kernel_has_program())
+        run_program();
     return status == SHELL_NO_EXIT ? 0 : status;
 }
 
 int console_interact(void)
 {
-    struct stack_guard before = stack_guard_begin();
-
     puts("The commands of vstor: help lists them, exit leaves.");
-    int status = shell_interactive(prepare(true));
-    stack_guard_end(before);
-    return status;
+    for (;;) {
+        struct stack_guard before = stack_guard_begin();
+        int status = shell_interactive(prepare(true));
+        stack_guard_end(before);
+        if (!next_kernel_has_program())
+            return status;
+        run_program();
+    }
 }

@@ -4,9 +4,13 @@
 #include <arch/handover.h>
 #include <string.h>
 
+#include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/loader.h"
+#include "boot/efi/loader/pool.h"
+#include "boot/efi/loader/program.h"
 #include "boot/efi/loader/say.h"
 #include "boot/efi/loader/trust.h"
+#include "boot/efi/loader/volumes.h"
 #include "boot/loader/efi_map.h"
 
 #define MAX_MEMORY    512u
@@ -37,6 +41,8 @@ static struct state {
         const char *name;
     } files[LOADER_MAX_FILES]; /* for the TPM */
     size_t n_files;
+    EFI_DEVICE_PATH_PROTOCOL *path; /* of a program; from the pool */
+    bool is_to_run;
     struct loader_answer unread;
     UINTN map_key;
     struct loader_efi_map map;
@@ -118,6 +124,7 @@ void next_kernel_forget(void)
     if (state == NULL)
         return;
     loader_next_forget(&state->next);
+    pool_give(state->path);
     (void)firmware->FreePages((uintptr_t)state, EFI_SIZE_TO_PAGES(sizeof(*state)));
     state = NULL;
 }
@@ -136,6 +143,7 @@ static bool begin(void)
                                              .give_back = give_back,
                                              .ram = &state->ram,
                                              .memory_end = PHYSICAL_END,
+                                             .runs_programs = true,
                                              .admit = admit};
     return true;
 }
@@ -281,6 +289,22 @@ static enum vst_status prepare_start(void)
     return loader_next_write(&state->next, start);
 }
 
+/* Where a program comes from, which it may ask, and the firmware does. */
+static enum vst_status prepare_program(const char *device_name)
+{
+    const struct volume *volume = volumes_first();
+    EFI_DEVICE_PATH_PROTOCOL *device = NULL;
+
+    while (volume != NULL && (device_name == NULL || strcmp(volume->name, device_name) != 0))
+        volume = volume->next;
+    if (volume != NULL && volume->handle != NULL)
+        device = device_path_of(volume->handle);
+    state->path = device_path_of_file(device, state->files[0].name);
+    if (state->path == NULL || !keep_texts())
+        return loader_next_refuse(&state->next, VST_ERR_NO_MEMORY, "not enough memory");
+    return VST_OK;
+}
+
 enum vst_status next_kernel_load(const struct loader_wanted *wanted, struct loader_answer *answer)
 {
     memset(answer, 0, sizeof(*answer));
@@ -294,7 +318,8 @@ enum vst_status next_kernel_load(const struct loader_wanted *wanted, struct load
     else
         status = loader_next_load(&state->next, &state->machine, wanted, answer);
     if (status == VST_OK)
-        status = prepare_start();
+        status = state->next.image.kind == LOADER_EFI ? prepare_program(wanted->device)
+                                                      : prepare_start();
     if (status != VST_OK)
         next_kernel_forget();
     return status;
@@ -356,16 +381,49 @@ static void measure(void)
     trust_measure_command_line(state->wanted.command_line);
 }
 
-void next_kernel_start(void)
+static bool read_initrd(void *ctx, UINTN number, void *to)
+{
+    const struct kept_file *file = &state->files[1 + number];
+
+    (void)ctx;
+    memcpy(to, file->at, file->bytes);
+    return true;
+}
+
+bool next_kernel_has_program(void)
+{
+    return state != NULL && state->is_to_run;
+}
+
+void next_kernel_run_program(void)
+{
+    struct program program = {.name = state->files[0].name,
+                              .image = state->files[0].at,
+                              .image_bytes = state->files[0].bytes,
+                              .path = state->path,
+                              .command_line = state->wanted.command_line,
+                              .n_initrds = state->n_files - 1,
+                              .read_initrd = read_initrd};
+    for (UINTN i = 0; i < program.n_initrds; i++) {
+        program.initrd_bytes[i] = state->files[1 + i].bytes;
+        program.initrd_names[i] = state->files[1 + i].name;
+    }
+    (void)program_run(&program);
+    next_kernel_forget();
+}
+
+bool next_kernel_start(void)
 {
     struct arch_handover handover;
 
+    if (state->next.image.kind == LOADER_EFI)
+        return state->is_to_run = true;
     state->next.answer = &state->unread;
     prepare_handover(&handover);
     measure();
     if (!end_boot_services()) {
         say("boot: the memory map has grown too large\n");
-        return;
+        return false;
     }
     handover.eax = state->next.registers.eax;
     handover.ebx = state->next.registers.ebx;

@@ -2,7 +2,8 @@
 /*
  * Kernels that know no EFI (multiboot 1 and 2, PVH, Linux by its boot protocol) in our place:
  * boot/loader/next.h on the firmware's memory, what they are told from what the firmware knows, and an
- * end to its boot services. These three are the boot_... of struct shell_host. At TPL_APPLICATION.
+ * end to its boot services. EFI programs, which the firmware starts, pass through here for the
+ * console: load, forget and start are the boot_... of struct shell_host. At TPL_APPLICATION.
  */
 #ifndef VSTOR_EFI_LOADER_NEXT_KERNEL_H
 #define VSTOR_EFI_LOADER_NEXT_KERNEL_H
@@ -18,8 +19,18 @@ void next_kernel_forget(void);
 
 /**
  * Ends boot services, by which the driver resets its devices, and starts what is loaded. Comes back
- * only if that can't be, having said why; everything is as it was then.
+ * only if that can't be, having said why: false, and everything is as it was. True: it is an EFI
+ * program, for next_kernel_run_program.
  */
-void next_kernel_start(void);
+bool next_kernel_start(void);
+
+/** Whether next_kernel_start has said that of one that has not been run yet. */
+bool next_kernel_has_program(void);
+
+/**
+ * Runs it, and forgets it; as program_run. Nobody may use a disk meanwhile, nor one found before
+ * afterwards.
+ */
+void next_kernel_run_program(void);
 
 #endif
