@@ -322,12 +322,12 @@ const struct shell_command command_boot = {
     .help = "A bzImage of Linux, a multiboot 1 or 2 kernel, or an ELF file with a PVH note,\n"
             "from a FAT or ISO 9660 file system; the first of these that fits, or that of\n"
             "as=linux, multiboot2, multiboot, pvh. Where there is EFI firmware, programs for\n"
-            "it (as=efi) before all others, Linux among them. The words are its command line; "
-            "those with\n"
-            "a ';' are quoted. Linux gets the files of all initrd= in one piece, others get a\n"
-            "module for each; DEV:/PATH is a file on another device. dry=1 loads and checks\n"
-            "everything, and comes back. Whatever fails, the shell goes on; once all is\n"
-            "loaded, disks are reset (not flushed: see flush), and there is no way back.\n"
+            "it (as=efi) before all others, Linux among them. The words are its command\n"
+            "line; those with a ';' are quoted. Linux gets the files of all initrd= in one\n"
+            "piece, others get a module for each; DEV:/PATH is a file on another device.\n"
+            "dry=1 loads and checks everything, and comes back. Whatever fails, the shell\n"
+            "goes on; once all is loaded, all disks are reset (not flushed: see flush), and\n"
+            "there is no way back.\n"
             "    boot vda /vmlinuz initrd=/initrd.img console=ttyS0 root=/dev/vda2\n"
             "    boot sr0 /boot/vstor.elf 'lsblk; exit'\n",
     .min_words = 2,
