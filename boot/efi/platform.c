@@ -7,7 +7,7 @@
 #include "boot/shell/marks.h"
 #include "pci/pci_internal.h"
 
-#define PAUSES 32u
+#define PAUSES 64u
 /* One command carries so much at most, so that firmware that copies can find the room. */
 #define MAX_MAP_BYTES (1u << 20)
 

@@ -124,6 +124,67 @@ def test_initrd_of_256_mib(tmp_path):
     boots_linux([disk], extra=extra, memory_mib=1536)
 
 
+# ---------------------------------------------------------------- what makes no sense
+
+def spoil_chain(image, first, n_clusters):
+    """Of a FAT32 volume: the chain that begins at a cluster runs in a circle behind so many."""
+    with open(image, "r+b") as disk:
+        boot = disk.read(512)
+        fat = int.from_bytes(boot[14:16], "little") * int.from_bytes(boot[11:13], "little")
+        disk.seek(fat + 4 * (first + n_clusters - 1))
+        disk.write((first + 1).to_bytes(4, "little"))
+
+
+def first_cluster(image, name):
+    """Of a file in the root directory of a FAT32 volume, by its 8.3 name."""
+    with open(image, "rb") as disk:
+        data = disk.read(2 << 20)
+    at = data.index(name)
+    return int.from_bytes(data[at + 26:at + 28], "little") + (int.from_bytes(data[at + 20:at + 22], "little") << 16)
+
+
+def test_entries_that_make_no_sense(tmp_path):
+    """Each says why it does not boot, and the menu is there again; so do entries, volumes and tables that can't be read."""
+    kernel = (linux_guest.LINUX / "vmlinuz").read_bytes()
+    cases = [  # name of the file, what is in it, what the entry says besides, and what is said
+        ("cut.efi", kernel[:100_000], "", r"/cut.efi: can't be loaded: .*"),
+        ("noise.efi", b"MZ" + images.random_bytes(5000, 1), "", r"/noise.efi: it is no kernel .*"),
+        ("empty", b"", "", r"/empty: .*empty"),
+        ("text", b"hello\n" * 100, "", r"/text: it is no kernel .*"),
+        ("circle", images.random_bytes(9000, 2), "", r"vda:/circle: malformed .*|vda:/circle: .*makes no sense.*"),
+        ("kernel", kernel, "initrd /none\n", r"vda:/none: there is no such file"),
+        ("folder/x", b"", "", r"vda:/folder: is no regular file"),
+        ("../../x", None, "", r"vda:/\.\./\.\./x: there is no such file"),
+    ]
+    files = {name: data for name, data, _, _ in cases if data is not None}
+    for number, (name, _, more, _) in enumerate(cases):
+        files[f"loader/entries/e{number}.conf"] = \
+            f"title E{number}\nsort-key s{number}\nlinux /{name.removesuffix('/x') if name[0] == 'f' else name}\n{more}"
+    files |= {"loader/loader.conf": "timeout menu-force\nnonsense\ntimeout x y\n", "loader/entries/none.conf": "title x\n",
+              "loader/entries/big.conf": b"#" * 70000, "EFI/Linux/bad.efi": b"MZ" + b"x" * 100,
+              "loader/entries/noise.conf": images.random_bytes(3000, 4)}
+    image = boot_media.fat(tmp_path / "disk.raw", boot_media.tree(tmp_path / "tree", files))
+    spoil_chain(image, first_cluster(image, b"CIRCLE     "), 8)
+    damaged = boot_media.esp(tmp_path / "esp.raw", boot_media.tree(tmp_path / "other", {"x": b"x"}))
+    with open(damaged, "r+b") as disk:  # both copies of the table, and the volume's first sector
+        for at in (512 + 20, damaged.stat().st_size - 512 + 20, (1 << 20) + 11):
+            disk.seek(at)
+            disk.write(b"\xa5\x5a")
+    with loader(disks=[Disk(image, device=BLK), Disk(damaged, device=BLK)], memory_mib=512) as machine:
+        efi.wait_for_menu(machine)
+        said = plain(machine.transcript)
+        for number, (_, _, _, pattern) in enumerate(cases):
+            machine.send(str(number + 1))
+            machine.wait_for(pattern)
+            efi.wait_for_menu(machine)
+        machine.send("c")
+        machine.wait_for_prompt()
+        assert {"vda", "vdb"} <= {disk["dev"] for disk in machine.command("lsblk json=1").of("lsblk")}
+    for line in ("none.conf: it names nothing that could be booted", "big.conf: too large",
+                 "bad.efi: it is no program for this machine"):
+        assert line in said
+
+
 # ---------------------------------------------------------------- the way to the menu
 
 def test_cost_from_firmware_to_the_menu(tmp_path):
@@ -131,7 +192,7 @@ def test_cost_from_firmware_to_the_menu(tmp_path):
     tree = boot_media.tree(tmp_path / "tree", {
         "loader/loader.conf": "timeout 1\nauto-poweroff yes\ndefault auto-poweroff\n",
         "loader/entries/a.conf": "title A\nlinux /vmlinuz\n"})
-    image = boot_media.esp(tmp_path / "esp.raw", tree)
+    image = boot_media.esp(tmp_path / "disk.raw", tree)
     disks = [Disk(image, device=BLK) for _ in range(4)] + [
         Disk(image, device=f"scsi-hd,bus=a0.0,scsi-id={i}", before=["-device", f"{SCSI},id=a0"] if i == 0 else [])
         for i in range(4)]

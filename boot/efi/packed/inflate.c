@@ -25,6 +25,8 @@ struct stream {
 /* At least 32 of them, where there are so many. */
 static void fill(struct stream *stream)
 {
+    if (stream->n_bits >= 32)
+        return;
     for (; stream->n_bits <= 56 && stream->from < stream->from_end; stream->n_bits += 8)
         stream->bits |= (uint64_t)*stream->from++ << stream->n_bits;
 }
