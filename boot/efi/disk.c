@@ -30,7 +30,8 @@ static void describe_medium(EFI_BLOCK_IO_MEDIA *media, const struct vst_block_de
     const struct vst_block_limits *limits = &device->limits;
 
     media->ReadOnly = device->read_only;
-    media->WriteCaching = device->write_cache;
+    media->WriteCaching =
+        device->write_cache && !device->read_only; /* else there is nothing in it */
     media->BlockSize = limits->logical_block_bytes;
     media->RemovableMedia = device->removable;
     media->LastBlock = media->MediaPresent ? last_block(device) : 0;

@@ -181,7 +181,7 @@ static UINT8 adapter_status_of(enum vst_scsi_response response)
     case VST_SCSI_RESPONSE_RESET:
     case VST_SCSI_RESPONSE_ABORTED:
         return EFI_EXT_SCSI_STATUS_HOST_ADAPTER_BUS_RESET;
-    case VST_SCSI_RESPONSE_BAD_TARGET: /* 15.7.3: as the specification has it for who is not there */
+    case VST_SCSI_RESPONSE_BAD_TARGET: /* it has left: 15.7.3, as of who is not there */
     case VST_SCSI_RESPONSE_TIMEOUT:
         return EFI_EXT_SCSI_STATUS_HOST_ADAPTER_TIMEOUT_COMMAND;
     case VST_SCSI_RESPONSE_TRANSPORT_FAILURE:
@@ -366,22 +366,17 @@ static void fill(struct raw_command *raw)
 static EFI_STATUS make(struct controller *controller, const UINT8 *target, UINT64 lun,
                        struct raw_command **made)
 {
-    struct vst_scsi_lun where;
+    const struct vst_scsi_unit *unit = find_unit(controller, target, lun);
     struct raw_command *raw;
-    uint32_t number;
 
-    if (!number_of(target, &number) || number > controller->hba->limits.max_target ||
-        lun > controller->hba->limits.max_lun || vst_scsi_lun_of((uint32_t)lun, &where) != VST_OK)
+    if (unit == NULL)
         return EFI_INVALID_PARAMETER;
     EFI_STATUS status = firmware->AllocatePool(EfiBootServicesData, sizeof(*raw), (VOID **)&raw);
     if (EFI_ERROR(status))
         return status;
     __builtin_memset(raw, 0, sizeof(*raw));
     raw->controller = controller;
-    if (vst_scsi_nexus_encode((uint8_t)number, &where, raw->command.nexus.bytes) != VST_OK) {
-        (void)firmware->FreePool(raw);
-        return EFI_INVALID_PARAMETER;
-    }
+    raw->command.nexus = unit->nexus;
     vst_scsi_recovery_init(&raw->recovery, controller->hba, raw->command.nexus,
                            controller->hba->path);
     raw->recovery.times.check_ms = 0; /* that the command comes back is all that is wanted */

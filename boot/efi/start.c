@@ -153,8 +153,8 @@ static EFI_STATUS let_go_of_all(EFI_HANDLE *handles, UINTN n, UINTN *n_let_go)
         EFI_HANDLE handle = handles[i];
         if (controller_find(handle) == NULL)
             continue;
-        if (EFI_ERROR(firmware->DisconnectController(handle, driver_binding.DriverBindingHandle,
-                                                     NULL)))
+        if (EFI_ERROR(
+                firmware->DisconnectController(handle, driver_binding.DriverBindingHandle, NULL)))
             return EFI_DEVICE_ERROR;
         handles[(*n_let_go)++] = handle;
     }

@@ -106,8 +106,12 @@ static void check_statuses(EFI_HANDLE handle, transfer call, EFI_STATUS when_sou
     EXPECT(when_sound, call(handle, id, 0, 0, buffer));
     EXPECT(refused ? when_sound : EFI_BAD_BUFFER_SIZE, call(handle, id, 0, block - 1, buffer));
     EXPECT(refused ? when_sound : EFI_BAD_BUFFER_SIZE, call(handle, id, 0, block + 1, buffer));
+    EXPECT(refused ? when_sound : EFI_BAD_BUFFER_SIZE, call(handle, id, 0, 2 * block - 1, buffer));
+    EXPECT(refused ? when_sound : EFI_BAD_BUFFER_SIZE, call(handle, id, 0, 2 * block + 1, buffer));
     EXPECT(refused ? when_sound : EFI_INVALID_PARAMETER, call(handle, id, last + 1, block, buffer));
     EXPECT(refused ? when_sound : EFI_INVALID_PARAMETER, call(handle, id, last, 2 * block, buffer));
+    EXPECT(refused ? when_sound : EFI_INVALID_PARAMETER,
+           call(handle, id, last + 100, block, buffer));
     EXPECT(refused ? when_sound : EFI_INVALID_PARAMETER,
            call(handle, id, UINT64_MAX, block, buffer));
     EXPECT(refused ? when_sound : EFI_INVALID_PARAMETER,
@@ -117,6 +121,8 @@ static void check_statuses(EFI_HANDLE handle, transfer call, EFI_STATUS when_sou
     EXPECT(EFI_MEDIA_CHANGED, call(handle, id + 5, 0, block, buffer));
     EXPECT(EFI_MEDIA_CHANGED, call(handle, id + 5, last + 1, block + 1, buffer));
     EXPECT(EFI_MEDIA_CHANGED, call(handle, id - 1, 0, block, NULL));
+    EXPECT(EFI_MEDIA_CHANGED, call(handle, id + 1, 0, 0, buffer));
+    EXPECT(EFI_MEDIA_CHANGED, call(handle, id + 1, last + 100, 2 * block, buffer));
     release(buffer);
 }
 
@@ -129,6 +135,8 @@ static void check_flush_and_reset(EFI_HANDLE handle)
 
     CHECK(io->Revision >= EFI_BLOCK_IO_PROTOCOL_REVISION3);
     CHECK(io->Media == io2->Media);
+    CHECK(!io->Media->LogicalPartition && (io->Media->IoAlign & (io->Media->IoAlign - 1)) == 0);
+    CHECK(!io->Media->ReadOnly || !io->Media->WriteCaching);
     EXPECT_OK(io->FlushBlocks(io));
     EXPECT_OK(io2->FlushBlocksEx(io2, NULL));
     EXPECT_OK(io2->FlushBlocksEx(io2, &token)); /* without an event it waits */
@@ -142,6 +150,21 @@ static void check_flush_and_reset(EFI_HANDLE handle)
     EXPECT_OK(io2->Reset(io2, TRUE));
 }
 
+/* Where a disk that can't be written can erase, that is refused as well, and the medium comes first. */
+static void check_no_erasing(EFI_HANDLE handle)
+{
+    const EFI_BLOCK_IO_MEDIA *media =
+        ((EFI_BLOCK_IO_PROTOCOL *)protocol(handle, &guid_block_io))->Media;
+    EFI_ERASE_BLOCK_PROTOCOL *eraser;
+
+    if (EFI_ERROR(firmware->HandleProtocol(handle, &guid_erase_block, (void **)&eraser)))
+        return;
+    EXPECT(EFI_WRITE_PROTECTED,
+           eraser->EraseBlocks(eraser, media->MediaId, 0, NULL, media->BlockSize));
+    EXPECT(EFI_MEDIA_CHANGED, eraser->EraseBlocks(eraser, media->MediaId + 1, 0, NULL, 1));
+    say("erasing refused");
+}
+
 /* `ro`: writes are refused, before all but the medium is looked at. */
 static void statuses(void)
 {
@@ -153,6 +176,8 @@ static void statuses(void)
     check_statuses(handle, read_ex, EFI_SUCCESS);
     check_statuses(handle, write, written);
     check_statuses(handle, write_ex, written);
+    if (option("ro", 0))
+        check_no_erasing(handle);
     check_flush_and_reset(handle);
     check_statuses(handle, read, EFI_SUCCESS);
 }
@@ -162,6 +187,7 @@ static void no_medium(void)
 {
     EFI_BLOCK_IO_PROTOCOL *io = start();
     EFI_BLOCK_IO2_PROTOCOL *io2 = protocol(disk(0), &guid_block_io2);
+    EFI_BLOCK_IO2_TOKEN token;
     char *buffer = allocate(4096);
 
     CHECK(io->Media->RemovableMedia && !io->Media->MediaPresent);
@@ -171,6 +197,12 @@ static void no_medium(void)
     EXPECT(EFI_NO_MEDIA, io->FlushBlocks(io));
     EXPECT(EFI_NO_MEDIA, io2->ReadBlocksEx(io2, io->Media->MediaId, 0, NULL, 2048, buffer));
     EXPECT(EFI_NO_MEDIA, io2->FlushBlocksEx(io2, NULL));
+    EXPECT_OK(firmware->CreateEvent(0, 0, NULL, NULL, &token.Event));
+    EXPECT(EFI_NO_MEDIA, io2->ReadBlocksEx(io2, io->Media->MediaId, 0, &token, 2048, buffer));
+    EXPECT(EFI_NO_MEDIA, io2->ReadBlocksEx(io2, io->Media->MediaId + 1, 9, &token, 2049, NULL));
+    EXPECT(EFI_NO_MEDIA, io2->WriteBlocksEx(io2, io->Media->MediaId, 0, &token, 2048, buffer));
+    EXPECT(EFI_NO_MEDIA, io2->FlushBlocksEx(io2, &token));
+    EXPECT(EFI_NOT_READY, firmware->CheckEvent(token.Event));
 }
 
 static UINTN n_installs;
@@ -388,6 +420,10 @@ static void erase(void)
     EXPECT(EFI_INVALID_PARAMETER,
            eraser->EraseBlocks(eraser, id, io->Media->LastBlock + 1, NULL, block));
     EXPECT(EFI_INVALID_PARAMETER, eraser->EraseBlocks(eraser, id, 0, NULL, block + 1));
+    EXPECT(EFI_MEDIA_CHANGED,
+           eraser->EraseBlocks(eraser, id + 1, io->Media->LastBlock + 1, NULL, block));
+    EXPECT(EFI_MEDIA_CHANGED, eraser->EraseBlocks(eraser, id + 1, 0, NULL, block + 1));
+    EXPECT_OK(eraser->EraseBlocks(eraser, id, 0, NULL, 0));
     __builtin_memset(buffer, 0x5a, 64 * block);
     EXPECT_OK(io->WriteBlocks(io, id, 0, 64 * block, buffer));
     EXPECT_OK(eraser->EraseBlocks(eraser, id, 0, NULL, 16 * block));
@@ -441,6 +477,22 @@ static void say_name(const char *what, const CHAR16 *name)
     say("%s %s", what, text);
 }
 
+/* Of all the handles that there are it names what it manages, and no other. */
+static void check_names_of_all(EFI_COMPONENT_NAME2_PROTOCOL *names, EFI_HANDLE function)
+{
+    CHAR8 english[] = "en", none[] = "";
+    EFI_HANDLE *all;
+    CHAR16 *name;
+    UINTN n;
+
+    EXPECT(EFI_UNSUPPORTED, names->GetDriverName(names, none, &name));
+    EXPECT_OK(firmware->LocateHandleBuffer(AllHandles, NULL, NULL, &n, &all));
+    for (UINTN i = 0; i < n; i++)
+        EXPECT(all[i] == function ? EFI_SUCCESS : EFI_UNSUPPORTED,
+               names->GetControllerName(names, all[i], NULL, english, &name));
+    release(all);
+}
+
 static void check_names(EFI_HANDLE driver, EFI_HANDLE function, EFI_HANDLE child)
 {
     EFI_COMPONENT_NAME2_PROTOCOL *names = protocol(driver, &guid_component_name2);
@@ -461,6 +513,7 @@ static void check_names(EFI_HANDLE driver, EFI_HANDLE function, EFI_HANDLE child
     EXPECT(EFI_UNSUPPORTED, names->GetControllerName(names, function, NULL, french, &name));
     EXPECT(EFI_UNSUPPORTED, names->GetControllerName(names, driver, NULL, english, &name));
     EXPECT(EFI_UNSUPPORTED, names->GetControllerName(names, function, driver, english, &name));
+    check_names_of_all(names, function);
     if (child == function)
         return;
     EXPECT_OK(names->GetControllerName(names, function, child, english, &name));

@@ -96,6 +96,13 @@ static void units(void)
     EXPECT(EFI_INVALID_PARAMETER, p->BuildDevicePath(p, target, 0, NULL));
     EXPECT(EFI_INVALID_PARAMETER, p->BuildDevicePath(p, NULL, 0, &path));
     EXPECT(EFI_INVALID_PARAMETER, p->GetTargetLun(p, NULL, &target, &other.lun));
+    EXPECT(EFI_NOT_FOUND, p->BuildDevicePath(p, units[0].target, 16000, &path));
+    EXPECT(EFI_INVALID_PARAMETER, p->ResetTargetLun(p, units[0].target, 16000));
+    EXPECT_OK(p->BuildDevicePath(p, units[0].target, units[0].lun, &path));
+    EXPECT(EFI_INVALID_PARAMETER, p->GetTargetLun(p, path, NULL, &other.lun));
+    EXPECT(EFI_INVALID_PARAMETER, p->GetTargetLun(p, path, &target, NULL));
+    release(path);
+    CHECK((p->Mode->IoAlign & (p->Mode->IoAlign - 1)) == 0);
     EXPECT(EFI_INVALID_PARAMETER, p->ResetTargetLun(p, target, 0));
     EXPECT(EFI_INVALID_PARAMETER, p->ResetTargetLun(p, NULL, 0));
 }
@@ -147,6 +154,7 @@ static void check_refusals(pass_thru *p, struct unit *unit)
     UINT8 nobody[TARGET_MAX_BYTES] = {201}, nowhere[TARGET_MAX_BYTES] = {0, 0, 1};
     request_packet packet = packet_of(cdb, 6, data, 36, NULL);
     request_packet wrong;
+    EFI_EVENT event;
 
     EXPECT(EFI_INVALID_PARAMETER, p->PassThru(p, unit->target, unit->lun, NULL, NULL));
     EXPECT(EFI_INVALID_PARAMETER, p->PassThru(p, NULL, unit->lun, &packet, NULL));
@@ -170,9 +178,16 @@ static void check_refusals(pass_thru *p, struct unit *unit)
     wrong.InTransferLength = UINT32_MAX;
     EXPECT(EFI_BAD_BUFFER_SIZE, p->PassThru(p, unit->target, unit->lun, &wrong, NULL));
     CHECK(wrong.InTransferLength >= 65536 && wrong.InTransferLength < UINT32_MAX);
-    /* Who is not there does not answer: the specification wants it to look like that. */
-    EXPECT(EFI_TIMEOUT, p->PassThru(p, nobody, 0, &packet, NULL));
-    CHECK(packet.HostAdapterStatus == EFI_EXT_SCSI_STATUS_HOST_ADAPTER_TIMEOUT_COMMAND);
+    /* Who is not returned by GetNextTargetLun is not there to be asked, with an event or without. */
+    EXPECT(EFI_INVALID_PARAMETER, p->PassThru(p, nobody, 0, &packet, NULL));
+    EXPECT(EFI_INVALID_PARAMETER, p->PassThru(p, unit->target, 16000, &packet, NULL));
+    EXPECT_OK(firmware->CreateEvent(0, 0, NULL, NULL, &event));
+    EXPECT(EFI_INVALID_PARAMETER, p->PassThru(p, nobody, 0, &packet, event));
+    EXPECT(EFI_INVALID_PARAMETER, p->PassThru(p, unit->target, 16000, &packet, event));
+    wrong = (request_packet){0};
+    EXPECT(EFI_INVALID_PARAMETER, p->PassThru(p, unit->target, unit->lun, &wrong, event));
+    EXPECT(EFI_NOT_READY, firmware->CheckEvent(event));
+    EXPECT_OK(firmware->CloseEvent(event));
 }
 
 static void check_event(pass_thru *p, struct unit *unit)
