@@ -126,3 +126,35 @@ def test_control_c_stops_a_command():
         machine.wait_for_prompt()
         machine.send("sleep 300\recho typed ahead\r")
         machine.wait_for(r"\ntyped ahead")
+
+
+def type_on_keyboard(machine, *keys):
+    """By the names that QEMU has for them; "ctrl-c" is two at once."""
+    for key in keys:
+        machine.qmp("send-key", keys=[{"type": "qcode", "data": name} for name in key.split("-")])
+
+
+def test_keyboard_and_plugged_disk():
+    """A keyboard types as well as the serial line, with a screen there; and `rescan` finds a disk that came later."""
+    path = images.image("1m.raw")
+    huge = {"driver": "null-co", "node-name": "huge", "size": 1 << 40, "read-zeroes": True}
+    disks = [Disk(path, device="scsi-hd,bus=a0.0,scsi-id=1", before=ADAPTER), Disk(blockdev=[huge], device=BLK)]
+    with console(disks=disks, extra=["-device", "VGA"]) as machine:
+        type_on_keyboard(machine, "e", "c", "h", "o", "spc", "b", "c", "left", "left", "a", "end", "d", "ret")
+        machine.wait_for(r"\nabcd\r")
+        machine.wait_for_prompt()
+        type_on_keyboard(machine, "up", "backspace", "ret")
+        machine.wait_for(r"\nabc\r")
+        machine.wait_for_prompt()
+        machine.send("sum vda\r")
+        machine.wait_for("left")
+        type_on_keyboard(machine, "ctrl-c")
+        machine.wait_for("interrupted")
+        machine.wait_for_prompt()
+
+        machine.qmp("blockdev-add", driver="raw", node_name="late", read_only=True,
+                    file={"driver": "file", "filename": str(path)})
+        machine.qmp("device_add", driver="scsi-hd", bus="a0.0", scsi_id=2, lun=3, drive="late", id="late")
+        assert machine.command("rescan json=1").one("rescan")["added"] == 1
+        assert machine.command("sum sdb json=1").one("sum")["sha256"] == images.sha256(path)
+        assert machine.command("rescan json=1").one("rescan") == {"cmd": "rescan", "added": 0, "removed": 0}

@@ -74,8 +74,9 @@ def test_the_default_boots_when_time_is_over():
 
 def test_choices_outlive_the_machine():
     """The default and its time, set by keys, are there when the machine has started again; the editor is forbidden."""
-    with menu("timeout menu-force\neditor no\n", reboot=True) as machine:
+    with menu("timeout menu-force\neditor no\nconsole-mode 0\n", reboot=True) as machine:
         efi.wait_for_menu(machine)
+        assert "\x1b[25;01HEnter boots" in machine.transcript  # 80 columns by 25 lines
         machine.send(DOWN + "d")
         machine.wait_for("That is the default from now on")
         machine.send("t" * 5)
