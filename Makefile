@@ -110,10 +110,8 @@ $(LIB): $(LIB_OBJS) $(B)/how-built
 
 # ---------------------------------------------------------------- the kernel
 LINKER_SCRIPT := linker/kernel-$(ARCH).ld
-# Nothing here prints floating point numbers (ratio_text does with integers), so newlib's smaller printf does for all.
-NO_FLOATS := --defsym=_vfprintf_r=_vfiprintf_r --defsym=_svfprintf_r=_svfiprintf_r
 LDFLAGS := -static -nostdlib --gc-sections --fatal-warnings --no-warn-rwx-segments -z max-page-size=0x1000 \
-           -z noexecstack --build-id=none $(NO_FLOATS)
+           -z noexecstack --build-id=none
 link_kernel = $(LD) $(LDFLAGS) -Map=$@.map -T $(LINKER_SCRIPT) -o $@ $(1) --start-group $(LIB) $(NEWLIB) $(BEARSSL) --end-group
 
 # The same objects twice: QEMU prefers a multiboot 1 header to a PVH note, so the second file has no such header.

@@ -44,7 +44,7 @@ $(EFI_B)/obj/%.o: %.S $(EFI_B)/how-built | deps-build
 	$(Q)$(CC) $(EFI_CFLAGS) $(COMPILERS_OWN) -c -o $@ $<
 
 # newlib for the loader's console: independent of its place. Formatting and malloc, the larger part of it, are not from
-# there (boot/efi/loader/printf.c, heap.c).
+# there (boot/kernel/printf.c, boot/efi/loader/heap.c).
 EFI_NEWLIB := $(EFI_B)/newlib/libc.a
 $(EFI_NEWLIB): | deps-build
 	$(call build_newlib,$(EFI_B)/newlib,--enable-lite-exit --disable-newlib-fvwrite-in-streamio,-fpie -fvisibility=hidden)

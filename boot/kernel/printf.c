@@ -1,13 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * printf by way of vsnprintf. newlib has all of formatting twice, once for streams and once for
- * strings; the second is needed anyway, and the first would be 8 KiB more.
+ * The formatting of stdio.h by the library's own, for programs that print what that understands, and
+ * nothing else (vstor/log.h). newlib's would be 8 KiB more, and once more for streams.
  */
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <vstor/log.h>
 
 #define USUAL_BYTES 512
+
+int vsnprintf(char *text, size_t bytes, const char *format, va_list values)
+{
+    return (int)vst_vformat(text, bytes, format, values);
+}
+
+int snprintf(char *text, size_t bytes, const char *format, ...)
+{
+    va_list values;
+
+    va_start(values, format);
+    int n = vsnprintf(text, bytes, format, values);
+    va_end(values);
+    return n;
+}
+
+int sprintf(char *text, const char *format, ...)
+{
+    va_list values;
+
+    va_start(values, format);
+    int n = vsnprintf(text, SIZE_MAX, format, values);
+    va_end(values);
+    return n;
+}
 
 /* Where there is no memory for it nothing is printed. */
 static __attribute__((format(printf, 1, 0))) int print_long(const char *format, va_list arguments,

@@ -14,7 +14,7 @@
  *     menu.c, menu_state.c  who chooses what is booted
  *     arguments.c, console.c   the shell of boot/shell, and who asks for it
  *     terminal.c, input.c, keys.c   its screen and keyboard
- *     syscalls.c, heap.c, printf.c, stack_guard.c   what newlib and BearSSL ask of a system
+ *     syscalls.c, heap.c, stack_guard.c   what newlib and BearSSL ask of a system
  *     pci.c                 PCI functions for people to see
  *     device_path.c, utf16.c, pool.c   the firmware's names, texts and memory
  */
