@@ -43,7 +43,7 @@ static bool run_lines(struct shell_context *context, char *text)
 
     for (char *line = strtok_r(text, "\r\n", &text); line != NULL && ok;
          line = strtok_r(NULL, "\r\n", &text))
-        if (line[strspn(line, " \t")] != '#' && !context->session->exit_requested)
+        if (line[strspn(line, " \t")] != '#')
             ok = shell_run_line(context->host, context->session, line);
     return ok;
 }

@@ -25,7 +25,7 @@ def disk(tmp_path):
 def test_a_file_goes_before_the_line(disk):
     """Every line in order, comments passed over, ends of lines of either kind; then what stands on the command line."""
     result = harness.run("vstor.cmd=/test.cmd@vda echo three; exit 5",
-                         disks=disk(test=b"# no command\r\necho one; echo 'two'\n\nread vda 510 2 json=1\n  # nor this"))
+                         disks=disk(test=b"# no command\r\necho one; echo 'two'\n\nread vda 510 2 json=1\r\n  # nor this"))
     result.expect_status(5)
     assert [line for line in result.lines if line in ("one", "two", "three")] == ["one", "two", "three"]
     assert result.one("read")["dev"] == "vda"
