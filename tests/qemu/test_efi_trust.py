@@ -16,9 +16,12 @@ import efi
 import harness
 import images
 import linux_guest
+import secure_boot
 from harness import KERNEL, Disk, Machine, plain
 from images import MiB
+from test_boot_other import fat_disk
 from test_efi_loader import BLK
+from test_efi_rom_boot import unified_image
 
 # ---------------------------------------------------------------- TPM
 
@@ -143,3 +146,66 @@ def test_what_the_tpm_is_told(tmp_path):
     assert held[4] == replay([*before, sha256(KERNEL.read_bytes())])
     assert held[9] == replay([sha256(extra)])
     assert held[12] == replay([sha256(utf16(line))])
+
+
+# ---------------------------------------------------------------- Secure Boot
+
+SECURE_JOB = "dmesg | grep -i 'secure boot enabled'"
+LINE = "console=ttyS0 quiet panic=-1 no_timer_check"
+NOT_VERIFIABLE = "Secure Boot is on, and nobody can verify a kernel that is no EFI program"
+
+
+def entry(title, text):
+    return f"title {title}\n{text}\n"
+
+
+@pytest.mark.timeout(400)
+def test_secure_boot(tmp_path):
+    """What is signed by the key enrolled is started; what is not, or has been changed, or can't be, is not, with a message,
+    by the menu and by the console, which both go on."""
+    key = secure_boot.keys(tmp_path)
+    signed = secure_boot.sign(key, linux_guest.LINUX / "vmlinuz", tmp_path / "signed")
+    altered = bytearray(signed.read_bytes())
+    altered[len(altered) // 2] ^= 1
+    initrd = linux_guest.initramfs(SECURE_JOB, {}, tmp_path)
+    tree = boot_media.tree(tmp_path / "disk", {
+        "signed": signed, "unsigned": linux_guest.LINUX / "vmlinuz", "altered": bytes(altered), "vstor.elf": KERNEL,
+        "initrd": initrd, "loader/loader.conf": "timeout menu-force\n",
+        "loader/entries/unsigned.conf": entry("Unsigned", "linux /unsigned"),
+        "loader/entries/vstor.conf": entry("No EFI", "linux /vstor.elf\noptions exit 9"),
+        "loader/entries/other.conf": entry("Other words", "efi /unified.efi\noptions other words"),
+        "debian/vmlinuz": signed, "debian/initramfs": b"", "debian/extra.cpio": b""})
+    (tmp_path / "unified").mkdir()
+    secure_boot.sign(key, unified_image(tmp_path / "unified", tree), tree / "unified.efi")
+    esp = efi.volume(tmp_path, {"EFI/BOOT/BOOTX64.EFI": secure_boot.sign(key, efi.LOADER, tmp_path / "signed.efi"),
+                                "loader/loader.conf": tree / "loader/loader.conf"})
+    disk = Disk(boot_media.fat(tmp_path / "disk.raw", tree), device=BLK)
+    boot = secure_boot.boot_arguments(esp, secure_boot.variables(key, tmp_path / "variables.fd"))
+    with Machine(boot=boot, disks=[disk], memory_mib=512, debug_exit=False) as machine:
+        # by the menu: each is tried, refused, and the menu is there again
+        for title, said in {"Unsigned": r"/unsigned: can't be loaded: .*\(Secure Boot\)", "No EFI": NOT_VERIFIABLE,
+                            "Other words": "it has the command line that it was signed with"}.items():
+            efi.wait_for_menu(machine)
+            machine.send(re.search(rf"(\d) {title}", plain(machine.transcript))[1])
+            machine.wait_for(said)
+        efi.console_from_menu(machine)
+        for line, said in {"boot vda /unsigned": r"/unsigned: can't be loaded: .*\(Secure Boot\)",
+                           "boot vda /altered": r"/altered: can't be loaded: .*\(Secure Boot\)",
+                           "boot vda /signed as=linux": NOT_VERIFIABLE, "boot vda /vstor.elf": NOT_VERIFIABLE,
+                           "boot vda /vstor.elf as=pvh": NOT_VERIFIABLE,
+                           "boot vda /unified.efi other words": "it has the command line that it was signed with"}.items():
+            text = machine.command(line).text
+            assert re.search(said, text), f"{line}: {text}"
+        machine.send(f"boot vda /signed initrd=/initrd {LINE}\r")
+        result = machine.wait(linux_guest.DEADLINE_S)
+    result.expect(r"^END 0")
+    result.expect("(?i)secure boot enabled")
+
+
+@pytest.mark.timeout(200)
+def test_secure_boot_wants_us_signed(tmp_path):
+    """The counterproof: the same machine starts no vstor.efi without a signature."""
+    esp = efi.volume(tmp_path, {"EFI/BOOT/BOOTX64.EFI": efi.LOADER})
+    boot = secure_boot.boot_arguments(esp, secure_boot.variables(secure_boot.keys(tmp_path), tmp_path / "variables.fd"))
+    with Machine(boot=boot, memory_mib=256) as machine:
+        machine.wait_for("failed to load Boot.*Access Denied")
