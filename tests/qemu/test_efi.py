@@ -92,7 +92,7 @@ def test_every_status_is_the_one_that_the_specification_names(adapter, block):
 def test_a_read_only_disk_refuses_writes(adapter):
     disk = disks_on(adapter)[0]
     disk.readonly = True
-    efi.run("statuses", options={"ro": 1}, disks=[disk])
+    assert "erasing refused" in efi.run("statuses", options={"ro": 1}, disks=[disk]).lines
 
 
 @ADAPTERS
