@@ -69,3 +69,22 @@ def debian(folder, job, extra, options="console=ttyS0 quiet panic=-1", conf="tim
         "debian/vmlinuz": linux_guest.LINUX / "vmlinuz", "debian/initramfs": linux_guest.initramfs(job, {}, folder),
         "debian/extra.cpio": archive(folder / "extra.cpio", extra), "loader/entries/debian.conf": entry,
         "loader/loader.conf": conf, **(files or {})})
+
+
+STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
+OSREL = 'NAME="Debian"\nPRETTY_NAME="Debian 12 in one piece"\nID=debian\nVERSION_ID=12\n'
+
+
+def unified(path, initramfs, options, stub=STUB, osrel=OSREL):
+    """Debian's kernel as a unified kernel image, by systemd's stub."""
+    parts = {".osrel": (osrel, 0x20000), ".cmdline": (options, 0x30000), ".linux": (linux_guest.LINUX / "vmlinuz", 0x2000000),
+             ".initrd": (initramfs, 0x3000000)}
+    words = []
+    for name, (content, address) in parts.items():
+        file = content
+        if isinstance(content, str):
+            file = path.with_name(path.name + name)
+            file.write_text(content)
+        words += ["--add-section", f"{name}={file}", "--change-section-vma", f"{name}={address:#x}"]
+    images.run_tool("objcopy", *words, stub, path)
+    return path

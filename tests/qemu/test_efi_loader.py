@@ -124,6 +124,39 @@ def test_initrd_of_256_mib(tmp_path):
     boots_linux([disk], extra=extra, memory_mib=1536)
 
 
+TWICE = r"""
+mount -t efivarfs efivarfs /sys/firmware/efi/efivars && cd /sys/firmware/efi/efivars || exit 1
+say() { tail -c +5 $1-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f | tr -d '\000'; }
+echo "selected $(say LoaderEntrySelected), counted $(say LoaderBootCountPath)"
+cat /proc/cmdline
+[ "$(say LoaderEntrySelected)" = second.conf ] && poweroff -f
+{ printf '\007\000\000\000'; printf second.conf | sed 's/./&\n/g' | tr '\n' '\000'; printf '\000\000'; } >/wish
+cat /wish >LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
+"""
+
+
+def test_unified_image_counted_and_an_entry_for_once(tmp_path):
+    """A unified kernel image, counted in its name, boots by itself and asks for another entry, which comes once."""
+    tree = boot_media.debian(tmp_path, TWICE, {"extra": EXTRA}, options="console=ttyS0 quiet panic=-1 second")
+    (tree / "loader/entries/debian.conf").rename(tree / "loader/entries/second.conf")
+    (tree / "EFI/Linux").mkdir(parents=True)
+    boot_media.unified(tree / "EFI/Linux/one+3.efi", tree / "debian/initramfs", "console=ttyS0 quiet panic=-1 first")
+    for part in tree.glob("EFI/Linux/*.efi.*"):
+        part.unlink()
+    boot_media.tree(tree, {"loader/loader.conf": "timeout 0\ndefault one.efi\n"})
+    image = boot_media.esp(tmp_path / "disk.raw", tree)
+    boot = efi.boot_arguments(efi.volume(tmp_path, {"EFI/BOOT/BOOTX64.EFI": efi.LOADER}))
+    with Machine(boot=boot, disks=[Disk(image, device=BLK, writable=True)], memory_mib=768, debug_exit=False,
+                 reboot=True) as guest:
+        result = guest.wait(linux_guest.DEADLINE_S)
+    result.expect(r"^selected one\.efi, counted \\EFI\\Linux\\one\+2-1\.efi$")
+    result.expect(r"^console=ttyS0 quiet panic=-1 first$")
+    result.expect(r"^selected second\.conf, counted .*$")
+    result.expect(r"^console=ttyS0 quiet panic=-1 second$")
+    names = images.run_tool("mdir", "-b", "-i", f"{image}@@{1 << 20}", "::EFI/Linux").decode().split()
+    assert names == ["::/EFI/Linux/one+2-1.efi"]
+
+
 # ---------------------------------------------------------------- what makes no sense
 
 def spoil_chain(image, first, n_clusters):

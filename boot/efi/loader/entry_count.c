@@ -94,4 +94,5 @@ void entry_count(struct boot_entry *entry)
     }
     memcpy(entry->file, name, strlen(name) + 1);
     tell_path(entry);
+    (void)!volume_look_again(entry->volume); /* what fails now, fails again when it is loaded */
 }

@@ -82,6 +82,21 @@ enum vst_status volume_next(struct volume *volume, struct vst_directory *directo
     return status;
 }
 
+enum vst_status volume_look_again(struct volume *volume)
+{
+    const struct vst_files_source source = volume->files.source;
+    EFI_TPL before;
+
+    if (!volume_enter(volume, &before))
+        return VST_ERR_GONE;
+    if (volume->block_io == NULL)
+        vst_cache_invalidate(volume->disk->cache);
+    enum vst_status status =
+        vst_files_open(&volume->files, &source, volume->files.windows[0].memory, WINDOW_BYTES);
+    volume_leave(volume, before);
+    return status;
+}
+
 size_t volume_read_part(struct volume *volume, struct vst_file *file, uint64_t offset_bytes,
                         void *to, size_t bytes)
 {

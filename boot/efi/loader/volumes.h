@@ -52,6 +52,9 @@ enum vst_status volume_list(struct volume *volume, const char *path,
 enum vst_status volume_next(struct volume *volume, struct vst_directory *directory,
                             struct vst_file_entry *entry);
 
+/** Others have written to it: what is kept of it is dropped, and files are to be found anew. */
+enum vst_status volume_look_again(struct volume *volume);
+
 /** Reads a little of a file, through the cache; how much there was, 0 also after an error. */
 size_t volume_read_part(struct volume *volume, struct vst_file *file, uint64_t offset_bytes,
                         void *to, size_t bytes);
