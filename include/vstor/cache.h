@@ -97,8 +97,8 @@ struct vst_cache_config {
     bool no_ahead;            /**< nothing is read ahead */
     /**
      * Called over and over while a blocking call has to wait; returns, within a second, when
-     * vst_block_ready(queue) may be true: to sleep until an interrupt, for instance. NULL: the
-     * platform's relax.
+     * vst_block_ready(queue) may be true: to sleep until an interrupt, for instance. It may be true
+     * already, and the cache is not to be used from there. NULL: the platform's relax.
      */
     void (*wait)(void *wait_ctx, struct vst_block_queue *queue);
     void *wait_ctx;
