@@ -7,18 +7,16 @@ at the first completion under EVENT_IDX whatever the guest asks for, takes that 
 guest is. So polling is tried without EVENT_IDX, and INTx not at all.
 """
 import json
-import pathlib
-import subprocess
 import time
 
 import pytest
 
 import images
 import pattern
-from harness import die_with_parent
+import vhost_user
 from images import MiB
+from vhost_user import listed
 
-START_S = 30  # for the daemon to open its socket, on a slow machine
 SLOW_IOS_PER_S = 1000
 WAYS = [(1, "vstor.irq=poll vstor.features=-EVENT_IDX"), (4, "vstor.irq=msix")]
 
@@ -47,25 +45,15 @@ class Daemon:
         self.kill()
 
     def start(self):
-        self.socket.unlink(missing_ok=True)
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
-        deadline = time.monotonic() + START_S
-        while not self.socket.exists():
-            assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}"
-            assert time.monotonic() < deadline, "the daemon opens no socket"
-            time.sleep(0.02)
+        self.process = vhost_user.start(self.command, self.socket)
 
     def kill(self):
-        """As it dies when it is hurt: at once, with whatever it has in hand."""
         if self.process:
-            self.process.kill()
-            self.process.wait()
+            vhost_user.stop(self.process)
             self.process = None
 
     def written_bytes(self):
-        """What this process has written to anything, as Linux counts it."""
-        counters = pathlib.Path(f"/proc/{self.process.pid}/io").read_text().split()
-        return int(counters[counters.index("wchar:") + 1])
+        return vhost_user.written_bytes(self.process)
 
 
 @pytest.fixture
@@ -86,15 +74,9 @@ def daemon(tmp_path):
 
 
 def machine_of(prompt, served, queues, options="", packed="off"):
-    """A guest whose memory the daemon shares."""
-    device = f"vhost-user-blk-pci,chardev=c0,num-queues={queues},packed={packed},disable-legacy=on"
-    return prompt(f"vstor.queues={queues} {options}", machine="q35,memory-backend=m", smp="4",
-                  objects=["memory-backend-memfd,id=m,size=128M,share=on"],
-                  extra=["-chardev", f"socket,id=c0,path={served.socket},reconnect=1", "-device", device])
-
-
-def listed(machine):
-    return machine.command("lsblk json=1").one("lsblk")
+    """A guest that finds the daemon again when it comes back."""
+    return vhost_user.machine(prompt, served.socket, f"vhost-user-blk-pci,num-queues={queues},packed={packed}", queues,
+                              options, reconnect=",reconnect=1")
 
 
 @pytest.mark.parametrize("queues,irq,features", [

@@ -9,8 +9,6 @@ device that nobody serves any more; so who wants to outlive the server leaves th
 
 It is built from Debian's source package of QEMU (tests/vhost_user_scsi/). Where no mirror has that, these tests skip.
 """
-import pathlib
-import subprocess
 import time
 
 import pytest
@@ -19,11 +17,11 @@ import harness
 import images
 import iscsi
 import pattern
-from harness import die_with_parent
+import vhost_user
 from images import MiB
+from vhost_user import listed, written_bytes
 
 FOLDER = harness.ROOT / "build/vhost-user-scsi"
-START_S = 30  # for the server to open its socket, on a slow machine
 
 
 @pytest.fixture(scope="module")
@@ -43,30 +41,13 @@ def served(program, tmp_path):
     socket = tmp_path / "vhost-user"
     with iscsi.Target(tmp_path) as target, open(tmp_path / "server.log", "wb") as log:
         uri = f"iscsi://127.0.0.1:{target.port}/{iscsi.IQN}/{target.disk(path)}"
-        server = subprocess.Popen([program, "--socket-path", socket, "--iscsi-uri", uri], stdin=subprocess.DEVNULL,
-                                  stdout=log, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
-        try:
-            deadline = time.monotonic() + START_S
-            while not socket.exists():
-                assert server.poll() is None, f"the server ended:\n{(tmp_path / 'server.log').read_text()}"
-                assert time.monotonic() < deadline, "the server opens no socket"
-                time.sleep(0.02)
-            yield path, server, socket
-        finally:
-            server.kill()
-            server.wait()
+        server = vhost_user.start([program, "--socket-path", socket, "--iscsi-uri", uri], socket, log)
+        yield path, server, socket
+        vhost_user.stop(server)
 
 
 def machine_of(prompt, socket, queues=1, options=""):
-    """A guest whose memory the server shares."""
-    device = f"vhost-user-scsi-pci,id=disk0,chardev=c0,num_queues={queues},disable-legacy=on"
-    return prompt(f"vstor.queues={queues} {options}", machine="q35,memory-backend=m", smp="4",
-                  objects=["memory-backend-memfd,id=m,size=128M,share=on"],
-                  extra=["-chardev", f"socket,id=c0,path={socket}", "-device", device])
-
-
-def listed(machine):
-    return machine.command("lsblk json=1").one("lsblk")
+    return vhost_user.machine(prompt, socket, f"vhost-user-scsi-pci,id=disk0,num_queues={queues}", queues, options)
 
 
 @pytest.mark.parametrize("queues,irq,without", [
@@ -103,12 +84,6 @@ def test_data_end_to_end(prompt, served, queues, irq, without):
     for stats in listed(machine)["stats"]:
         assert stats["reads"] > 0 and stats["writes"] > 0
         assert (stats["errors"], stats["timeouts"], stats["rescues"], stats["device_resets"]) == (0, 0, 0, 0), stats
-
-
-def written_bytes(process):
-    """What it has written to anything, as Linux counts it."""
-    counters = pathlib.Path(f"/proc/{process.pid}/io").read_text().split()
-    return int(counters[counters.index("wchar:") + 1])
 
 
 @pytest.mark.timeout(120)
