@@ -64,9 +64,11 @@ BESIDES = ("virtio_mmio.o", "virtio_pci_legacy.o", "virtio_recovery.o", "virtio_
 
 
 def text_bytes(pattern, besides=()):
-    """Code and constants of the library's objects that match, leaving out those named."""
+    """Code and constants of the library's objects that match, leaving out those named and what has no source any more."""
+    folder = harness.ROOT / pathlib.Path(pattern).parent
     objects = sorted(path for path in glob.glob(str(harness.BUILD / "obj" / pattern))
-                     if not any(fnmatch.fnmatch(pathlib.Path(path).name, name) for name in besides))
+                     if (folder / pathlib.Path(path).name).with_suffix(".c").exists()
+                     and not any(fnmatch.fnmatch(pathlib.Path(path).name, name) for name in besides))
     if not objects:
         raise SystemExit(f"no objects match {pattern}: run `make` first")
     table = subprocess.run(["size", *objects], check=True, capture_output=True, text=True).stdout
