@@ -150,7 +150,7 @@ bench-scan: all $(ICNT) | deps ## what finding 1 to 256 SCSI units costs, beside
 	$(Q)$(PYTHON) -B tests/bench/scan.py $(ARGS)
 
 # Small programs that have firmware read.
-FIRMWARE_PROGRAMS := build/firmware/int13.bin build/firmware/readblocks.efi
+FIRMWARE_PROGRAMS := build/firmware/int13.bin build/firmware/readblocks.efi build/firmware/readfiles.efi
 build/firmware/int13.bin: tests/bench/firmware/int13.S | deps
 	$(SAY) LD $@
 	$(Q)mkdir -p $(@D)
@@ -158,7 +158,7 @@ build/firmware/int13.bin: tests/bench/firmware/int13.S | deps
 	$(Q)$(LD) -m elf_i386 -Ttext 0x7c00 --oformat binary -o $@ $@.o
 
 GNU_EFI := /usr/lib
-build/firmware/readblocks.efi: tests/bench/firmware/readblocks.c boot/shell/marks.h | deps
+build/firmware/%.efi: tests/bench/firmware/%.c boot/shell/marks.h | deps
 	$(SAY) LD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -I/usr/include/efi -I/usr/include/efi/x86_64 -I. -O2 -Wall -Wextra -fpic -ffreestanding -fshort-wchar \
@@ -171,6 +171,10 @@ build/firmware/readblocks.efi: tests/bench/firmware/readblocks.c boot/shell/mark
 .PHONY: bench-firmware
 bench-firmware: all $(ICNT) $(FIRMWARE_PROGRAMS) | deps ## what a read costs by OVMF's, SeaBIOS's and GRUB's readers; in the same report
 	$(Q)$(PYTHON) -B tests/bench/bench_firmware.py $(ARGS)
+
+.PHONY: bench-loader
+bench-loader: all $(ICNT) $(FIRMWARE_PROGRAMS) | deps ## what vstor.efi needs to load 400 files and 512 MiB, beside the firmware's drivers; in the same report
+	$(Q)$(PYTHON) -B tests/bench/bench_loader.py $(ARGS)
 
 # The library that ships, on the machine that builds: real barriers and registers, which here are memory.
 BENCH_RING_CFLAGS = $(COMMON) -O2 -fno-pic -fno-pie -Iarch/$(ARCH)/include

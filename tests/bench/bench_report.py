@@ -188,6 +188,20 @@ def firmware_part(result):
             *table(head, lines)]
 
 
+# ---------------------------------------------------------------- loading beside firmware
+
+def loader_part(result):
+    def line(row, beside):
+        return [row["job"], row["reader"], row["instructions"] / 1e6, row["requests"], row["bytes"] / 2**20, row["s_plain"],
+                row["s_delayed"], times(beside["s_delayed"] / row["s_delayed"])]
+    firsts = {}
+    lines = [line(row, firsts.setdefault(row["job"], row)) for row in result["rows"]]
+    head = ["job", "reader", "million instructions", "requests", "MiB read", "s", f"s, {result['delay_ms']} ms a read", "sooner"]
+    return ["## Loading files beside firmware", "", f"Measured {result['when']}, QEMU {result['qemu']}. \"files\": {result['files']} "
+            f"entries of 3 KiB, scattered over FAT32; \"initrd\": one file of {result['mib']} MiB. From a device just reset to the "
+            "last byte; \"sooner\" is on the slow disk.", "", *table(head, lines)]
+
+
 # ---------------------------------------------------------------- the whole
 
 def write(folder=FOLDER):
@@ -195,7 +209,8 @@ def write(folder=FOLDER):
     text = ["# What vstor costs, measured", "", "Guest instructions are counted from outside the guest between marks that it "
             "executes (`tests/icount/README.md`); waiting loops are left out. Kicks and interrupts are QEMU's own trace.", ""]
     parts = [("own", lambda part: own_part(part)), ("grid", lambda part: grid_part(part, folder)),
-             ("linux", lambda part: linux_part(part, folder)), ("firmware", lambda part: firmware_part(part))]
+             ("linux", lambda part: linux_part(part, folder)), ("firmware", lambda part: firmware_part(part)),
+             ("loader", lambda part: loader_part(part))]
     for name, render in parts:
         part = kept(name, folder)
         if part:
