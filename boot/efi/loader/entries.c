@@ -40,12 +40,45 @@ static int compare(const struct boot_entry *a, const struct boot_entry *b)
 
 static void insert(struct boot_entry *entry)
 {
-    struct boot_entry **link = &first;
+    entry->next = first;
+    first = entry;
+}
 
-    while (*link != NULL && compare(*link, entry) <= 0)
-        link = &(*link)->next;
-    entry->next = *link;
-    *link = entry;
+/* Of equal ones those of `a` are first. */
+static struct boot_entry *merge(struct boot_entry *a, struct boot_entry *b)
+{
+    struct boot_entry *merged = NULL, **end = &merged;
+
+    while (a != NULL && b != NULL) {
+        struct boot_entry **less = compare(a, b) <= 0 ? &a : &b;
+        *end = *less;
+        end = &(*less)->next;
+        *less = *end;
+    }
+    *end = a != NULL ? a : b;
+    return merged;
+}
+
+/* What was found last stands first, so parts are merged from the end: runs[i] has 2^i entries, those
+ * of a higher one were found later. */
+static void sort(void)
+{
+    struct boot_entry *runs[32] = {NULL}, *sorted = NULL;
+
+    while (first != NULL) {
+        struct boot_entry *run = first;
+        first = run->next;
+        run->next = NULL;
+        unsigned i = 0;
+        for (; runs[i] != NULL; i++) {
+            run = merge(run, runs[i]);
+            runs[i] = NULL;
+        }
+        runs[i] = run;
+    }
+    for (unsigned i = 0; i < VST_ARRAY_LENGTH(runs); i++)
+        sorted = merge(sorted, runs[i]);
+    first = sorted;
 }
 
 static void add_end(enum entry_kind kind, const char *id, const char *title)
@@ -81,12 +114,37 @@ static void take_title(struct boot_entry *entry)
     (void)loader_text_copy(title, entry->title, sizeof(entry->title));
 }
 
+/* So that few of many titles need be compared. */
+static uint32_t sum_of(const char *title)
+{
+    uint32_t sum = 5381;
+
+    for (; *title != '\0'; title++)
+        sum = sum * 33 + (uint8_t)*title;
+    return sum;
+}
+
 static bool is_alone(const struct boot_entry *entry)
 {
     for (const struct boot_entry *other = first; other != NULL; other = other->next)
-        if (other != entry && strcmp(other->title, entry->title) == 0)
+        if (other->title_sum == entry->title_sum && other != entry &&
+            strcmp(other->title, entry->title) == 0)
             return false;
     return true;
+}
+
+/* Whether there are any. */
+static bool find_doubles(void)
+{
+    bool any = false;
+
+    for (struct boot_entry *entry = first; entry != NULL; entry = entry->next)
+        entry->title_sum = sum_of(entry->title);
+    for (struct boot_entry *entry = first; entry != NULL; entry = entry->next) {
+        entry->is_double = !is_alone(entry);
+        any |= entry->is_double;
+    }
+    return any;
 }
 
 static void add_to_title(struct boot_entry *entry, struct loader_text text)
@@ -118,14 +176,11 @@ static void make_titles(void)
 {
     for (struct boot_entry *entry = first; entry != NULL; entry = entry->next)
         take_title(entry);
-    for (unsigned step = 0; step < 4; step++) {
-        /* All of one title at once, or the last of them would have nothing more to be told by. */
-        for (struct boot_entry *entry = first; entry != NULL; entry = entry->next)
-            entry->is_double = !is_alone(entry);
+    /* All of one title at once, or the last of them would have nothing more to be told by. */
+    for (unsigned step = 0; step < 4 && find_doubles(); step++)
         for (struct boot_entry *entry = first; entry != NULL; entry = entry->next)
             if (entry->is_double)
                 add_distinction(entry, step);
-    }
 }
 
 /* ---------------------------------------------------------------- choosing */
@@ -258,6 +313,7 @@ void entries_find(struct boot_choice *choice)
         say("/loader/loader.conf: %llu lines make no sense\n", (unsigned long long)n_wrong);
     entry_files_find(choice->conf.auto_entries, insert);
     add_ends(&choice->conf);
+    sort();
     make_titles();
     tell_entries();
     choice->chosen = choose(&choice->conf);

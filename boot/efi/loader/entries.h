@@ -37,7 +37,8 @@ struct boot_entry {
     char file[ENTRY_PATH_BYTES];      /**< in that; "" if there is none */
     char *text;                       /**< what the texts of `entry` point into */
     uint64_t text_bytes;              /**< of that, its file's; ENTRY_CONF */
-    bool is_double;                   /**< entries.c's own */
+    uint32_t title_sum;               /**< entries.c's own */
+    bool is_double;                   /**< the same */
 };
 
 /** How it is to be chosen. */
