@@ -38,7 +38,8 @@ static int compare(const struct boot_entry *a, const struct boot_entry *b)
     return loader_entry_compare(&a->entry, &b->entry);
 }
 
-static void insert(struct boot_entry *entry)
+/* In no order yet: see sort. */
+static void keep(struct boot_entry *entry)
 {
     entry->next = first;
     first = entry;
@@ -90,7 +91,7 @@ static void add_end(enum entry_kind kind, const char *id, const char *title)
     entry->kind = kind;
     entry->entry.title = loader_text_of(title);
     vst_format(entry->id, sizeof(entry->id), "%s", id);
-    insert(entry);
+    keep(entry);
 }
 
 static void add_ends(const struct loader_conf *conf)
@@ -311,7 +312,7 @@ void entries_find(struct boot_choice *choice)
                       "/loader/loader.conf");
     if (n_wrong > 0)
         say("/loader/loader.conf: %llu lines make no sense\n", (unsigned long long)n_wrong);
-    entry_files_find(choice->conf.auto_entries, insert);
+    entry_files_find(choice->conf.auto_entries, keep);
     add_ends(&choice->conf);
     sort();
     make_titles();
