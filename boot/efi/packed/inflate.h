@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Data compressed by the "deflate" method. (RFC 1951) */
+/*
+ * Data compressed by the "deflate" method. (RFC 1951)
+ *
+ * Not Debian's libz.a: that is compiled with a red zone, which an interrupt of the firmware's overwrites,
+ * and with the stack protector of a C library.
+ */
 #ifndef VSTOR_EFI_INFLATE_H
 #define VSTOR_EFI_INFLATE_H
 
