@@ -109,9 +109,9 @@ static void lost(void *ctx, struct vst_scsi_unit *unit)
         unname_disk(device);
     vst_scsi_disk_detach(device);
     log_printf(VST_LOG_INFO,
-               "memory: a disk has left; %llu KiB for devices, malloc has taken %llu KiB",
+               "memory: a disk has left; %llu KiB for devices, malloc holds %llu bytes",
                (unsigned long long)memory_free_bytes() >> 10,
-               (unsigned long long)memory_heap_used_bytes() >> 10);
+               (unsigned long long)memory_malloc_held_bytes());
 }
 
 /* ---------------------------------------------------------------- disks of several paths */

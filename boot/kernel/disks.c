@@ -307,9 +307,9 @@ static void retire(void)
         vst_virtio_blk_detach(disk->device);
         free(disk);
         log_printf(VST_LOG_INFO,
-                   "memory: a disk has left; %llu KiB for devices, malloc has taken %llu KiB",
+                   "memory: a disk has left; %llu KiB for devices, malloc holds %llu bytes",
                    (unsigned long long)memory_free_bytes() >> 10,
-                   (unsigned long long)memory_heap_used_bytes() >> 10);
+                   (unsigned long long)memory_malloc_held_bytes());
     }
 }
 

@@ -61,5 +61,7 @@ uint64_t memory_free_bytes(void);
 uint64_t memory_heap_bytes(void);
 /** Of these, what malloc has taken so far, in use or not. */
 uint64_t memory_heap_used_bytes(void);
+/** And what its callers hold of that at this moment, malloc's own headers included. */
+uint64_t memory_malloc_held_bytes(void);
 
 #endif

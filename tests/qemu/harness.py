@@ -33,6 +33,8 @@ QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 PROMPT = "vstor> "
 # Deadlines are there to end a test that hangs, not to measure: they allow for a slow machine under full load.
 DEADLINE_S = float(os.environ.get("VSTOR_DEADLINE", "180"))
+# What malloc's callers may hold more of as time goes on: the shell keeps the last 32 lines typed.
+HISTORY_BYTES = 32 * 64
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[()][A-Za-z0-9]|[=>78cDEHM])")
 
 
@@ -277,6 +279,11 @@ class Machine:
         return Result(plain(text[:text.rindex(PROMPT)]), None, self.describe)
 
     # ------------------------------------------------------------ QMP
+
+    def memory_when_disks_left(self):
+        """What the log told each time: KiB free for devices, bytes that malloc's callers held."""
+        return [(int(devices), int(held)) for devices, held in re.findall(
+            r"a disk has left; (\d+) KiB for devices, malloc holds (\d+) bytes", self.transcript)]
 
     def qmp(self, command, **arguments):
         """Executes a QMP command and returns its answer; events met on the way are kept in self.events.
