@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What newlib asks of a system, under the names it uses when configured without system calls of its
- * own (sbrk is in heap.c). The shell has no files but the console, and no processes but this one.
+ * own: sbrk is in heap.c, files in boot/shell/console_files.c. There are no processes but this one.
  */
 #include <arch/cpu.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/times.h>
 #include <unistd.h>
@@ -17,19 +16,13 @@
 #include "boot/kernel/console.h"
 #include "boot/kernel/power.h"
 
-#define N_CONSOLE_FILES 3 /* standard input, output, error */
-#define NS_PER_US       1000u
-#define US_PER_SECOND   1000000u
+#define NS_PER_US     1000u
+#define US_PER_SECOND 1000000u
 
 static int fail(int number)
 {
     errno = number;
     return -1;
-}
-
-static bool is_console(int file)
-{
-    return file >= 0 && file < N_CONSOLE_FILES;
 }
 
 _READ_WRITE_RETURN_TYPE write(int file, const void *buffer, size_t bytes)
@@ -64,31 +57,6 @@ _READ_WRITE_RETURN_TYPE read(int file, void *buffer, size_t bytes)
 void _exit(int status)
 {
     power_exit((uint8_t)status);
-}
-
-int close(int file)
-{
-    return is_console(file) ? 0 : fail(EBADF);
-}
-
-int fstat(int file, struct stat *status)
-{
-    if (!is_console(file))
-        return fail(EBADF);
-    *status = (struct stat){.st_mode = S_IFCHR | S_IRUSR | S_IWUSR};
-    return 0;
-}
-
-int isatty(int file)
-{
-    return is_console(file) ? 1 : fail(EBADF);
-}
-
-off_t lseek(int file, off_t offset, int whence)
-{
-    (void)offset;
-    (void)whence;
-    return fail(is_console(file) ? ESPIPE : EBADF);
 }
 
 int open(const char *path, int flags, ...)
