@@ -6,7 +6,7 @@ DEPS_BUILD := gcc:compiler binutils:linker xz-utils:unpacks-newlib newlib-source
 DEPS_RUN   := qemu-system-x86:the-machine qemu-utils:disk-images qemu-block-extra:iSCSI-disks
 DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python3-pytest-timeout:tests-end \
               python3-numpy:checks-of-disk-contents libcmocka-dev:unit-tests clang:second-compiler \
-              ovmf:UEFI-firmware grub-common:boot-media grub-pc-bin:BIOS-boot grub-efi-amd64-bin:UEFI-boot systemd-boot-efi:another-boot-loader \
+              ovmf:UEFI-firmware grub-common:boot-media grub-pc-bin:BIOS-boot grub-efi-amd64-bin:UEFI-boot grub-efi-amd64-signed:GRUB-behind-shim shim-signed:what-starts-GRUB systemd-boot-efi:another-boot-loader \
               xorriso:boot-media genisoimage:ISO-images mtools:FAT-images dosfstools:FAT-images gdisk:GPT-images \
               fdisk:partition-tables parted:partition-tables \
               libclang-rt-14-dev:fuzzers-and-sanitizers-of-clang llvm:coverage-of-fuzzers spin:model-checker \

@@ -75,6 +75,9 @@ bool loader_kind_of_name(const char *name, enum loader_kind *kind) VST_MUST_USE;
 /** The kinds whose marks the file bears, a bit (1 << kind) for each: many a file can be several. */
 unsigned loader_kinds(const struct loader_bytes *file);
 
+/** The longest command line that a bzImage takes, without its NUL; 0: the file is none. */
+uint32_t loader_linux_max_command_line(const struct loader_bytes *file);
+
 /**
  * Reads the file as an image of a kind.
  *

@@ -65,15 +65,22 @@ static enum vst_status take_place(const struct loader_bytes *file, struct loader
     return VST_OK;
 }
 
+uint32_t loader_linux_max_command_line(const struct loader_bytes *file)
+{
+    uint32_t bytes = loader_u32(file, COMMAND_LINE_MAX_AT);
+
+    if (!loader_linux_is(file))
+        return 0;
+    return bytes != 0 ? bytes : COMMAND_LINE_IF_0;
+}
+
 static void take_limits(const struct loader_bytes *file, struct loader_linux *setup, bool is_64_bit,
                         uint16_t flags)
 {
     setup->initrd_end = (uint64_t)loader_u32(file, INITRD_MAX_AT) + 1;
     if (is_64_bit && (flags & ABOVE_4G))
         setup->initrd_end = UINT64_MAX;
-    setup->max_command_line = loader_u32(file, COMMAND_LINE_MAX_AT);
-    if (setup->max_command_line == 0)
-        setup->max_command_line = COMMAND_LINE_IF_0;
+    setup->max_command_line = loader_linux_max_command_line(file);
 }
 
 enum vst_status loader_linux_read(const struct loader_bytes *file, struct loader_image *image)

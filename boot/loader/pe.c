@@ -47,16 +47,23 @@ static bool has_name(const struct loader_bytes *file, uint64_t at, const char *n
 bool loader_pe_place(const struct loader_bytes *head, const struct loader_pe *pe, const char *name,
                      uint64_t *offset, uint64_t *bytes)
 {
-    for (unsigned i = 0; i < pe->n_sections; i++) {
+    unsigned n_profiles = 0, profile = 0;
+    uint64_t found = 0;
+
+    for (unsigned i = 0; i < pe->n_sections && n_profiles < 2; i++) {
         uint64_t at = pe->sections + i * SECTION_BYTES;
-        if (!has_name(head, at, name))
-            continue;
-        uint32_t in_memory = loader_u32(head, at + 8), in_file = loader_u32(head, at + 16);
-        *bytes = in_memory != 0 && in_memory < in_file ? in_memory : in_file;
-        *offset = loader_u32(head, at + 20);
-        return true;
+        n_profiles += has_name(head, at, ".profile");
+        if (has_name(head, at, name) && (found == 0 || n_profiles > profile)) {
+            found = at;
+            profile = n_profiles;
+        }
     }
-    return false;
+    if (found == 0)
+        return false;
+    uint32_t in_memory = loader_u32(head, found + 8), in_file = loader_u32(head, found + 16);
+    *bytes = in_memory != 0 && in_memory < in_file ? in_memory : in_file;
+    *offset = loader_u32(head, found + 20);
+    return true;
 }
 
 bool loader_pe_section(const struct loader_bytes *file, const struct loader_pe *pe,

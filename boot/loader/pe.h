@@ -12,9 +12,11 @@
 #define LOADER_PE_AARCH64 0xaa64u
 #define LOADER_PE_I386    0x014cu
 
+#define LOADER_PE_APPLICATION 10u /**< a subsystem: no driver */
+
 struct loader_pe {
     uint16_t machine;
-    uint16_t subsystem; /**< 10: an EFI application */
+    uint16_t subsystem; /**< 10 to 13: of EFI */
     uint16_t n_sections;
     uint64_t sections; /**< where their table lies; wholly inside the file */
 };
@@ -25,6 +27,9 @@ enum vst_status loader_pe_read(const struct loader_bytes *file, struct loader_pe
 /**
  * Where the first section of a name lies, for who has read no more than the head of the file: all of
  * it up to its table of sections. False if there is none. Whether the file is so long is to be seen.
+ *
+ * Of an image with several profiles it is that of the first one, or else what all have in common: that
+ * is what starts when nobody asks for another. (UAPI.5, Multi-Profile UKIs)
  */
 bool loader_pe_place(const struct loader_bytes *head, const struct loader_pe *pe, const char *name,
                      uint64_t *offset, uint64_t *bytes);

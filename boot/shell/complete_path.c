@@ -39,7 +39,7 @@ static void offer_entries(struct vst_files *files, struct vst_directory *directo
                           void *taker)
 {
     struct vst_file_entry entry;
-    char text[LINE_EDIT_BYTES];
+    char text[LINE_EDIT_WORD_BYTES];
 
     for (unsigned i = 0; i < MOST_ENTRIES; i++) {
         if (vst_files_next(files, directory, &entry) != VST_OK)
@@ -61,7 +61,7 @@ void complete_path(const struct shell_host *host, const char *device, const char
     struct vst_extent extent;
     struct volume *volume;
     struct vst_file file;
-    char path[LINE_EDIT_BYTES];
+    char path[LINE_EDIT_WORD_BYTES];
 
     if (!find_extent(host, device, &extent) || extent.device->n_queues == 0 ||
         extent.device->medium != VST_OK ||

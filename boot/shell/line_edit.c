@@ -165,7 +165,7 @@ static void go_in_history(struct line_edit *edit, bool back)
 
 struct completion {
     struct line_edit *edit;
-    char common[LINE_EDIT_BYTES]; /* what all candidates begin with */
+    char common[LINE_EDIT_WORD_BYTES]; /* what all candidates begin with */
     size_t n_candidates;
     size_t column; /* while they are listed */
 };
@@ -200,7 +200,7 @@ static void list(void *taker, const char *text)
 static void complete(struct line_edit *edit)
 {
     struct completion completion = {.edit = edit};
-    char word[LINE_EDIT_BYTES];
+    char word[LINE_EDIT_WORD_BYTES];
     size_t start = edit->cursor;
 
     if (edit->config->complete == NULL)
@@ -208,6 +208,10 @@ static void complete(struct line_edit *edit)
     while (start > 0 && edit->text[start - 1] != ' ' && edit->text[start - 1] != ';')
         start--;
     size_t length = edit->cursor - start;
+    if (length >= sizeof(word)) {
+        ring_bell(edit);
+        return;
+    }
     memcpy(word, edit->text + start, length);
     word[length] = '\0';
     edit->config->complete(edit->config->ctx, edit->text, start, word, narrow, &completion);

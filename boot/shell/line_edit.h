@@ -14,8 +14,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LINE_EDIT_BYTES   1024u /* the end mark included */
-#define LINE_EDIT_COLUMNS 80u
+/* The end mark included. A line may be a command line of Linux, of up to 2,047. */
+#define LINE_EDIT_BYTES      4096u
+#define LINE_EDIT_WORD_BYTES 1024u /* longer ones are not completed */
+#define LINE_EDIT_COLUMNS    80u
 
 enum line_edit_event {
     LINE_EDIT_MORE,   /* feed the next byte */

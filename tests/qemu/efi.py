@@ -5,8 +5,12 @@
     result = efi.run("life", options={"loops": 100}, ...)   # with numbers or texts that it asks for
 """
 import contextlib
+import lzma
 import pathlib
+import re
+import struct
 import tempfile
+import uuid
 
 import pytest
 
@@ -18,6 +22,8 @@ ROM = harness.BUILD / "vstor.rom"
 LOADER = harness.BUILD / "vstor.efi"
 PROGRAM = harness.BUILD / "efi/tests.efi"
 FIRMWARE = pathlib.Path("/usr/share/OVMF")
+LZMA, SHELL = uuid.UUID("ee4e5898-3914-4259-9d6e-dc7bd79403cf"), uuid.UUID("7c04a583-9e3e-4f1c-ad65-e05268d0b4d1")
+SECTION_PE32 = 0x10
 VOLUME_MIB = 4
 
 
@@ -32,6 +38,20 @@ def volume(folder, files):
                 images.run_tool("mmd", "-i", image, where)
         images.run_tool("mcopy", "-i", image, path, "::" + name)
     return image
+
+
+def uefi_shell():
+    """The UEFI Shell as a program: that of the firmware, where it lies compressed. (UEFI PI 1.7, volume 3)"""
+    packed = (FIRMWARE / "OVMF_CODE_4M.fd").read_bytes()
+    at = packed.index(LZMA.bytes_le)
+    first, = struct.unpack_from("<H", packed, at + 16)
+    files = lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(packed[at - 4 + first:])
+    for found in re.finditer(re.escape(SHELL.bytes_le), files):
+        at = found.start() + 24  # behind the file's head: its first section
+        n_bytes, kind = int.from_bytes(files[at:at + 3], "little"), files[at + 3]
+        if kind == SECTION_PE32 and files[at + 4:at + 6] == b"MZ":
+            return files[at + 4:at + n_bytes]
+    raise harness.MachineError("there is no UEFI Shell in the firmware")
 
 
 def firmware_arguments():

@@ -15,6 +15,7 @@
 #include "boot/efi/loader/say.h"
 #include "boot/efi/loader/trust.h"
 #include "boot/efi/loader/variables.h"
+#include "boot/loader/image.h"
 #include "boot/loader/pe.h"
 
 #define NS_PER_US  1000u
@@ -66,6 +67,8 @@ static bool find_files(struct booting *booting)
 {
     const struct loader_entry *conf = &booting->entry->entry;
 
+    if (conf->devicetree.bytes > 0 || conf->devicetree_overlay.bytes > 0)
+        say("%s: its devicetree is left out: this machine has ACPI\n", booting->entry->title);
     booting->files = pool_take((1 + conf->n_initrds) * sizeof(*booting->files));
     if (booting->files == NULL) {
         say("%s: not enough memory\n", booting->entry->title);
@@ -99,13 +102,26 @@ static void tell_time(void)
     variable_set_number(L"LoaderTimeExecUSec", clock_since_power_ns() / NS_PER_US);
 }
 
+/* Linux itself would cut it, and say nothing that anybody sees. */
+static bool takes_command_line(const struct booting *booting)
+{
+    const struct loader_bytes file = {booting->pages.at, booting->pages.bytes};
+    uint32_t most = loader_linux_max_command_line(&file);
+
+    if (most == 0 || strlen(booting->options) <= most)
+        return true;
+    say("%s: the command line has %u bytes, this kernel takes %u\n", booting->files[0].path,
+        (unsigned)strlen(booting->options), (unsigned)most);
+    return false;
+}
+
 static void run_program(struct booting *booting)
 {
     const struct load_file *kernel = &booting->files[0];
     EFI_DEVICE_PATH_PROTOCOL *device =
         kernel->volume->handle != NULL ? device_path_of(kernel->volume->handle) : NULL;
 
-    if (!load_pages(kernel, &booting->pages))
+    if (!load_pages(kernel, &booting->pages) || !takes_command_line(booting))
         return;
     struct program program = {
         .name = kernel->path,

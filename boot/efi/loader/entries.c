@@ -15,6 +15,7 @@
 
 #define TIMEOUT_WITHOUT_CONF_S 5u
 #define VARIABLE_BYTES         200u
+#define SAVED                  "@saved"
 
 static struct boot_entry *first;
 
@@ -206,33 +207,38 @@ static struct boot_entry *by_pattern(struct loader_text pattern, bool not_bad)
     return entry;
 }
 
+static struct boot_entry *by_wish(struct loader_text wish, bool not_bad)
+{
+    char last[VARIABLE_BYTES] = "";
+
+    if (loader_text_is(wish, SAVED)) {
+        (void)variable_text(L"LoaderEntryLastBooted", last, sizeof(last));
+        wish = loader_text_of(last);
+    }
+    return by_pattern(wish, not_bad);
+}
+
 static struct boot_entry *by_variable(const CHAR16 *name, bool not_bad)
 {
     char text[VARIABLE_BYTES];
 
-    return variable_text(name, text, sizeof(text)) ? by_pattern(loader_text_of(text), not_bad)
-                                                   : NULL;
+    return variable_text(name, text, sizeof(text)) ? by_wish(loader_text_of(text), not_bad) : NULL;
 }
 
-static struct boot_entry *by_conf(struct loader_text pattern, bool not_bad)
+static struct boot_entry *choose(struct boot_choice *choice)
 {
-    return loader_text_is(pattern, "@saved") ? by_variable(L"LoaderEntryLastBooted", not_bad)
-                                             : by_pattern(pattern, not_bad);
-}
-
-static struct boot_entry *choose(const struct loader_conf *conf)
-{
-    struct boot_entry *entry = by_variable(L"LoaderEntryOneShot", false);
+    const struct loader_conf *conf = &choice->conf;
+    struct boot_entry *entry = choice->once = by_variable(L"LoaderEntryOneShot", false);
 
     variable_delete(L"LoaderEntryOneShot"); /* for this once */
     if (entry == NULL)
         entry = by_variable(L"LoaderEntryPreferred", true);
     if (entry == NULL)
-        entry = by_conf(conf->preferred, true);
+        entry = by_wish(conf->preferred, true);
     if (entry == NULL)
         entry = by_variable(L"LoaderEntryDefault", false);
     if (entry == NULL)
-        entry = by_conf(conf->default_entry, false);
+        entry = by_wish(conf->default_entry, false);
     /* Not by itself what may be this loader again, or ends what has only begun. */
     return entry != NULL ? entry : first != NULL && !is_automatic(first) ? first : NULL;
 }
@@ -261,15 +267,16 @@ static void find_timeout(struct boot_choice *choice)
         choice->timeout_s = TIMEOUT_WITHOUT_CONF_S;
         choice->menu = LOADER_MENU_SHOWN;
     }
+    (void)timeout_of(L"LoaderConfigTimeout", choice);
     bool once = timeout_of(L"LoaderConfigTimeoutOneShot", choice);
     if (once)
         variable_delete(L"LoaderConfigTimeoutOneShot");
-    else
-        (void)timeout_of(L"LoaderConfigTimeout", choice);
-    if (choice->chosen == NULL) {
+    /* Who asks for it once wants to see the menu: 0 is no time-out then. (systemctl(1),
+     * --boot-loader-menu) */
+    if (choice->chosen == NULL || (once && choice->timeout_s == 0))
         choice->timeout_s = LOADER_TIMEOUT_FOREVER;
+    if (choice->chosen == NULL || once)
         choice->menu = LOADER_MENU_SHOWN;
-    }
 }
 
 /* ---------------------------------------------------------------- telling the system */
@@ -295,10 +302,22 @@ static void tell_entries(void)
 
 /* ---------------------------------------------------------------- all of it */
 
+static bool is_saved(const CHAR16 *name, struct loader_text wish)
+{
+    char text[VARIABLE_BYTES];
+
+    if (variable_text(name, text, sizeof(text)))
+        wish = loader_text_of(text);
+    return loader_text_is(wish, SAVED);
+}
+
 void entries_save(const struct boot_choice *choice, const struct boot_entry *entry)
 {
-    if (loader_text_is(choice->conf.default_entry, "@saved") ||
-        loader_text_is(choice->conf.preferred, "@saved"))
+    bool wanted = is_saved(L"LoaderEntryPreferred", choice->conf.preferred) ||
+                  is_saved(L"LoaderEntryDefault", choice->conf.default_entry);
+
+    /* Nor is an end, which would be the end each time. */
+    if (wanted && entry != choice->once && entry->kind < ENTRY_SET_UP)
         variable_set(L"LoaderEntryLastBooted", entry->id, true);
 }
 
@@ -317,7 +336,7 @@ void entries_find(struct boot_choice *choice)
     sort();
     make_titles();
     tell_entries();
-    choice->chosen = choose(&choice->conf);
+    choice->chosen = choose(choice);
     find_timeout(choice);
 }
 

@@ -5,7 +5,7 @@
  *
  *     /loader/entries/X.conf        type 1, of any volume
  *     /EFI/Linux/X.efi              type 2, unified kernel images
- *     /EFI/BOOT, /EFI/X, /shellx64.efi  other loaders and programs
+ *     /EFI/BOOT, /EFI/X, /shellx64.efi  other loaders and programs: see entry_files.c
  *     the firmware's set-up, and other ends
  */
 #ifndef VSTOR_EFI_LOADER_ENTRIES_H
@@ -47,6 +47,7 @@ struct boot_choice {
     enum loader_menu menu;
     uint32_t timeout_s;        /**< LOADER_TIMEOUT_FOREVER: until somebody chooses */
     struct boot_entry *chosen; /**< what is booted unless somebody chooses other; NULL: nothing */
+    struct boot_entry *once;   /**< what LoaderEntryOneShot names; or NULL */
     char *conf_text;
 };
 
@@ -57,7 +58,10 @@ struct boot_entry *entries_first(void);
 void entries_find(struct boot_choice *choice);
 void entries_forget(struct boot_choice *choice);
 
-/** Remembers what is booted, if loader.conf wants that to be the next default. */
+/**
+ * Remembers what is booted, if loader.conf or LoaderEntryDefault wants that to be the next default;
+ * not what was wanted once, nor what ends all.
+ */
 void entries_save(const struct boot_choice *choice, const struct boot_entry *entry);
 
 /**

@@ -18,6 +18,7 @@
 #define HEAD_BYTES    4096u
 #define SECTION_BYTES 4096u
 #define ARCHITECTURE  "x64"
+#define SHIM          "shimx64.efi"
 
 static void tell(const struct volume *volume, const char *directory, const char *name,
                  const char *what)
@@ -116,6 +117,14 @@ static void drop(struct boot_entry *entry)
 
 /* ---------------------------------------------------------------- type 1 */
 
+/* Else it might start itself without end. */
+static bool is_ourselves(const struct volume *volume, struct loader_text path)
+{
+    char text[ENTRY_PATH_BYTES];
+
+    return volume->is_own && loader_text_copy(path, text, sizeof(text)) && loader_is_own_file(text);
+}
+
 static void take_conf(struct volume *volume, const char *name, char *text, uint64_t bytes,
                       void (*found)(struct boot_entry *entry))
 {
@@ -129,7 +138,8 @@ static void take_conf(struct volume *volume, const char *name, char *text, uint6
     entry->text_bytes = bytes;
     enum vst_status status = loader_entry_read(loader_text_of(entry->file),
                                                (struct loader_text){text, bytes}, &entry->entry);
-    if (status == VST_OK && loader_entry_is_for(&entry->entry, ARCHITECTURE)) {
+    if (status == VST_OK && loader_entry_is_for(&entry->entry, ARCHITECTURE) &&
+        !is_ourselves(volume, entry->entry.efi)) {
         take_id(entry, ".conf");
         found(entry);
         return;
@@ -273,7 +283,8 @@ static bool is_program(struct volume *volume, const char *path, uint8_t *head)
     if (volume->is_own && loader_is_own_file(path))
         return false;
     return volume_find(volume, path, &file) == VST_OK && file.type == VST_FILE_REGULAR &&
-           read_head(volume, &file, head, &bytes, &pe);
+           read_head(volume, &file, head, &bytes, &pe) &&
+           pe.subsystem == LOADER_PE_APPLICATION;
 }
 
 static void find_known(struct volume *volume, uint8_t *head,
@@ -294,25 +305,50 @@ static void find_known(struct volume *volume, uint8_t *head,
     }
 }
 
-/* In the folder of a system: the first of the usual names. */
+static bool fits_one_of(const char *name, const char *const *patterns, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && !has_suffix(name, patterns[i]))
+        i++;
+    return i < n;
+}
+
+/* What others start, and is of no use by itself: managers of keys, of boot options and of firmware; and
+ * where shim is, what that starts. */
+static bool is_part_of_other(const char *name, const struct listing *listing)
+{
+    static const char *const parts[] = {"mm*.efi", "mokmanager*", "hashtool*", "fb*.efi",
+                                        "fallback*", "fwup*"};
+    static const char *const behind_shim[] = {"grub*", "gcd*", "shim*"};
+    bool shim = false;
+
+    for (size_t i = 0; i < listing->n; i++)
+        shim |= has_suffix(listing->names[i], SHIM);
+    return fits_one_of(name, parts, VST_ARRAY_LENGTH(parts)) ||
+           (shim && !has_suffix(name, SHIM) &&
+            fits_one_of(name, behind_shim, VST_ARRAY_LENGTH(behind_shim)));
+}
+
+/* All programs in the folder of a system, or of another loader. */
 static void find_vendor(struct volume *volume, const char *vendor, uint8_t *head,
                         void (*found)(struct boot_entry *entry))
 {
-    static const char *const names[] = {"shimx64.efi", "grubx64.efi", "systemd-bootx64.efi",
-                                        "refind_x64.efi", "bootx64.efi"};
-    char directory[ENTRY_PATH_BYTES], path[ENTRY_PATH_BYTES], id[ENTRY_NAME_BYTES];
+    char directory[ENTRY_PATH_BYTES], path[2 * ENTRY_PATH_BYTES];
+    char id[ENTRY_NAME_BYTES], title[ENTRY_NAME_BYTES];
 
     vst_format(directory, sizeof(directory), "%s/%s", EFI_PATH, vendor);
-    for (size_t i = 0; i < VST_ARRAY_LENGTH(names); i++) {
-        vst_format(path, sizeof(path), "%s/%s", directory, names[i]);
-        if (!is_program(volume, path, head))
+    struct listing *listing = list(volume, directory, "*.efi", VST_FILE_REGULAR);
+    for (size_t i = 0; listing != NULL && i < listing->n; i++) {
+        const char *name = listing->names[i];
+        vst_format(path, sizeof(path), "%s/%s", directory, name);
+        if (is_part_of_other(name, listing) || !is_program(volume, path, head))
             continue;
-        vst_format(id, sizeof(id), "auto-%s-%s", vendor, names[i]);
-        char title[ENTRY_NAME_BYTES];
-        vst_format(title, sizeof(title), "%s (%s)", vendor, names[i]);
-        add_program(volume, directory, names[i], id, title, found);
-        return;
+        vst_format(id, sizeof(id), "auto-%s-%s", vendor, name);
+        vst_format(title, sizeof(title), "%s (%s)", vendor, name);
+        add_program(volume, directory, name, id, title, found);
     }
+    pool_give(listing);
 }
 
 static void find_programs(struct volume *volume, uint8_t *head,

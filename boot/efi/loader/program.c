@@ -168,8 +168,9 @@ static EFI_STATUS start(const struct program *program, EFI_HANDLE image)
     EFI_STATUS status = firmware->StartImage(image, &n, &words);
 
     /* What it says besides (ExitData; UEFI 2.9, 7.4.2) is ours to free. */
-    if (EFI_ERROR(status))
-        (void)fail(program, "it has come back", status);
+    if (EFI_ERROR(status)) /* of its own, so not in words of ours */
+        say("%s: it has come back with status %llu, an error\n", program->name,
+            (unsigned long long)(status << 1 >> 1));
     if (words != NULL)
         (void)firmware->FreePool(words);
     return status;
