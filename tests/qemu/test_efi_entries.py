@@ -125,3 +125,131 @@ def test_other_loaders_are_entries(shell, tmp_path):
 def write(path, text):
     path.write_text(text)
     return path
+
+
+# ---------------------------------------------------------------- choosing
+
+class Choosing:
+    """vstor.efi, started again and again by the UEFI Shell from the volume fs0:, with another loader.conf each time."""
+
+    def __init__(self, machine, confs):
+        self.machine, self.confs = machine, confs
+
+    def set(self, name, text):
+        """A variable of the Boot Loader Interface; None deletes it."""
+        data = f'=L"{text}" =0x0000' if text is not None else "="
+        typed(self.machine, f"setvar {name} -guid {LOADER_GUID} -bs -rt -nv {data}")
+
+    def get(self, name):
+        """What is in one; None if there is none."""
+        text = typed(self.machine, f"dmpstore -guid {LOADER_GUID} {name}")
+        found = re.findall(r"^  [0-9A-F]{8}: ([0-9A-F -]{48})", text, re.M)
+        data = b"".join(bytes.fromhex(line.replace("-", " ")) for line in found)
+        return data.decode("utf-16-le").rstrip("\0") if found else None
+
+    def start(self, conf, pattern, first=""):
+        """With this loader.conf; what comes in answer, then the menu, which is left."""
+        typed(self.machine, f"cp -q fs0:\\confs\\{self.confs[conf]} fs0:\\loader\\loader.conf")
+        at = len(self.machine.transcript)
+        self.machine.send("vstor.efi\r" + first)
+        found = self.machine.wait_for(pattern)
+        if "more keys" not in found[0]:
+            efi.wait_for_menu(self.machine)
+        self.titles = shown(self.machine)
+        self.said = self.machine.transcript[at:]
+        self.machine.send("q")
+        self.machine.wait_for("Shell> |FS0:.> ")
+        return found
+
+
+CONFS = ["timeout 9\ndefault b*\n", "timeout 9\ndefault [xyc].conf\n", "timeout 9\ndefault bad\n",
+         "timeout 9\npreferred bad*\ndefault c\n", "timeout 9\n", "timeout 0\ndefault @saved\n", "timeout 0\ndefault c.conf\n",
+         "timeout 0\npreferred @saved\ndefault a\n", "timeout 9\ndefault c\n", "timeout 0\ndefault c\n",
+         "timeout menu-hidden\ndefault c\n", "timeout menu-disabled\ndefault c\n", "timeout menu-force\ndefault c\n"]
+COUNTS = r"Boots in \d s, unless a key is typed: (\w+).*\? more keys"
+MENU = r"\? more keys"
+
+
+def chose(name):
+    return rf"\nchose {name}\r"
+
+
+def test_which_entry_is_the_default(shell, tmp_path):
+    """By loader.conf with patterns, by the last one booted, by variables of the Boot Loader Interface, for once and for
+    good; how long the menu waits, and whether it is shown at all."""
+    files = {"vstor.efi": efi.LOADER, "shellx64.efi": write_bytes(tmp_path / "shell", shell)}
+    texts = {f"confs/{i}": conf for i, conf in enumerate(CONFS)} | {"loader/loader.conf": ""} | {
+        f"loader/entries/{name}": says(f"{title}", f"s{title}", f"chose {title}", version=1, **more) for name, title, more in [
+            ("a.conf", "A", {}), ("b+3-0.conf", "B", {}), ("c.conf", "C", {"architecture": "x64"}),
+            ("bad+0-3.conf", "Aaa", {}), ("worse+0.conf", "Aab", {}), ("arm.conf", "Arm", {"architecture": "aa64"}),
+            ("none+x.conf", "D", {"machine_id": "0123456789abcdef0123456789abcdef"})]}
+    for name, text in texts.items():
+        files[name] = write(tmp_path / name.replace("/", "-"), text)
+    image = efi.volume(tmp_path, files)
+    with Machine(boot=efi.boot_arguments(image), memory_mib=256) as machine:
+        machine.wait_for("any other key to continue")
+        machine.send(" ")
+        machine.wait_for("Shell> ")
+        typed(machine, "fs0:")
+        run = Choosing(machine, {conf: i for i, conf in enumerate(CONFS)})
+        counted = lambda conf: run.start(conf, COUNTS)[1]
+
+        # Patterns; what has no tries left comes last, and nothing for another architecture.
+        assert counted("timeout 9\ndefault b*\n") == "B"
+        assert run.titles == ["A", "B", "C", "D", "Aaa", "Aab", "EFI Shell", "Reboot Into Firmware Interface"]
+        assert counted("timeout 9\ndefault [xyc].conf\n") == "C"
+        assert counted("timeout 9\ndefault bad\n") == "Aaa"
+        assert counted("timeout 9\npreferred bad*\ndefault c\n") == "C"
+        assert counted("timeout 9\n") == "A"
+
+        # The last one that was booted; what is wanted once is not remembered.
+        run.start("timeout 0\ndefault @saved\n", chose("A"))
+        assert run.get("LoaderEntryLastBooted") == "a.conf"
+        assert run.get("LoaderEntrySelected") == "a.conf"
+        run.set("LoaderEntryOneShot", "c.conf")
+        run.start("timeout 0\ndefault @saved\n", chose("C"))
+        assert run.get("LoaderEntryOneShot") is None
+        assert run.get("LoaderEntryLastBooted") == "a.conf"
+        run.start("timeout 0\ndefault c.conf\n", chose("C"))
+        assert run.get("LoaderEntryLastBooted") == "a.conf"
+        run.set("LoaderEntryLastBooted", "none+x.conf")
+        run.start("timeout 0\npreferred @saved\ndefault a\n", chose("D"))
+        run.set("LoaderEntryDefault", "@saved")
+        assert counted("timeout 9\ndefault c\n") == "D"
+        run.set("LoaderEntryOneShot", "auto-efi-shell")
+        assert counted("timeout 9\ndefault c\n") == "EFI"
+
+        # Variables before loader.conf; once before for good.
+        run.set("LoaderEntryDefault", "A.CONF")
+        assert counted("timeout 9\ndefault c\n") == "A"
+        run.set("LoaderEntryDefault", "nothing.conf")
+        assert counted("timeout 9\ndefault c\n") == "C"
+        run.set("LoaderConfigTimeout", "7")
+        assert "Boots in 7 s" in run.start("timeout 0\ndefault c\n", COUNTS)[0]
+        run.set("LoaderConfigTimeoutOneShot", "0")
+        run.start("timeout 0\ndefault c\n", MENU)
+        assert "Boots in" not in run.said and run.get("LoaderConfigTimeoutOneShot") is None
+        run.set("LoaderConfigTimeoutOneShot", "5")
+        assert "Boots in 5 s" in run.start("timeout 0\ndefault c\n", COUNTS)[0]
+        run.set("LoaderConfigTimeout", "menu-force")
+        run.start("timeout 0\ndefault c\n", MENU)
+        assert "Boots in" not in run.said
+        for words in ("menu-hidden", "menu-disabled", "0"):
+            run.set("LoaderConfigTimeout", words)
+            run.start("timeout 9\ndefault c\n", chose("C"))
+            assert "more keys" not in run.said.partition("chose C\r")[0]
+        run.set("LoaderConfigTimeout", "nonsense")
+        assert counted("timeout 9\ndefault c\n") == "C"
+        run.set("LoaderConfigTimeout", None)
+
+        # A menu that is hidden comes by a key; one that is disabled does not.
+        run.start("timeout menu-hidden\ndefault c\n", MENU, first=" ")
+        assert "chose" not in run.said
+        run.start("timeout menu-disabled\ndefault c\n", chose("C"), first=" ")
+        run.start("timeout menu-force\ndefault c\n", MENU)
+        assert "chose" not in run.said and "Boots in" not in run.said
+
+
+def write_bytes(path, data):
+    path.write_bytes(data)
+    return path

@@ -509,6 +509,34 @@ static void efi_programs(void **state)
     free((void *)(uintptr_t)file.at);
 }
 
+/* Of two profiles and what they have in common: the first one's, else the common one's. */
+static void efi_programs_with_profiles(void **state)
+{
+    static const char *const names[] = {".osrel",   ".uname", ".profile", ".osrel",
+                                        ".profile", ".osrel", ".cmdline"};
+    const size_t sections = 152 + 112;
+    uint64_t offset, bytes;
+    struct loader_bytes file;
+    struct loader_pe pe;
+
+    (void)state;
+    make_pe();
+    put(134, VST_ARRAY_LENGTH(names), 2);
+    for (size_t i = 0; i < VST_ARRAY_LENGTH(names); i++) {
+        memset(made + sections + 40 * i, 0, 40);
+        memcpy(made + sections + 40 * i, names[i], strlen(names[i]));
+        put(sections + 40 * i + 16, 16, 4);
+        put(sections + 40 * i + 20, 1024 + 16 * i, 4);
+    }
+    assert_int_equal(read_pe(&pe, &file), VST_OK);
+    assert_true(loader_pe_place(&file, &pe, ".osrel", &offset, &bytes));
+    assert_int_equal(offset, 1024 + 16 * 3);
+    assert_true(loader_pe_place(&file, &pe, ".uname", &offset, &bytes));
+    assert_int_equal(offset, 1024 + 16 * 1);
+    assert_false(loader_pe_place(&file, &pe, ".cmdline", &offset, &bytes));
+    free((void *)(uintptr_t)file.at);
+}
+
 static void efi_programs_malformed(void **state)
 {
     struct loader_bytes file, section;
@@ -774,6 +802,7 @@ int main(void)
         cmocka_unit_test(multiboot2_by_addresses),
         cmocka_unit_test(multiboot2_malformed),
         cmocka_unit_test(efi_programs),
+        cmocka_unit_test(efi_programs_with_profiles),
         cmocka_unit_test(efi_programs_malformed),
         cmocka_unit_test(linux_is_told),
         cmocka_unit_test(linux_of_many_pieces),

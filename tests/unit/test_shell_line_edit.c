@@ -383,6 +383,12 @@ static void tab_completes(void **state)
     f->terminal.n_bells = 0;
     assert_line(f, "zz\t", "zz");
     assert_int_equal(f->terminal.n_bells, 1);
+    line_edit_begin(&f->edit);
+    for (unsigned i = 0; i < LINE_EDIT_WORD_BYTES; i++) /* longer than what is completed */
+        type(f, "z");
+    type(f, "\t\r");
+    assert_int_equal(f->edit.length, LINE_EDIT_WORD_BYTES);
+    assert_int_equal(f->terminal.n_bells, 2);
 }
 
 static void tab_lists_what_it_cannot_decide(void **state)

@@ -283,8 +283,7 @@ static bool is_program(struct volume *volume, const char *path, uint8_t *head)
     if (volume->is_own && loader_is_own_file(path))
         return false;
     return volume_find(volume, path, &file) == VST_OK && file.type == VST_FILE_REGULAR &&
-           read_head(volume, &file, head, &bytes, &pe) &&
-           pe.subsystem == LOADER_PE_APPLICATION;
+           read_head(volume, &file, head, &bytes, &pe) && pe.subsystem == LOADER_PE_APPLICATION;
 }
 
 static void find_known(struct volume *volume, uint8_t *head,
@@ -318,8 +317,8 @@ static bool fits_one_of(const char *name, const char *const *patterns, size_t n)
  * where shim is, what that starts. */
 static bool is_part_of_other(const char *name, const struct listing *listing)
 {
-    static const char *const parts[] = {"mm*.efi", "mokmanager*", "hashtool*", "fb*.efi",
-                                        "fallback*", "fwup*"};
+    static const char *const parts[] = {"mm*.efi", "mokmanager*", "hashtool*",
+                                        "fb*.efi", "fallback*",   "fwup*"};
     static const char *const behind_shim[] = {"grub*", "gcd*", "shim*"};
     bool shim = false;
 
@@ -356,9 +355,7 @@ static void find_programs(struct volume *volume, uint8_t *head,
 {
     struct listing *vendors = list(volume, EFI_PATH, "*", VST_FILE_DIRECTORY);
 
-    if (vendors == NULL)
-        return;
-    for (size_t i = 0; i < vendors->n; i++)
+    for (size_t i = 0; vendors != NULL && i < vendors->n; i++)
         if (!has_suffix(vendors->names[i], "BOOT") && !has_suffix(vendors->names[i], "Linux") &&
             !has_suffix(vendors->names[i], "Microsoft"))
             find_vendor(volume, vendors->names[i], head, found);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "block/request_list.h"
-#include "boot/efi/clock.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/volumes.h"
 #include "boot/shell/marks.h"
@@ -16,10 +15,7 @@
 #define N_REQUESTS      64u
 #define POLL_BATCH      16u
 #define LOOKS_TILL_POLL 4096u        /* time-outs are noticed by polls alone */
-#define STRETCH_BYTES   (16u << 20)  /* events of the firmware wait for that much at most */
-#define FIRST_BYTES     (4u << 20)
-#define LEAST_BYTES     (256u << 10)
-#define STRETCH_NS      250000000ull /* and for as much as is read in about that time */
+#define STRETCH_BYTES   (16u << 20)  /* events of the firmware wait for that much */
 #define PIECE_BYTES     (4ull << 20) /* of one request; the queue divides it further */
 
 struct read_request {
@@ -36,7 +32,7 @@ struct reading {
     size_t n_files, current;
     uint64_t offset;   /* in the current one: what has been asked for */
     uint64_t at, left; /* of the run that comes there: where it is on the disk, bytes */
-    uint64_t done_bytes, stretch_bytes;
+    uint64_t done_bytes;
     uint32_t n_in_flight;
     struct read_request *unused;
     struct vst_block_request_list others; /* the cache's, that a poll here has met */
@@ -129,13 +125,12 @@ static uint64_t whole_bytes(const struct reading *reading, const struct volume_f
 {
     uint64_t mask = block_mask(reading->volume);
     uint64_t rounded = (reading->left + mask) & ~mask;
-    uint64_t most = reading->stretch_bytes < PIECE_BYTES ? reading->stretch_bytes : PIECE_BYTES;
     bool is_last = reading->offset + reading->left == file->file.bytes;
 
     if ((reading->at & mask) != 0)
         return 0;
-    if (reading->left > most)
-        return most;
+    if (reading->left > PIECE_BYTES)
+        return PIECE_BYTES;
     return is_last && rounded <= file->room - reading->offset ? rounded : reading->left & ~mask;
 }
 
@@ -183,19 +178,10 @@ static void next_file(struct reading *reading)
     reading->offset = reading->left = 0;
 }
 
-/* Slow disks are asked for less at once, so that keys are soon seen. */
-static void set_stretch(struct reading *reading, uint64_t needed_ns)
-{
-    if (needed_ns > STRETCH_NS && reading->stretch_bytes > LEAST_BYTES)
-        reading->stretch_bytes /= 2;
-    else if (needed_ns < STRETCH_NS / 4 && reading->stretch_bytes < STRETCH_BYTES)
-        reading->stretch_bytes *= 2;
-}
-
 /* As much as may be done before events of the firmware have their turn. */
 static void stretch(struct reading *reading)
 {
-    uint64_t end = reading->done_bytes + reading->stretch_bytes, start_ns = clock_ns();
+    uint64_t end = reading->done_bytes + STRETCH_BYTES;
 
     while (reading->current < reading->n_files && reading->done_bytes < end) {
         struct volume_file *file = &reading->files[reading->current];
@@ -205,7 +191,6 @@ static void stretch(struct reading *reading)
             next_file(reading);
     }
     wait_for_all(reading);
-    set_stretch(reading, clock_ns() - start_ns);
 }
 
 static void read_by_library(struct reading *reading, bool (*told)(void *ctx, uint64_t done_bytes),
@@ -258,7 +243,6 @@ enum vst_status volume_read(struct volume *volume, struct volume_file *files, si
     reading->volume = volume;
     reading->files = files;
     reading->n_files = n;
-    reading->stretch_bytes = FIRST_BYTES;
     for (unsigned i = 0; i < N_REQUESTS; i++) {
         reading->requests[i].next = reading->unused;
         reading->unused = &reading->requests[i];
