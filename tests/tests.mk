@@ -59,6 +59,11 @@ LINUX_GUEST := build/linux/vmlinuz
 $(LINUX_GUEST): tests/linux/fetch.sh | deps
 	$(Q)sh $< $(@D)
 
+# Other people's kernels to be started by ours. Fetched, not installed.
+FOREIGN := build/foreign/fetched
+$(FOREIGN): tests/foreign/fetch.sh | deps
+	$(Q)sh $< $(@D)
+
 # Another model of the SCSI adapter. Its sources are fetched; where they can't be, there is a reason instead of a server.
 VHOST_USER_SCSI := build/vhost-user-scsi/server
 $(VHOST_USER_SCSI): $(wildcard tests/vhost_user_scsi/*.* tests/vhost_user_scsi/qemu/*) tests/fetch-source.sh | deps
@@ -103,11 +108,11 @@ check: all $(EFI_TEST) $(TEST_APPS) $(HOST_APPS) $(ICNT) $(QTEST_PROGRAMS) $(FIL
 	$(Q)$(PYTEST) -m smoke -n $(TEST_JOBS)
 
 .PHONY: test
-test: all $(EFI_TEST) apps $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot check-archive unit threads model fuzz-smoke $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## every test
+test: all $(EFI_TEST) apps $(ICNT) $(QTEST_PROGRAMS) $(FILES_TREE) check-layers check-hot check-archive unit threads model fuzz-smoke $(LINUX_GUEST) $(FOREIGN) $(VHOST_USER_SCSI) | deps ## every test
 	$(Q)$(PYTEST) -n $(TEST_JOBS)
 
 .PHONY: qemu-test
-qemu-test: all $(EFI_TEST) apps $(ICNT) $(LINUX_GUEST) $(VHOST_USER_SCSI) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
+qemu-test: all $(EFI_TEST) apps $(ICNT) $(LINUX_GUEST) $(FOREIGN) $(VHOST_USER_SCSI) | deps ## tests with QEMU only; ARGS='-k bridges -x' goes to pytest
 	$(Q)$(PYTEST) -n $(TEST_JOBS) tests/qemu $(ARGS)
 
 .PHONY: matrix

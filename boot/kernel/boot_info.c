@@ -9,6 +9,8 @@
 #define MEMORY_RESERVED       2u
 #define BIOS_EBDA_SEGMENT     0x40eu
 #define BIOS_VIDEO_MODE       0x449u /* then the columns, 16 bits */
+#define BIOS_DISK_VECTOR      0x4cu  /* offset, segment */
+#define BIOS_ROM_SEGMENT      0xc000u
 #define VIDEO_MODE_TEXT       3u
 #define TEXT_COLUMNS          80u
 #define KIBIBYTE              1024u
@@ -59,7 +61,7 @@ static void add_memory(struct boot_info *info, uint64_t first, uint64_t bytes, u
         info->memory_map_cut = true;
         return;
     }
-    info->memory_ranges[info->n_memory_ranges++] = 
+    info->memory_ranges[info->n_memory_ranges++] =
         (struct boot_range){first, bytes, type == MEMORY_USABLE, type};
 }
 
@@ -69,7 +71,8 @@ static void add_module(struct boot_info *info, uint64_t first, uint64_t end)
     if (end <= first)
         return;
     if (info->n_modules < BOOT_MAX_MODULES)
-        info->modules[info->n_modules++] = (struct boot_range){first, end - first, false, MEMORY_RESERVED};
+        info->modules[info->n_modules++] =
+            (struct boot_range){first, end - first, false, MEMORY_RESERVED};
     else
         add_memory(info, first, end - first, MEMORY_RESERVED);
 }
@@ -314,12 +317,21 @@ static bool has_text_screen(void)
            video[1] == TEXT_COLUMNS && video[2] == 0;
 }
 
+/* Interrupt 13h leads into a ROM. */
+static bool has_bios_disks(void)
+{
+    uint16_t vector[2];
+
+    return copy_in(vector, BIOS_DISK_VECTOR, sizeof(vector)) && vector[1] >= BIOS_ROM_SEGMENT;
+}
+
 bool boot_info_read(struct boot_info *info, uint32_t loader, uint32_t physical)
 {
     memset(info, 0, sizeof(*info));
     info->protocol = "an unknown protocol";
     info->extended_bios_data = extended_bios_data();
     info->text_screen = has_text_screen();
+    info->bios_disks = has_bios_disks();
     switch (loader) {
     case ARCH_LOADER_MULTIBOOT1:
         return read_multiboot1(info, physical);

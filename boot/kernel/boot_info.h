@@ -23,7 +23,7 @@
 
 struct boot_range {
     uint64_t first, bytes;
-    bool usable; /**< RAM that nobody uses; everything else is to be left alone */
+    bool usable;   /**< RAM that nobody uses; everything else is to be left alone */
     uint32_t type; /**< as the loader told it: 1 usable, 2 reserved, 3 ACPI, ... */
 };
 
@@ -41,6 +41,7 @@ struct boot_info {
     uint8_t rsdp[BOOT_RSDP_BYTES]; /**< its copy, where the loader handed over a copy */
     size_t rsdp_bytes;             /**< 0 if there is none */
     bool text_screen;              /**< a BIOS has left the screen in text mode, 80 x 25 */
+    bool bios_disks;               /**< a BIOS reads disks for who calls interrupt 13h */
     uint64_t extended_bios_data;   /**< from the BIOS data area; page 0 can't be read later. 0 if
                                       there is none */
 };

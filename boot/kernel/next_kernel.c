@@ -17,12 +17,15 @@
 #define TEXT_COLUMNS    80u
 #define TEXT_LINES      25u
 #define TEXT_LINE_BYTES 160u
+#define DISK_VECTOR     0x4cu  /* of interrupt 13h */
+#define FREE_VECTORS    0x180u /* 60h to 62h, which no BIOS uses */
 
 static struct loader_next next;
 static struct loader_machine this_machine;
 static struct loader_memory memory[BOOT_MAX_MEMORY_RANGES + 1];
 static size_t n_memory;
 static uint64_t area;
+static bool bios_disks;
 
 /* ---------------------------------------------------------------- memory */
 
@@ -100,6 +103,7 @@ enum vst_status next_kernel_load(const struct boot_info *boot, const struct acpi
 {
     this_machine = (struct loader_machine){
         .take = take, .give_back = give_back, .ram = memory_ram(), .memory_end = ARCH_ADDRESS_END};
+    bios_disks = boot->bios_disks;
     memory_lend_heap();
     enum vst_status status = loader_next_load(&next, &this_machine, wanted, answer);
     if (status == VST_OK)
@@ -109,12 +113,32 @@ enum vst_status next_kernel_load(const struct boot_info *boot, const struct acpi
     return status;
 }
 
+/*
+ * A BIOS has a driver for virtio disks, too, and waits for ever on one that was reset beneath it. Who
+ * still asks it (Xen does, for what it calls EDD) hears that there is no such function.
+ */
+static uint32_t refuse_bios_disks(struct arch_handover_copy *copies)
+{
+    static const uint8_t refusal[] = {
+        0x55, 0x89, 0xe5,       /* push %bp; mov %sp, %bp */
+        0x80, 0x4e, 0x06, 0x01, /* orb $1, 6(%bp): the carry that the caller gets back */
+        0x5d, 0xb4, 0x01, 0xcf, /* pop %bp; mov $1, %ah: invalid; iret */
+    };
+    static const uint16_t vector[] = {FREE_VECTORS, 0};
+
+    if (!bios_disks)
+        return 0;
+    copies[0] = (struct arch_handover_copy){FREE_VECTORS, (uintptr_t)refusal, sizeof(refusal), 0};
+    copies[1] = (struct arch_handover_copy){DISK_VECTOR, (uintptr_t)vector, sizeof(vector), 0};
+    return 2;
+}
+
 void next_kernel_start(void)
 {
-    static struct arch_handover_copy copies[LOADER_MAX_PARTS];
+    static struct arch_handover_copy copies[LOADER_MAX_PARTS + 2];
     struct arch_handover handover = {
         .copies = copies,
-        .n_copies = next.image.n_parts,
+        .n_copies = refuse_bios_disks(copies), /* while our own place is still ours */
         .entry = (uint32_t)next.image.entry,
         .is_64_bit = next.image.entry_is_64_bit,
         .eax = next.registers.eax,
@@ -124,7 +148,8 @@ void next_kernel_start(void)
 
     for (uint32_t i = 0; i < next.image.n_parts; i++) {
         struct loader_copy copy = loader_next_copy(&next, i);
-        copies[i] = (struct arch_handover_copy){copy.to, copy.from, copy.bytes, copy.zero_bytes};
+        copies[handover.n_copies++] =
+            (struct arch_handover_copy){copy.to, copy.from, copy.bytes, copy.zero_bytes};
     }
     console_drain();
     cpus_stop_others();

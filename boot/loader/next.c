@@ -251,7 +251,8 @@ static enum vst_status read_modules(struct loader_next *next)
     for (size_t i = 1; i < wanted->n_files; i++) {
         uint64_t bytes = wanted->files[i].bytes;
         uint64_t first = loader_next_take(next, bytes > 0 ? bytes : 1, end);
-        if (!add_module(next, first, bytes, wanted->files[i].name))
+        const char *text = wanted->files[i].text;
+        if (!add_module(next, first, bytes, text != NULL ? text : wanted->files[i].name))
             return loader_next_refuse(next, VST_ERR_NO_MEMORY, "not enough memory for the modules");
         enum vst_status status = read_file(next, i, first);
         if (status != VST_OK)

@@ -7,8 +7,9 @@
 
 /** A kernel, or what goes with it. */
 struct loader_wanted_file {
-    const char *name; /**< its path, handed on with it */
+    const char *name; /**< its path */
     uint64_t bytes;
+    const char *text; /**< what a kernel that takes modules reads beside it; NULL: its path */
 };
 
 /** What is to be loaded. All the caller's. */

@@ -11,6 +11,7 @@
 #include "volume.h"
 
 #define INITRD_OPTION "initrd="
+#define MODULE_OPTION "module="
 #define PIECE_BYTES   (16u * 1024u * 1024u)
 
 /* A device that files are read from. */
@@ -28,6 +29,7 @@ struct booting {
     struct loader_wanted_file *names;
     struct vst_file *files;
     struct place **place_of; /* each file's */
+    char **module_paths;     /* each file's, of our own; NULL: there is none */
     char *command_line;
     struct progress progress;
     uint64_t done_bytes, total_bytes, start_ns;
@@ -118,7 +120,8 @@ static void close_places(struct booting *booting)
     }
 }
 
-static bool add_file(struct booting *booting, struct place *place, const char *path)
+static bool add_file(struct booting *booting, struct place *place, const char *path,
+                     const char *text)
 {
     size_t number = booting->wanted.n_files;
     struct vst_file *file = &booting->files[number];
@@ -128,36 +131,51 @@ static bool add_file(struct booting *booting, struct place *place, const char *p
     if (file->type != VST_FILE_REGULAR)
         return shell_fail(booting->context, VST_ERR_INVALID, "%s is no regular file", path);
     booting->place_of[number] = place;
-    booting->names[number] = (struct loader_wanted_file){path, file->bytes};
+    booting->names[number] = (struct loader_wanted_file){path, file->bytes, text};
     booting->total_bytes = vst_add_saturated_u64(booting->total_bytes, file->bytes);
     booting->wanted.n_files++;
     return true;
 }
 
 /* "/PATH", or "DEV:/PATH": names of devices may hold colons, but none before a slash. */
-static bool add_initrd(struct booting *booting, char *word)
+static bool add_placed(struct booting *booting, char *word, const char *text)
 {
     char *colon = word[0] == '/' ? NULL : strstr(word, ":/");
 
     if (colon == NULL)
-        return add_file(booting, &booting->places[0], word);
+        return add_file(booting, &booting->places[0], word, text);
     *colon = '\0';
     struct place *place = find_place(booting, word);
     *colon = ':';
-    return place != NULL && add_file(booting, place, colon + 1);
+    return place != NULL && add_file(booting, place, colon + 1, text);
+}
+
+/* "[DEV:]/PATH WORD...": the kernel reads path and words. */
+static bool add_module(struct booting *booting, const char *word)
+{
+    char **path = &booting->module_paths[booting->wanted.n_files];
+    const char *colon = word[0] == '/' ? NULL : strstr(word, ":/");
+
+    *path = strdup(word);
+    if (*path == NULL)
+        return shell_fail(booting->context, VST_ERR_NO_MEMORY, "no memory for the names");
+    (*path)[strcspn(*path, " ")] = '\0';
+    return add_placed(booting, *path, colon == NULL ? word : colon + 1);
 }
 
 static bool find_files(struct booting *booting)
 {
     struct shell_context *context = booting->context;
+    bool ok = add_file(booting, &booting->places[0], context->words[1], NULL);
 
-    if (!add_file(booting, &booting->places[0], context->words[1]))
-        return false;
-    for (size_t i = 0; i < context->n_options; i++)
-        if (strncmp(context->options[i], INITRD_OPTION, strlen(INITRD_OPTION)) == 0 &&
-            !add_initrd(booting, context->options[i] + strlen(INITRD_OPTION)))
-            return false;
-    return true;
+    for (size_t i = 0; ok && i < context->n_options; i++) {
+        char *option = context->options[i];
+        if (strncmp(option, INITRD_OPTION, strlen(INITRD_OPTION)) == 0)
+            ok = add_placed(booting, option + strlen(INITRD_OPTION), NULL);
+        else if (strncmp(option, MODULE_OPTION, strlen(MODULE_OPTION)) == 0)
+            ok = add_module(booting, option + strlen(MODULE_OPTION));
+    }
+    return ok;
 }
 
 /* ---------------------------------------------------------------- loading */
@@ -270,9 +288,10 @@ static bool prepare(struct booting *booting)
     booting->place_of = calloc(context->n_options + 1, sizeof(struct place *));
     booting->names = calloc(context->n_options + 1, sizeof(*booting->names));
     booting->files = calloc(context->n_options + 1, sizeof(*booting->files));
+    booting->module_paths = calloc(context->n_options + 1, sizeof(char *));
     booting->command_line = join_words(context);
     if (booting->places == NULL || booting->place_of == NULL || booting->names == NULL ||
-        booting->files == NULL || booting->command_line == NULL)
+        booting->files == NULL || booting->module_paths == NULL || booting->command_line == NULL)
         return shell_fail(context, VST_ERR_NO_MEMORY, "no memory for the names");
     booting->wanted = (struct loader_wanted){
         .kind = shell_option(context, "as="),
@@ -285,6 +304,19 @@ static bool prepare(struct booting *booting)
     return open_place(booting, context) && find_files(booting);
 }
 
+static void release(struct booting *booting)
+{
+    close_places(booting);
+    for (size_t i = 0; booting->module_paths != NULL && i <= booting->context->n_options; i++)
+        free(booting->module_paths[i]);
+    free(booting->module_paths);
+    free(booting->places);
+    free(booting->place_of);
+    free(booting->names);
+    free(booting->files);
+    free(booting->command_line);
+}
+
 static bool run_boot(struct shell_context *context)
 {
     const struct shell_host *host = context->host;
@@ -294,12 +326,7 @@ static bool run_boot(struct shell_context *context)
     if (host->boot_load == NULL)
         return shell_fail(context, VST_ERR_UNSUPPORTED, "this machine offers no way to do that");
     bool ok = prepare(&booting) && load(&booting);
-    close_places(&booting);
-    free(booting.places);
-    free(booting.place_of);
-    free(booting.names);
-    free(booting.files);
-    free(booting.command_line);
+    release(&booting);
     if (!ok)
         return false;
     fflush(stdout);
@@ -313,23 +340,29 @@ static bool run_boot(struct shell_context *context)
     return true;
 }
 
-static const char *const options_boot[] = {INITRD_OPTION, "as=", "dry=", "queue=", NULL};
+static const char *const options_boot[] = {
+    INITRD_OPTION, MODULE_OPTION, "as=", "dry=", "queue=", NULL};
 
 const struct shell_command command_boot = {
     .name = "boot",
-    .usage = "DEV PATH [initrd=[DEV:]PATH...] [as=KIND] [dry=1] [WORD...]",
+    .usage = "DEV PATH [initrd=[DEV:]PATH...] [module='[DEV:]PATH WORD...'...] [as=KIND] "
+             "[dry=1] [WORD...]",
     .summary = "Starts another kernel from a file",
-    .help = "A bzImage of Linux, a multiboot 1 or 2 kernel, or an ELF file with a PVH note,\n"
-            "from a FAT or ISO 9660 file system; the first of these that fits, or that of\n"
-            "as=linux, multiboot2, multiboot, pvh. Where there is EFI firmware, programs for\n"
-            "it (as=efi) before all others, Linux among them. The words are its command\n"
-            "line; those with a ';' are quoted. Linux gets the files of all initrd= in one\n"
-            "piece, others get a module for each; DEV:/PATH is a file on another device.\n"
-            "dry=1 loads and checks everything, and comes back. Whatever fails, the shell\n"
-            "goes on; once all is loaded, all disks are reset (not flushed: see flush), and\n"
-            "there is no way back.\n"
-            "    boot vda /vmlinuz initrd=/initrd.img console=ttyS0 root=/dev/vda2\n"
-            "    boot sr0 /boot/vstor.elf 'lsblk; exit'\n",
+    .help =
+        "A bzImage of Linux, a multiboot 1 or 2 kernel, or an ELF file with a PVH note,\n"
+        "from a FAT or ISO 9660 file system; the first of these that fits, or that of\n"
+        "as=linux, multiboot2, multiboot, pvh. Where there is EFI firmware, programs for\n"
+        "it (as=efi) before all others, Linux among them. The words are its command\n"
+        "line; those with a ';' are quoted. Linux gets the files of all initrd= in one\n"
+        "piece, others get a module for each; DEV:/PATH is a file on another device.\n"
+        "module= is initrd= with words that the kernel reads behind the path. No path\n"
+        "stands before the kernel's own words, as with GRUB; Xen skips the first.\n"
+        "dry=1 loads and checks everything, and comes back. Whatever fails, the shell\n"
+        "goes on; once all is loaded, all disks are reset (not flushed: see flush), and\n"
+        "there is no way back.\n"
+        "    boot vda /vmlinuz initrd=/initrd.img console=ttyS0 root=/dev/vda2\n"
+        "    boot sr0 /boot/vstor.elf 'lsblk; exit'\n"
+        "    boot vda /xen 'module=/vmlinuz root=/dev/vda2' initrd=/initrd.img xen dom0_mem=1G\n",
     .min_words = 2,
     .max_words = SIZE_MAX,
     .n_paths = 1,

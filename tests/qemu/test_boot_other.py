@@ -99,18 +99,21 @@ def test_moved(run, tmp_path):
 
 
 def test_modules_of_other_devices(run, tmp_path):
-    """DEV:/PATH: another disk, a CD by its path with colons in it, a partition's own disk, and the kernel's."""
+    """DEV:/PATH: another disk, a CD by its path with colons in it, a partition's own disk, and the kernel's. What module=
+    says behind the path is handed on with it."""
     modules = {"on-disk": images.random_bytes(5 * KiB, 1), "on-cd": images.random_bytes(300 * KiB, 2), "here": b"here"}
     disks = [fat_disk(tmp_path, {"told.elf": build_told(tmp_path, TOLD_KINDS["pvh"]), "here": modules["here"]}),
              fat_disk(tmp_path, {"on-disk": modules["on-disk"]}, name="other.raw", serial="OTHER"),
              iso_disk(tmp_path, {"on-cd": modules["on-cd"]}, **PLACES["cd"][1])]
-    line = "boot vda /told.elf initrd=serial=OTHER:/on-disk initrd=/here initrd=sr0:/on-cd initrd=vda:/here json=1"
+    line = ("boot vda /told.elf initrd=serial=OTHER:/on-disk initrd=/here initrd=sr0:/on-cd initrd=vda:/here "
+            "'module=sr0:/on-cd two words' 'module=/here root=/dev/vda' json=1")
     result = run(line, disks=disks)
     result.expect_status(TOLD_STATUS)
-    told = re.findall(r"^module (\S+) (\w+) (\w+)$", result.text, re.M)
-    assert told == [(f"/{name}", f"{len(modules[name]):x}", f"{zlib.crc32(modules[name]):x}")
-                    for name in ("on-disk", "here", "on-cd", "here")]
-    assert result.one("boot")["files"] == 5
+    told = re.findall(r"^module (.+) (\w+) (\w+)$", result.text, re.M)
+    said = ["on-disk", "here", "on-cd", "here", "on-cd two words", "here root=/dev/vda"]
+    assert told == [(f"/{text}", f"{len(modules[name]):x}", f"{zlib.crc32(modules[name]):x}")
+                    for text, name in zip(said, [text.split()[0] for text in said])]
+    assert result.one("boot")["files"] == 7
 
 
 @pytest.mark.parametrize("kind", ["multiboot1", "pvh"])
@@ -309,6 +312,7 @@ def test_wrong_words_are_refused(prompt, tmp_path):
             "boot vda /vmlinuz initrd=/nothing": "/nothing: no such file or directory",
             "boot vda /vmlinuz initrd=vdz:/nothing": "there is no device 'vdz'",
             "boot vda /vmlinuz initrd=vda:/nothing": "/nothing: no such file or directory",
+            "boot vda /vmlinuz 'module=vda:/nothing at all'": "/nothing: no such file or directory",
             "boot vda /vmlinuz as=windows": "as= takes linux",
             "boot vda /vmlinuz as=multiboot2": "it is no kernel of that kind",
             "boot vda /told.elf as=linux": "it is no kernel of that kind",

@@ -164,7 +164,7 @@ static void run_kernel(struct booting *booting)
     }
     for (size_t i = 0; i < booting->n_files; i++)
         files[i] =
-            (struct loader_wanted_file){booting->files[i].path, booting->files[i].file.bytes};
+            (struct loader_wanted_file){booting->files[i].path, booting->files[i].file.bytes, NULL};
     const struct loader_wanted wanted = {.command_line = booting->options,
                                          .files = files,
                                          .n_files = booting->n_files,
