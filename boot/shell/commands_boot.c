@@ -345,24 +345,23 @@ static const char *const options_boot[] = {
 
 const struct shell_command command_boot = {
     .name = "boot",
-    .usage = "DEV PATH [initrd=[DEV:]PATH...] [module='[DEV:]PATH WORD...'...] [as=KIND] "
-             "[dry=1] [WORD...]",
+    .usage = "DEV PATH [initrd=FILE] [module=FILE] [as=KIND] [dry=1] [WORD...]",
     .summary = "Starts another kernel from a file",
-    .help =
-        "A bzImage of Linux, a multiboot 1 or 2 kernel, or an ELF file with a PVH note,\n"
-        "from a FAT or ISO 9660 file system; the first of these that fits, or that of\n"
-        "as=linux, multiboot2, multiboot, pvh. Where there is EFI firmware, programs for\n"
-        "it (as=efi) before all others, Linux among them. The words are its command\n"
-        "line; those with a ';' are quoted. Linux gets the files of all initrd= in one\n"
-        "piece, others get a module for each; DEV:/PATH is a file on another device.\n"
-        "module= is initrd= with words that the kernel reads behind the path. No path\n"
-        "stands before the kernel's own words, as with GRUB; Xen skips the first.\n"
-        "dry=1 loads and checks everything, and comes back. Whatever fails, the shell\n"
-        "goes on; once all is loaded, all disks are reset (not flushed: see flush), and\n"
-        "there is no way back.\n"
-        "    boot vda /vmlinuz initrd=/initrd.img console=ttyS0 root=/dev/vda2\n"
-        "    boot sr0 /boot/vstor.elf 'lsblk; exit'\n"
-        "    boot vda /xen 'module=/vmlinuz root=/dev/vda2' initrd=/initrd.img xen dom0_mem=1G\n",
+    .help = "A bzImage of Linux, a multiboot 1 or 2 kernel, or an ELF file with a PVH note,\n"
+            "from a FAT or ISO 9660 file system; the first of these that fits, or that of\n"
+            "as=linux, multiboot2, multiboot, pvh. Where there is EFI firmware, programs for\n"
+            "it (as=efi) before all others, Linux among them. The words are its command\n"
+            "line; those with a ';' are quoted. Linux gets the files of all initrd= in one\n"
+            "piece, others get a module for each. FILE is PATH, or DEV:/PATH on another\n"
+            "device, or with module= also 'PATH WORD...', words that the kernel reads with\n"
+            "it. No path stands before the kernel's own words, as with GRUB; Xen skips the\n"
+            "first of them.\n"
+            "dry=1 loads and checks everything, and comes back. Whatever fails, the shell\n"
+            "goes on; once all is loaded, all disks are reset (not flushed: see flush), and\n"
+            "there is no way back.\n"
+            "    boot vda /vmlinuz initrd=/initrd.img console=ttyS0 root=/dev/vda2\n"
+            "    boot sr0 /boot/vstor.elf 'lsblk; exit'\n"
+            "    boot vda /xen 'module=/vmlinuz root=/dev/vda2' initrd=/initrd.img xen\n",
     .min_words = 2,
     .max_words = SIZE_MAX,
     .n_paths = 1,
