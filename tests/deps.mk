@@ -9,7 +9,7 @@ DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python
               ovmf:UEFI-firmware grub-common:boot-media grub-pc-bin:BIOS-boot grub-efi-amd64-bin:UEFI-boot grub-efi-amd64-signed:GRUB-behind-shim shim-signed:what-starts-GRUB systemd-boot-efi:another-boot-loader \
               xorriso:boot-media genisoimage:ISO-images mtools:FAT-images dosfstools:FAT-images gdisk:GPT-images \
               fdisk:partition-tables parted:partition-tables \
-              libclang-rt-14-dev:fuzzers-and-sanitizers-of-clang llvm:coverage-of-fuzzers spin:model-checker \
+              libclang-rt-14-dev:fuzzers-and-sanitizers-of-clang zlib1g-dev:judge-of-a-fuzzer llvm:coverage-of-fuzzers spin:model-checker \
               tgt:iSCSI-targets libiscsi-dev:server-of-vhost-user-scsi libglib2.0-dev:server-of-vhost-user-scsi \
               pkg-config:what-embedders-ask g++:headers-as-C++ \
               memtest86+:a-kernel-that-is-not-ours zstd:unpacks-Linux lz4:unpacks-Linux swtpm:TPM-of-the-EFI-tests sbsigntool:signs-for-Secure-Boot openssl:keys-for-Secure-Boot \

@@ -8,6 +8,8 @@
 #include "pci/pci_internal.h"
 
 #define PAUSES 64u
+/* What `length` counts begins behind it. (ACPI 6.4, 6.4.3.5.1) */
+#define SPACE_BYTES (sizeof(struct acpi_address_space) - 3)
 /* One command carries so much at most, so that firmware that copies can find the room. */
 #define MAX_MAP_BYTES (1u << 20)
 
@@ -240,9 +242,10 @@ static bool describe_bar(EFI_PCI_IO_PROTOCOL *pci_io, UINT8 number, struct vst_p
 
     if (EFI_ERROR(pci_io->GetBarAttributes(pci_io, number, NULL, (VOID **)&space)))
         return false;
-    bool found = space->descriptor == ACPI_ADDRESS_SPACE &&
+    bool found = space->descriptor == ACPI_ADDRESS_SPACE && space->length >= SPACE_BYTES &&
                  (space->resource_type == ACPI_ADDRESS_SPACE_IO) == wants_io &&
-                 space->first + space->translation == bar->address && space->bytes != 0;
+                 space->first + space->translation == bar->address && space->bytes != 0 &&
+                 space->bytes - 1 <= UINT64_MAX - space->first;
     if (found) {
         bar->address = space->first;
         bar->bytes = space->bytes;

@@ -2,7 +2,7 @@
 # Fuzzing with clang's libFuzzer. Included by the Makefile, whose names it uses.
 
 FUZZ_B       := build/fuzz
-FUZZ_TARGETS := pci blk_config ring ring_varied device boot boot_image boot_entry partitions fat iso9660 $(addprefix scsi_,sense inquiry vpd luns capacity mode others hba event)
+FUZZ_TARGETS := pci blk_config ring ring_varied device boot boot_image boot_entry partitions fat iso9660 $(addprefix efi_,inflate platform loader entries) $(addprefix scsi_,sense inquiry vpd luns capacity mode others hba event)
 FUZZ_JOBS    ?= $(shell nproc)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_CFLAGS   = $(COMMON) -O1 $(FUZZ_SANITIZE) $(FUZZ_GUIDE) -Iarch/host/include
@@ -28,9 +28,18 @@ $(FUZZ_B)/obj/%.o: %.c
 FUZZ_BOOT_SRCS := $(addprefix boot/kernel/,option_words.c mmio_places.c acpi_madt.c acpi_dmar.c acpi_hotplug.c)
 $(FUZZ_B)/fuzz_boot: $(call fuzz_object,$(FUZZ_BOOT_SRCS))
 $(FUZZ_B)/fuzz_boot_image $(FUZZ_B)/fuzz_boot_entry: $(call fuzz_object,$(LOADER_SRCS))
+# What runs on the firmware, with the compiler's headers of that.
+FUZZ_EFI     := -fshort-wchar -DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi -isystem /usr/include/efi/$(ARCH)
+FUZZ_EFI_SRCS := $(addprefix boot/efi/loader/,arguments.c device_path.c pool.c trust.c utf16.c variables.c) boot/shell/words.c
+FUZZ_ENTRY_SRCS := $(addprefix boot/efi/loader/,entries.c entry_count.c entry_files.c)
+FUZZ_EFI_TARGETS := $(addprefix $(FUZZ_B)/fuzz_efi_,loader entries)
+$(FUZZ_B)/obj/boot/efi/%.o $(FUZZ_B)/obj/tests/fuzz/fuzz_efi_%.o: FUZZ_CFLAGS += -Iarch/$(ARCH)/include $(FUZZ_EFI)
+$(FUZZ_B)/fuzz_efi_entries: $(call fuzz_object,$(FUZZ_ENTRY_SRCS))
+$(FUZZ_EFI_TARGETS): $(call fuzz_object,tests/fuzz/fuzz_efi_firmware.c $(FUZZ_EFI_SRCS) $(LOADER_SRCS))
+$(FUZZ_B)/fuzz_efi_inflate: FUZZ_LIBS := -lz
 $(FUZZ_B)/fuzz_%: $(FUZZ_B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJS)
 	$(SAY) FUZZLD $@
-	$(Q)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^
+	$(Q)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS)
 
 $(FUZZ_OBJS) $(FUZZ_TARGETS:%=$(FUZZ_B)/obj/tests/fuzz/fuzz_%.o): | deps
 
@@ -53,7 +62,7 @@ fuzz-replay: $(FUZZ_PROGRAMS) ## run the fuzzers' committed inputs
 	  printf '  REPLAY   %s: %s inputs\n' $$t $$(ls tests/fuzz/corpus/$$t | wc -l); done
 
 # From the committed inputs and with the same dice each time, so that a red run is mostly the fault of what has changed:
-# four minutes on two processors.
+# six minutes on two processors.
 .PHONY: fuzz-smoke
 fuzz-smoke: $(FUZZ_PROGRAMS) ## thirty seconds of each fuzzer, from the committed inputs
 	$(Q)export FUZZ_SEED=1; $(call run_fuzzers,$(FUZZ_TARGETS),30)
@@ -77,9 +86,13 @@ $(FUZZ_COV_B)/obj/%.o: %.c
 	$(Q)clang $(FUZZ_COV_CFLAGS) -c -o $@ $<
 $(FUZZ_COV_B)/fuzz_boot: $(call cov_object,$(FUZZ_BOOT_SRCS))
 $(FUZZ_COV_B)/fuzz_boot_image $(FUZZ_COV_B)/fuzz_boot_entry: $(call cov_object,$(LOADER_SRCS))
+$(FUZZ_COV_B)/obj/boot/efi/%.o $(FUZZ_COV_B)/obj/tests/fuzz/fuzz_efi_%.o: FUZZ_COV_CFLAGS += -Iarch/$(ARCH)/include $(FUZZ_EFI)
+$(FUZZ_COV_B)/fuzz_efi_entries: $(call cov_object,$(FUZZ_ENTRY_SRCS))
+$(FUZZ_EFI_TARGETS:$(FUZZ_B)/%=$(FUZZ_COV_B)/%): $(call cov_object,tests/fuzz/fuzz_efi_firmware.c $(FUZZ_EFI_SRCS) $(LOADER_SRCS))
+$(FUZZ_COV_B)/fuzz_efi_inflate: FUZZ_LIBS := -lz
 $(FUZZ_COV_B)/fuzz_%: $(FUZZ_COV_B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_COV_OBJS)
 	$(SAY) COVLD $@
-	$(Q)clang -fprofile-instr-generate -o $@ $^
+	$(Q)clang -fprofile-instr-generate -o $@ $^ $(FUZZ_LIBS)
 
 $(FUZZ_COV_OBJS) $(FUZZ_TARGETS:%=$(FUZZ_COV_B)/obj/tests/fuzz/fuzz_%.o): | deps
 

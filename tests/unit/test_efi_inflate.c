@@ -148,9 +148,17 @@ static void nonsense_is_refused(void **state)
     /* Three codes of one bit; but for that it would be an empty block. */
     static const uint8_t too_many[] = {0x05, 0xc0, 0x81, 0x04, 0x00, 0x00,
                                        0x00, 0x00, 0x10, 0x7f, 0xeb, 0x01};
+    /* Nothing but the end of the block, and distances of one code: this has one bit, as it may, ... */
+    static const uint8_t one_code[] = {0x05, 0xc0, 0x81, 0x00, 0x00, 0x00,
+                                       0x00, 0x80, 0x20, 0x7f, 0xeb, 0x02};
+    /* ... and this two, so that three codes are missing. */
+    static const uint8_t too_few[] = {0x05, 0xc0, 0x81, 0x00, 0x00, 0x00,
+                                      0x00, 0x80, 0x20, 0x7f, 0xeb, 0x03};
     uint8_t out[8];
 
     (void)state;
+    assert_true(expand(one_code, sizeof(one_code), out, 0));
+    assert_false(expand(too_few, sizeof(too_few), out, 0));
     assert_false(expand(unknown_block, sizeof(unknown_block), out, 1));
     assert_false(expand(wrong_complement, sizeof(wrong_complement), out, 1));
     assert_false(expand(too_far, sizeof(too_far), out, 3));

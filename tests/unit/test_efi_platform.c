@@ -287,13 +287,15 @@ static void test_descriptions_without_sense(void **state)
     const struct acpi_address_space sound = f.bars[4];
 
     (void)state;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 7; i++) {
         f.bars[4] = sound;
         f.bars[4].descriptor = i == 0 ? 0x79 : sound.descriptor;
         f.bars[4].resource_type = i == 1 ? ACPI_ADDRESS_SPACE_IO : sound.resource_type;
         f.bars[4].first += i == 2;
         f.bars[4].bytes = i == 3 ? 0 : sound.bytes;
         f.bars[4].translation += i == 4 ? 0x1000 : 0;
+        f.bars[4].length = i == 5 ? 0x2a : sound.length;
+        f.bars[4].bytes = i == 6 ? -sound.first + 1 : f.bars[4].bytes;
         open_platform(&function);
         assert_int_equal(function.bars[4].kind, VST_PCI_BAR_NONE);
         assert_int_equal(function.bars[1].kind, VST_PCI_BAR_MEMORY32);

@@ -135,7 +135,7 @@ EFI_HANDLE device_path_partition(const EFI_DEVICE_PATH_PROTOCOL *disk, UINT64 of
         const EFI_DEVICE_PATH_PROTOCOL *path = device_path_of(handles[i]);
         const EFI_DEVICE_PATH_PROTOCOL *rest = path != NULL ? device_path_after(path, disk) : NULL;
         if (rest != NULL && !device_path_is_end(rest) &&
-            device_path_is_end(at(rest, node_bytes(rest))) &&
+            device_path_is_end(at(rest, node_bytes(rest))) && offset_bytes != UINT64_MAX &&
             start_of(rest, block_bytes) == offset_bytes)
             found = handles[i];
     }

@@ -114,6 +114,8 @@ static void take_title(struct boot_entry *entry)
     if (title.bytes == 0)
         title = loader_text_of(entry->id);
     (void)loader_text_copy(title, entry->title, sizeof(entry->title));
+    if (entry->title[0] == '\0') /* it begins with a NUL */
+        (void)loader_text_copy(loader_text_of(entry->id), entry->title, sizeof(entry->title));
 }
 
 /* So that few of many titles need be compared. */

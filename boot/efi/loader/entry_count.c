@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Boot counting: by the firmware's file system, on top of our Block IO, for only that writes. */
+#include <stddef.h>
 #include <string.h>
 
 #include <vstor/log.h>
@@ -11,7 +12,8 @@
 #include "boot/efi/loader/utf16.h"
 #include "boot/efi/loader/variables.h"
 
-#define INFO_BYTES 1024u
+#define INFO_BYTES      1024u
+#define INFO_HEAD_BYTES offsetof(EFI_FILE_INFO, FileName)
 
 static EFI_GUID guid_file_system = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
 static EFI_GUID guid_file_info = EFI_FILE_INFO_ID;
@@ -51,10 +53,10 @@ static EFI_STATUS set_name(EFI_FILE_HANDLE file, const char *name)
         return EFI_OUT_OF_RESOURCES;
     EFI_STATUS status = file->GetInfo(file, &guid_file_info, &bytes, info);
     if (!EFI_ERROR(status) &&
-        !utf16_of(name, info->FileName, (INFO_BYTES - SIZE_OF_EFI_FILE_INFO) / sizeof(CHAR16)))
+        !utf16_of(name, info->FileName, (INFO_BYTES - INFO_HEAD_BYTES) / sizeof(CHAR16)))
         status = EFI_BUFFER_TOO_SMALL;
     if (!EFI_ERROR(status)) {
-        info->Size = SIZE_OF_EFI_FILE_INFO + utf16_units(name) * sizeof(CHAR16);
+        info->Size = INFO_HEAD_BYTES + utf16_units(name) * sizeof(CHAR16);
         status = file->SetInfo(file, &guid_file_info, info->Size, info);
     }
     if (!EFI_ERROR(status))

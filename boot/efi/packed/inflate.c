@@ -9,7 +9,8 @@
 #define N_LENGTHS         29u
 #define N_DISTANCES       30u
 #define N_LITERALS        288u
-#define N_FIXED_DISTANCES 30u
+#define MAX_LITERALS      286u /* of a code that comes along; two more have no meaning */
+#define N_FIXED_DISTANCES 32u  /* likewise */
 #define N_LENGTH_CODES    19u
 #define NO_SYMBOL         UINT32_MAX
 
@@ -72,8 +73,10 @@ static void make_quick(struct inflate_codes *codes)
                 codes->quick[k] = (uint16_t)(codes->symbols[at] << 4 | length);
 }
 
-/* False: there are more codes than their lengths leave room for. Fewer do no harm. */
-static bool make_codes(struct inflate_codes *codes, const uint8_t *lengths, unsigned n)
+/* False: the codes are more than their lengths leave room for, or fewer. None will do, if none is
+ * used, and, with `may_be_one`, one of one bit. (3.2.7) */
+static bool make_codes(struct inflate_codes *codes, const uint8_t *lengths, unsigned n,
+                       bool may_be_one)
 {
     uint16_t place[INFLATE_MAX_CODE_BITS + 2] = {0};
     int32_t room = 1;
@@ -88,6 +91,9 @@ static bool make_codes(struct inflate_codes *codes, const uint8_t *lengths, unsi
             return false;
         place[length + 1] = place[length] + codes->n_of_length[length];
     }
+    unsigned n_codes = place[INFLATE_MAX_CODE_BITS + 1];
+    if (room > 0 && n_codes > 0 && !(may_be_one && n_codes == 1 && codes->n_of_length[1] == 1))
+        return false;
     for (unsigned i = 0; i < n; i++)
         if (lengths[i] != 0)
             codes->symbols[place[lengths[i]]++] = (uint16_t)i;
@@ -200,10 +206,10 @@ static bool fixed_codes(struct inflate_work *work)
 
     for (unsigned i = 0; i < N_LITERALS; i++)
         lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
-    if (!make_codes(&work->literals, lengths, N_LITERALS))
+    if (!make_codes(&work->literals, lengths, N_LITERALS, false))
         return false;
     __builtin_memset(lengths, 5, N_FIXED_DISTANCES);
-    return make_codes(&work->distances, lengths, N_FIXED_DISTANCES);
+    return make_codes(&work->distances, lengths, N_FIXED_DISTANCES, false);
 }
 
 /* The lengths of both sets follow each other, themselves coded. (3.2.7) */
@@ -247,11 +253,12 @@ static bool dynamic_codes(struct stream *stream, struct inflate_work *work)
             return false;
         lengths[order[i]] = (uint8_t)length;
     }
-    if (n_literals > INFLATE_MAX_SYMBOLS || !make_codes(&work->literals, lengths, N_LENGTH_CODES) ||
+    if (n_literals > MAX_LITERALS || n_distances > N_DISTANCES ||
+        !make_codes(&work->literals, lengths, N_LENGTH_CODES, false) ||
         !take_lengths(stream, &work->literals, lengths, n_literals + n_distances))
         return false;
-    return make_codes(&work->literals, lengths, n_literals) &&
-           make_codes(&work->distances, lengths + n_literals, n_distances);
+    return lengths[END_OF_BLOCK] != 0 && make_codes(&work->literals, lengths, n_literals, true) &&
+           make_codes(&work->distances, lengths + n_literals, n_distances, true);
 }
 
 static bool expand_block(struct stream *stream, struct inflate_work *work, uint32_t *last)
