@@ -45,6 +45,18 @@ def esp(path, folder):
     return path
 
 
+def esp_and_xbootldr(path, esp_folder, boot_folder):
+    """A GPT with an EFI system partition and, behind it, an extended boot loader partition (UAPI.1); where that begins."""
+    mib = [tree_mib(esp_folder), tree_mib(boot_folder)]
+    images.sparse(path, (sum(mib) + 2) * MiB)
+    images.run_tool("sgdisk", "--clear", f"--new=1:2048:+{mib[0]}M", "--typecode=1:ef00", f"--new=2:0:+{mib[1]}M",
+                    "--typecode=2:ea00", path)
+    for folder, at, n in ((esp_folder, 1, mib[0]), (boot_folder, 1 + mib[0], mib[1])):
+        images.run_tool("mkfs.fat", "-F", "32", "--offset", at * 2048, path, n * 1024)
+        images.run_tool("mcopy", "-Q", "-s", "-i", f"{path}@@{at * MiB}", *sorted(folder.iterdir()), "::")
+    return (1 + mib[0]) * MiB
+
+
 def iso(path, folder):
     images.run_tool("genisoimage", "-quiet", "-R", "-J", "-V", "BOOT_CD", "-o", path, folder)
     return path

@@ -11,9 +11,8 @@ import pytest
 import boot_media
 import efi
 import images
-from harness import Disk, Machine, plain
+from harness import KERNEL, Disk, Machine, plain
 from test_efi_shell import controllers, our_row, typed
-from test_shell import HOME
 
 BLK, SCSI = "virtio-blk-pci,disable-legacy=on", "virtio-scsi-pci,disable-legacy=on"
 ESCAPE = "\x1b"
@@ -63,6 +62,11 @@ def boot(machine, title, *patterns):
         machine.wait_for(pattern)
     efi.wait_for_menu(machine)
     return plain(machine.transcript[at:])
+
+
+def write(path, content):
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
 
 
 # ---------------------------------------------------------------- programs
@@ -122,11 +126,6 @@ def test_other_loaders_are_entries(shell, tmp_path):
         boot(machine, "Words", r"\nthe words that were given\r")
 
 
-def write(path, text):
-    path.write_text(text)
-    return path
-
-
 # ---------------------------------------------------------------- choosing
 
 class Choosing:
@@ -177,7 +176,7 @@ def chose(name):
 def test_which_entry_is_the_default(shell, tmp_path):
     """By loader.conf with patterns, by the last one booted, by variables of the Boot Loader Interface, for once and for
     good; how long the menu waits, and whether it is shown at all."""
-    files = {"vstor.efi": efi.LOADER, "shellx64.efi": write_bytes(tmp_path / "shell", shell)}
+    files = {"vstor.efi": efi.LOADER, "shellx64.efi": write(tmp_path / "shell", shell)}
     texts = {f"confs/{i}": conf for i, conf in enumerate(CONFS)} | {"loader/loader.conf": ""} | {
         f"loader/entries/{name}": says(f"{title}", f"s{title}", f"chose {title}", version=1, **more) for name, title, more in [
             ("a.conf", "A", {}), ("b+3-0.conf", "B", {}), ("c.conf", "C", {"architecture": "x64"}),
@@ -250,6 +249,92 @@ def test_which_entry_is_the_default(shell, tmp_path):
         assert "chose" not in run.said and "Boots in" not in run.said
 
 
-def write_bytes(path, data):
-    path.write_bytes(data)
-    return path
+# ---------------------------------------------------------------- files
+
+DEEP = "/" + "/".join(f"Folder number {i} with a long Name" for i in range(12))
+CLUSTER = 2048
+
+
+def fragmented(path, folder, name, content, mib=64):
+    """A FAT16 volume that was full but for every second cluster, and few more, when a file came; how many pieces that has."""
+    images.sparse(path, mib * images.MiB)
+    images.run_tool("mkfs.fat", "-F", "16", "-s", CLUSTER // 512, "-n", "PIECES", path)
+    images.run_tool("mcopy", "-Q", "-s", "-i", path, *sorted(folder.iterdir()), "::")
+    n_holes = len(content) // CLUSTER + 20
+    free = int(re.search(r"([\d ]+) bytes free", images.run_tool("mdir", "-i", path, "::").decode())[1].replace(" ", ""))
+    filler = folder.with_name("filler")
+    with open(filler, "wb") as file:
+        file.truncate(free - 2 * n_holes * CLUSTER - 128 * CLUSTER)
+    images.run_tool("mcopy", "-i", path, filler, "::filler")
+    pieces = [write(folder.with_name(f"{i}.{'ab'[i % 2]}"), b"x" * CLUSTER) for i in range(2 * n_holes)]
+    images.run_tool("mmd", "-i", path, "::pieces")
+    images.run_tool("mcopy", "-i", path, *pieces, "::pieces")
+    images.run_tool("mdel", "-i", path, "::pieces/*.b")
+    images.run_tool("mcopy", "-i", path, write(folder.with_name("content"), content), "::" + name)
+    return len(re.findall("<", images.run_tool("mshowfat", "-i", path, "::" + name).decode()))
+
+
+def test_files_wherever_they_lie(shell, tmp_path):
+    """A program in hundreds of pieces, in deep folders, by names in other letters; a load that Esc stops, and one whose
+    disk vanishes: a message, and the menu again."""
+    name = "A Program with a Name of its Own.EFI"
+    tree = boot_media.tree(tmp_path / "tree", {
+        f"{DEEP[1:]}/none": b"", "loader/loader.conf": "timeout menu-force\n",
+        "loader/entries/e1.conf": says("Pieces", "a", "all pieces are right", program=f"{DEEP}/{name}"),
+        "loader/entries/e2.conf": says("Letters", "b", "all letters are right", program=f"{DEEP}/{name}".swapcase()),
+        "loader/entries/e3.conf": entry("Folder", sort_key="c", linux=DEEP),
+    })
+    assert fragmented(tmp_path / "pieces.raw", tree, f"{DEEP}/{name}", shell) > len(shell) // CLUSTER // 2
+    large = boot_media.tree(tmp_path / "large", {"large": bytes(40 * images.MiB), "loader/entries/l.conf": entry(
+        "Large", sort_key="d", linux="/large")})
+    slow = Disk(boot_media.fat(tmp_path / "large.raw", large), device="scsi-hd,bus=a0.0,scsi-id=3,lun=2",
+                before=["-device", f"{SCSI},id=a0"], drive={"throttling.bps-read": "2000000"})
+    with loader(disks=[Disk(tmp_path / "pieces.raw", device=BLK), slow]) as machine:
+        titles = shown(machine)
+        assert titles[:4] == ["Pieces", "Letters", "Folder", "Large"]
+        boot(machine, "Pieces", r"\nall pieces are right\r")
+        boot(machine, "Letters", r"\nall letters are right\r")
+        assert "is no regular file" in boot(machine, "Folder")
+        assert re.search(r"\x1b\[\d\d;01H[^\x1b]*: is no regular file", machine.transcript)  # in the menu, though long
+        machine.send("4")
+        machine.wait_for(r"of 40 MiB, Esc stops it")
+        machine.send(ESCAPE)
+        machine.wait_for("sda:/large: stopped by the Escape key")
+        efi.wait_for_menu(machine)
+        assert shown(machine) == titles
+        machine.send("4")
+        machine.wait_for(r"of 40 MiB, Esc stops it")
+        machine.qmp("device_del", id="disk1")
+        machine.wait_for("sda:/large: device unplugged")
+        efi.wait_for_menu(machine)
+        assert shown(machine) == titles[:3] + titles[4:]
+        boot(machine, "Pieces", r"\nall pieces are right\r")
+
+
+# ---------------------------------------------------------------- CDs
+
+def cd(folder):
+    """A CD that firmware starts by El Torito: the loader in an EFI system partition's image, entries there and besides."""
+    files = {"loader/loader.conf": "timeout menu-force\n", "vstor.elf": KERNEL}
+    inner = boot_media.fat(folder / "efi.img", boot_media.tree(folder / "inner", {
+        "EFI/BOOT/BOOTX64.EFI": efi.LOADER, **files,
+        "loader/entries/e.conf": entry("In the image", linux="/vstor.elf", options="echo from the image; exit 3")}), mib=40)
+    outer = boot_media.tree(folder / "outer", {**files, "efi.img": inner, "loader/entries/e.conf": entry(
+        "On the CD", linux="/vstor.elf", options=["echo from the CD;", "exit 4"])})
+    images.run_tool("xorriso", "-as", "mkisofs", "-R", "-J", "-V", "VSTOR", "-e", "efi.img", "-no-emul-boot", "-o",
+                    folder / "cd.iso", outer)
+    return folder / "cd.iso"
+
+
+@pytest.mark.parametrize("drive,titles", [("virtio", ["On the CD", "In the image"]), ("ahci", ["In the image"])])
+def test_started_from_a_cd(drive, titles, tmp_path):
+    """From a drive of ours, and from one that only the firmware can read: there it is the image that is seen."""
+    disk = Disk(cd(tmp_path), readonly=True, device="scsi-cd,bus=a0.0,bootindex=0" if drive == "virtio" else "ide-cd,bus=ide.0",
+                before=["-device", f"{SCSI},id=a0"])
+    with Machine(boot=efi.firmware_arguments(), disks=[disk], memory_mib=256) as machine:
+        efi.wait_for_menu(machine)
+        assert sorted(shown(machine)) == sorted([*titles, "Reboot Into Firmware Interface"])  # not the loader itself
+        machine.send(str(shown(machine).index(titles[0]) + 1))
+        result = machine.wait()
+    result.expect("^from the CD" if drive == "virtio" else "^from the image")
+    result.expect_status(4 if drive == "virtio" else 3)

@@ -127,7 +127,7 @@ def test_initrd_of_256_mib(tmp_path):
 TWICE = r"""
 mount -t efivarfs efivarfs /sys/firmware/efi/efivars && cd /sys/firmware/efi/efivars || exit 1
 say() { tail -c +5 $1-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f | tr -d '\000'; }
-echo "selected $(say LoaderEntrySelected), counted $(say LoaderBootCountPath)"
+echo "selected $(say LoaderEntrySelected), counted $(say LoaderBootCountPath), known $(say LoaderEntries)"
 cat /proc/cmdline
 [ "$(say LoaderEntrySelected)" = second.conf ] && poweroff -f
 { printf '\007\000\000\000'; printf second.conf | sed 's/./&\n/g' | tr '\n' '\000'; printf '\000\000'; } >/wish
@@ -136,24 +136,29 @@ cat /wish >LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
 
 
 def test_unified_image_counted_and_an_entry_for_once(tmp_path):
-    """A unified kernel image, counted in its name, boots by itself and asks for another entry, which comes once."""
+    """A unified kernel image, counted in its name, boots by itself and asks for another entry, which comes once. Both are
+    on an extended boot loader partition; loader.conf, and a third entry, on the disk's EFI system partition."""
     tree = boot_media.debian(tmp_path, TWICE, {"extra": EXTRA}, options="console=ttyS0 quiet panic=-1 second")
     (tree / "loader/entries/debian.conf").rename(tree / "loader/entries/second.conf")
     (tree / "EFI/Linux").mkdir(parents=True)
     boot_media.unified(tree / "EFI/Linux/one+3.efi", tree / "debian/initramfs", "console=ttyS0 quiet panic=-1 first")
     for part in tree.glob("EFI/Linux/*.efi.*"):
         part.unlink()
-    boot_media.tree(tree, {"loader/loader.conf": "timeout 0\ndefault one.efi\n"})
-    image = boot_media.esp(tmp_path / "disk.raw", tree)
+    esp = boot_media.tree(tmp_path / "esp", {"loader/loader.conf": "timeout 0\ndefault one.efi\n",
+                                            "loader/entries/third.conf": "title Third\nlinux /none\n"})
+    (tree / "loader/loader.conf").unlink()
+    image = tmp_path / "disk.raw"
+    at = boot_media.esp_and_xbootldr(image, esp, tree)
     boot = efi.boot_arguments(efi.volume(tmp_path, {"EFI/BOOT/BOOTX64.EFI": efi.LOADER}))
     with Machine(boot=boot, disks=[Disk(image, device=BLK, writable=True)], memory_mib=768, debug_exit=False,
                  reboot=True) as guest:
         result = guest.wait(linux_guest.DEADLINE_S)
-    result.expect(r"^selected one\.efi, counted \\EFI\\Linux\\one\+2-1\.efi$")
+    known = result.expect(r"^selected one\.efi, counted \\EFI\\Linux\\one\+2-1\.efi, known (.*)$")[1]
+    assert all(name in known for name in ("one.efi", "second.conf", "third.conf"))
     result.expect(r"^console=ttyS0 quiet panic=-1 first$")
     result.expect(r"^selected second\.conf, counted .*$")
     result.expect(r"^console=ttyS0 quiet panic=-1 second$")
-    names = images.run_tool("mdir", "-b", "-i", f"{image}@@{1 << 20}", "::EFI/Linux").decode().split()
+    names = images.run_tool("mdir", "-b", "-i", f"{image}@@{at}", "::EFI/Linux").decode().split()
     assert names == ["::/EFI/Linux/one+2-1.efi"]
 
 

@@ -47,7 +47,8 @@ static bool tell(void *ctx, uint64_t done_bytes)
 
 static bool fail(const struct volume *volume, const char *path, const char *why)
 {
-    say("%s:%s: %s\n", volume->name, path, why);
+    say("%s:%s", volume->name, path); /* may be cut */
+    say(": %s\n", why);
     return false;
 }
 
@@ -75,8 +76,8 @@ bool load_into(const struct load_file *file, void *to, uint64_t room)
     struct progress progress = {.total_bytes = file->file.bytes, .tell_ns = clock_ns() + TELL_NS};
     struct volume_file wanted = {.file = file->file, .to = to, .room = room};
 
-    say("%s:%s, %llu KiB\n", file->volume->name, file->path,
-        (unsigned long long)((file->file.bytes + 1023) / 1024));
+    say("%s:%s", file->volume->name, file->path);
+    say(", %llu KiB\n", (unsigned long long)((file->file.bytes + 1023) / 1024));
     enum vst_status status = volume_read(file->volume, &wanted, 1, tell, &progress);
     if (progress.told)
         say("\n");

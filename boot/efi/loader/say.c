@@ -7,9 +7,10 @@
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/utf16.h"
 
-#define TEXT_BYTES 512u
-#define N_KEPT     8u
-#define KEPT_BYTES 160u
+#define TEXT_BYTES   512u
+#define N_KEPT       8u
+#define KEPT_COLUMNS 78u
+#define KEPT_BYTES   (KEPT_COLUMNS + 4)
 
 /* What was said last, for who was not looking. */
 static struct {
@@ -23,19 +24,33 @@ static char *kept_line(unsigned number)
     return kept.lines[number % N_KEPT];
 }
 
+static bool is_within_rune(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* What is longer than screens are wide goes on in the next line: the reason stands at its end. */
+static void keep_byte(char c)
+{
+    bool full = kept.n > 0 && strlen(kept_line(kept.n - 1)) >= KEPT_COLUMNS && !is_within_rune(c);
+
+    if (kept.at_start || (full && c != '\n'))
+        kept_line(kept.n++)[0] = '\0';
+    kept.at_start = c == '\n';
+    char *line = kept_line(kept.n - 1);
+    size_t length = strlen(line);
+    if (c == '\r') {
+        line[0] = '\0';
+    } else if (!kept.at_start && length + 1 < KEPT_BYTES) {
+        line[length] = c;
+        line[length + 1] = '\0';
+    }
+}
+
 static void keep(const char *text)
 {
-    for (; *text != '\0'; text++) {
-        if (kept.at_start)
-            kept_line(kept.n++)[0] = '\0';
-        kept.at_start = *text == '\n';
-        char *line = kept_line(kept.n - 1);
-        size_t length = strlen(line);
-        if (!kept.at_start && length + 1 < KEPT_BYTES) {
-            line[length] = *text;
-            line[length + 1] = '\0';
-        }
-    }
+    for (; *text != '\0'; text++)
+        keep_byte(*text);
 }
 
 unsigned say_lines(const char **lines, unsigned max)
