@@ -164,7 +164,7 @@ class Choosing:
 CONFS = ["timeout 9\ndefault b*\n", "timeout 9\ndefault [xyc].conf\n", "timeout 9\ndefault bad\n",
          "timeout 9\npreferred bad*\ndefault c\n", "timeout 9\n", "timeout 0\ndefault @saved\n", "timeout 0\ndefault c.conf\n",
          "timeout 0\npreferred @saved\ndefault a\n", "timeout 9\ndefault c\n", "timeout 0\ndefault c\n",
-         "timeout menu-hidden\ndefault c\n", "timeout menu-disabled\ndefault c\n", "timeout menu-force\ndefault c\n"]
+         "timeout 0\ndefault b\n", "timeout 0\ndefault bad\n", "timeout menu-hidden\ndefault c\n", "timeout menu-disabled\ndefault c\n", "timeout menu-force\ndefault c\n"]
 COUNTS = r"Boots in \d s, unless a key is typed: (\w+).*\? more keys"
 MENU = r"\? more keys"
 
@@ -200,6 +200,12 @@ def test_which_entry_is_the_default(shell, tmp_path):
         assert counted("timeout 9\ndefault bad\n") == "Aaa"
         assert counted("timeout 9\npreferred bad*\ndefault c\n") == "C"
         assert counted("timeout 9\n") == "A"
+
+        # A try less for what is counted, unless none is left.
+        for name, title, after in (("b", "B", "b+2-1.conf"), ("bad", "Aaa", "bad+0-3.conf")):
+            run.start(f"timeout 0\ndefault {name}\n", chose(title))
+            assert re.search(rf" {re.escape(after)}\r?$", typed(machine, "ls fs0:\\loader\\entries"), re.M)
+        assert run.get("LoaderBootCountPath") == "\\loader\\entries\\b+2-1.conf"
 
         # The last one that was booted; what is wanted once is not remembered.
         run.start("timeout 0\ndefault @saved\n", chose("A"))

@@ -59,9 +59,15 @@ done
 """
 
 
+# As many bytes as Linux takes, in lines of their own; and another initrd, with nothing in it.
+OPTIONS = ["console=ttyS0 quiet panic=-1", "some.words=" + "y" * 1000]
+OPTIONS += ["others.last=" + "z" * (2047 - len(" ".join(OPTIONS)) - len(" others.last="))]
+
+
 @pytest.fixture(scope="module")
 def debian(tmp_path_factory):
-    return boot_media.debian(tmp_path_factory.mktemp("debian"), JOB, {"extra": EXTRA})
+    return boot_media.debian(tmp_path_factory.mktemp("debian"), JOB, {"extra": EXTRA}, files={"debian/empty": b""},
+                             options="\noptions ".join(OPTIONS) + "\ninitrd /debian/empty")
 
 
 def boots_linux(disks, boot=None, extra=EXTRA, memory_mib=512, **machine):
@@ -98,7 +104,7 @@ BRIDGES = ["pcie-root-port,id=b1,chassis=1,slot=1", "pcie-pci-bridge,id=b2,bus=b
 def test_debian_boots_from(where, debian, tmp_path):
     """None of these disks is a boot device of the firmware's, and some it does not find at all."""
     result = boots_linux([place(where, debian, tmp_path)], bridges=BRIDGES if where == "bridges" else [])
-    result.expect(r"^console=ttyS0 quiet panic=-1$")
+    result.expect(rf"^{' '.join(OPTIONS)}$")
 
 
 def test_debian_boots_from_the_disk_that_the_loader_came_from(debian, tmp_path):
@@ -192,6 +198,7 @@ def test_entries_that_make_no_sense(tmp_path):
         ("circle", images.random_bytes(9000, 2), "", r"vda:/circle: malformed .*|vda:/circle: .*makes no sense.*"),
         ("kernel", kernel, "initrd /none\n", r"vda:/none: there is no such file"),
         ("folder/x", b"", "", r"vda:/folder: is no regular file"),
+        ("long", kernel, "options " + "x" * 2048 + "\n", r"/long: the command line has 2048 bytes, this kernel takes 2047"),
         ("../../x", None, "", r"vda:/\.\./\.\./x: there is no such file"),
     ]
     files = {name: data for name, data, _, _ in cases if data is not None}

@@ -18,6 +18,7 @@ ENTRIES = {
     "first": "title First\nlinux /vstor.elf\noptions echo booted first; exit 3\n",
     "second": "title Second\nversion 2.1\nlinux /vstor.elf\noptions echo booted second; exit 4\n",
     "broken": "title Broken\nefi /missing.efi\n",
+    "a-long-one": f"title Long\nlinux /vstor.elf\noptions echo {'x' * 1500}; echo booted long; exit 5\n",
 }
 
 
@@ -41,9 +42,9 @@ def test_keys():
     with menu("timeout 600\ndefault second.conf\n") as machine:
         machine.wait_for(r"Boots in 599 s, unless a key is typed: Second")
         machine.send(END)
-        machine.wait_for(r"> 4 Reboot Into Firmware Interface")
+        machine.wait_for(r"> 5 Reboot Into Firmware Interface")
         machine.send(HOME + DOWN)
-        machine.wait_for("2 of 4: first.conf")
+        machine.wait_for("2 of 5: first.conf")
         machine.send("p")
         machine.wait_for(r"options +echo booted first; exit 3")
         machine.send(" ")
@@ -56,12 +57,12 @@ def test_keys():
         machine.send("3")
         efi.wait_for_menu(machine)
         assert re.search(r"\d\d;01H\S*/missing.efi: there is no such file", machine.transcript)
-        machine.send("ke")
-        machine.wait_for("> echo booted second; exit 4")
+        machine.send(HOME + "jjje")
+        machine.wait_for("x; echo booted long; exit 5")
         machine.send(BACKSPACE + "9" + CTRL_A + "echo edited;")
         machine.send("\r")
         result = machine.wait()
-    assert "edited" in result.lines and "booted second" in result.lines
+    assert "edited" in result.lines and "x" * 1500 in result.lines and "booted long" in result.lines
     result.expect_status(9)
 
 
