@@ -4,6 +4,7 @@
 #define PE_OFFSET_AT        0x3cu
 #define COFF_BYTES          24u /* with the four of the signature */
 #define OPTIONAL_LEAST      70u
+#define ENTRY_AT            16u
 #define SUBSYSTEM_AT        68u
 #define MAGIC_PE32          0x10bu
 #define MAGIC_PE32_PLUS     0x20bu
@@ -64,6 +65,19 @@ bool loader_pe_place(const struct loader_bytes *head, const struct loader_pe *pe
     *bytes = in_memory != 0 && in_memory < in_file ? in_memory : in_file;
     *offset = loader_u32(head, found + 20);
     return true;
+}
+
+bool loader_pe_can_begin(const struct loader_bytes *file, const struct loader_pe *pe)
+{
+    uint32_t entry = loader_u32(file, loader_u32(file, PE_OFFSET_AT) + COFF_BYTES + ENTRY_AT);
+
+    for (unsigned i = 0; i < pe->n_sections; i++) {
+        uint64_t at = pe->sections + i * SECTION_BYTES;
+        uint32_t first = loader_u32(file, at + 12), bytes = loader_u32(file, at + 16);
+        if (entry >= first && entry - first < bytes)
+            return loader_holds(file, loader_u32(file, at + 20), bytes);
+    }
+    return false;
 }
 
 bool loader_pe_section(const struct loader_bytes *file, const struct loader_pe *pe,

@@ -34,6 +34,9 @@ enum vst_status loader_pe_read(const struct loader_bytes *file, struct loader_pe
 bool loader_pe_place(const struct loader_bytes *head, const struct loader_pe *pe, const char *name,
                      uint64_t *offset, uint64_t *bytes);
 
+/** Whether the program begins in a section that is wholly in the file; firmware does not look. */
+bool loader_pe_can_begin(const struct loader_bytes *file, const struct loader_pe *pe);
+
 /**
  * The first section of a name (".linux", ".initrd", ".cmdline", ".osrel", ".uname"), at most eight
  * characters, without its padding. False if there is none, or if it leaves the file.

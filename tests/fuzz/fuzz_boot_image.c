@@ -82,6 +82,7 @@ static void read_pe(const struct loader_bytes *file)
 
     if (loader_pe_read(file, &pe) != VST_OK)
         return;
+    (void)loader_pe_can_begin(file, &pe);
     for (size_t i = 0; i < VST_ARRAY_LENGTH(names); i++)
         if (loader_pe_section(file, &pe, names[i], &section))
             FUZZ_CHECK(section.at >= file->at && section.bytes <= file->bytes &&

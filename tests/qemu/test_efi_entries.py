@@ -4,6 +4,7 @@ Boot Loader Interface, partitions of the Boot Loader Specification, files wherev
 import contextlib
 import pathlib
 import re
+import struct
 import tempfile
 
 import pytest
@@ -12,7 +13,9 @@ import boot_media
 import efi
 import images
 from harness import KERNEL, Disk, Machine, plain
+from test_boot_other import bad_files, patched
 from test_efi_shell import controllers, our_row, typed
+from test_shell import HOME
 
 BLK, SCSI = "virtio-blk-pci,disable-legacy=on", "virtio-scsi-pci,disable-legacy=on"
 ESCAPE = "\x1b"
@@ -315,6 +318,78 @@ def test_files_wherever_they_lie(shell, tmp_path):
         efi.wait_for_menu(machine)
         assert shown(machine) == titles[:3] + titles[4:]
         boot(machine, "Pieces", r"\nall pieces are right\r")
+
+
+# ---------------------------------------------------------------- what makes no sense
+
+def bad_programs(shell):
+    """Name -> content, what is said of it."""
+    at = struct.unpack_from("<I", shell, 0x3C)[0]
+    sections = at + 24 + struct.unpack_from("<H", shell, at + 20)[0]
+    return {
+        "pe-entry": (patched(shell, (at + 40, b"\xf0\xff\xff\x7f")), "the place where it begins is not in the file"),
+        "pe-short": (shell[:sections + 500], "the place where it begins is not in the file"),
+        "pe-data": (patched(shell, (sections + 20, b"\0\0\0\x7f")), "the place where it begins is not in the file"),
+        "pe-size": (patched(shell, (at + 80, b"\xff\xff\xff\xff")), "can't be loaded: "),
+        "pe-arm": (patched(shell, (at + 4, b"\x64\xaa")), "can't be loaded: it is no program for this machine"),
+        "pe-head": (patched(shell, (0x3C, b"\xff\xff\xff\xff")), "it is no kernel"),
+        "pe-sect": (patched(shell, (at + 6, b"\xff\xff")), "it is no kernel"),
+        "pe-opt": (patched(shell, (at + 24, b"\7\1")), "it is no kernel"),
+    }
+
+
+def bad_disks(folder):
+    """Disks whose tables or file systems make no sense, and what is said of each, if it is worth saying."""
+    good = boot_media.fat(folder / "good.raw", boot_media.tree(folder / "good", {"loader/entries/x.conf": "title X\nlinux /x\n"}),
+                          mib=40).read_bytes()
+    mbr = bytes(446) + b"\0" * 4 + b"\x0c" + b"\0" * 3 + struct.pack("<II", 2048, 8192) + bytes(48) + b"\x55\xaa"
+    chain = bytes(446) + b"\0" * 4 + b"\x05" + b"\0" * 3 + struct.pack("<II", 1, 8192) + bytes(48) + b"\x55\xaa"
+    link = bytes(446 + 16) + b"\0" * 4 + b"\x05" + b"\0" * 3 + struct.pack("<II", 0, 8192) + bytes(32) + b"\x55\xaa"
+    volume = good[:images.MiB]
+    iso = boot_media.iso(folder / "cd.iso", boot_media.tree(folder / "iso", {"loader/entries/x.conf": "title X\nlinux /x\n"}))
+    gpt = bytearray(boot_media.esp(folder / "gpt.raw", folder / "good").read_bytes())
+    for at in (512, len(gpt) - 512):
+        gpt[at + 16:at + 20] = b"\xff\xff\xff\xff"  # its sum, and how many entries there are
+        gpt[at + 80:at + 84] = b"\xff\xff\xff\xff"
+    return {
+        "noise": (images.random_bytes(images.MiB, 7), None), "tiny": (b"\0" * 512, None),
+        "gpt": (bytes(gpt), "its partition table can't be read: malformed"),
+        "chain": (chain + link + bytes(images.MiB), None),
+        "outside": (mbr + bytes(images.MiB), None),
+        "fat-none": (patched(volume, (36, b"\0\0\0\0")), "its file system can't be read: malformed"),
+        "fat-root": (patched(good, (44, b"\xff\xff\xff\x0f")), "/loader/entries: malformed"),
+        "iso-root": (patched(iso.read_bytes(), *[(at + 158, b"\xff\xff\xff\x7f") for at in (32768, 34816)]), "/loader/entries: beyond the end of the device"),
+    }
+
+
+def test_malformed_programs_kernels_and_disks(shell, tmp_path):
+    """PE and ELF files, kernels, tables and file systems that make no sense: a message, and the menu again, in which what
+    is sound still boots."""
+    bad = {name: (content, said) for name, (content, said) in bad_files(tmp_path).items()
+           if name[:3] in ("elf", "pvh", "mb1", "mb2")} | bad_programs(shell)
+    entries = {f"loader/entries/{i}.conf": entry(f"E{i:02}", sort_key=f"a{i:02}", linux=f"/{name}")
+               for i, name in enumerate(bad)}
+    tree = boot_media.tree(tmp_path / "tree", {name: content for name, (content, _) in bad.items()} | entries | {
+        "shellx64.efi": shell, "loader/entries/good.conf": says("Good", "b", "this one is good"),
+        "loader/entries/cut.conf": b"title Cut\nsort-key c\nlinux /good\x00x\xff\xfe\ninitrd",
+        "loader/entries/same.conf/x": b"", "loader/loader.conf": "timeout menu-force\ndefault [[[\n"})
+    disks = [Disk(boot_media.fat(tmp_path / "disk.raw", tree), device=BLK)]
+    said = bad_disks(tmp_path)
+    for i, (name, (content, _)) in enumerate(said.items()):
+        disks.append(Disk(write(tmp_path / name, content), device=f"scsi-hd,bus=a0.0,scsi-id={i}",
+                          before=[] if i else ["-device", f"{SCSI},id=a0"]))
+    with loader(disks=disks) as machine:
+        for i, (name, (_, what)) in enumerate(said.items()):
+            if what:
+                assert re.search(rf"\nsd{'abcdefgh'[i]}1?:.*({what})", plain(machine.transcript)), name
+        assert shown(machine)[:len(bad) + 2] == [f"E{i:02}" for i in range(len(bad))] + ["Good", "Cut"]
+        for i, (name, (_, what)) in enumerate(bad.items()):
+            machine.send(HOME + "j" * i + "\r")
+            machine.wait_for(re.escape(what))
+            efi.wait_for_menu(machine)
+        machine.send(HOME + "j" * len(bad) + "\r")
+        machine.wait_for(r"\nthis one is good\r")
+        efi.wait_for_menu(machine)
 
 
 # ---------------------------------------------------------------- CDs

@@ -131,9 +131,9 @@ def test_others(tmp_path):
             kind = "as=linux " if name.startswith("lin-") else ""  # each of these says that it is an EFI program, too
             error = machine.command(f"boot vda /{name} {kind}json=1").error("boot")
             assert why in error["text"], f"{name}: {error['text']}"
-        for name in ("lin-cut", "efi"):  # what firmware says of such
+        for name in ("lin-cut", "efi"):
             text = machine.command(f"boot vda /{name}").text
-            assert re.search(f"/{name}: can't be loaded: it is (damaged|no program)", text), text
+            assert f"/{name}: not started: the place where it begins is not in the file" in text
         for _ in range(6):
             machine.command("boot vda /vmlinuz as=linux initrd=/initrd.img initrd=/initrd.img dry=1 json=1").one("boot")
             error = machine.command("boot vda /vmlinuz as=linux dry=1 json=1" + " initrd=/initrd.img" * 12).error("boot")

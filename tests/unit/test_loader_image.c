@@ -509,6 +509,36 @@ static void efi_programs(void **state)
     free((void *)(uintptr_t)file.at);
 }
 
+static bool can_begin(uint32_t entry)
+{
+    struct loader_bytes file;
+    struct loader_pe pe;
+
+    put(152 + 16, entry, 4);
+    assert_int_equal(read_pe(&pe, &file), VST_OK);
+    bool can = loader_pe_can_begin(&file, &pe);
+    free((void *)(uintptr_t)file.at);
+    return can;
+}
+
+static void efi_programs_begin_in_a_section(void **state)
+{
+    const size_t linux_section = 152 + 112 + 40;
+
+    (void)state;
+    make_pe();
+    put(linux_section + 12, 0x3000, 4);
+    assert_false(can_begin(0x2fff));
+    assert_true(can_begin(0x3000));
+    assert_true(can_begin(0x31ff));
+    assert_false(can_begin(0x3200));
+    assert_false(can_begin(0xffffffff));
+    put(linux_section + 20, 2048 - 511, 4); /* leaves the file */
+    assert_false(can_begin(0x3000));
+    put(134, 0, 2); /* without sections */
+    assert_false(can_begin(0x3000));
+}
+
 /* Of two profiles and what they have in common: the first one's, else the common one's. */
 static void efi_programs_with_profiles(void **state)
 {
@@ -802,6 +832,7 @@ int main(void)
         cmocka_unit_test(multiboot2_by_addresses),
         cmocka_unit_test(multiboot2_malformed),
         cmocka_unit_test(efi_programs),
+        cmocka_unit_test(efi_programs_begin_in_a_section),
         cmocka_unit_test(efi_programs_with_profiles),
         cmocka_unit_test(efi_programs_malformed),
         cmocka_unit_test(linux_is_told),

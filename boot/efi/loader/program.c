@@ -6,6 +6,7 @@
 #include "boot/efi/loader/say.h"
 #include "boot/efi/loader/trust.h"
 #include "boot/efi/loader/utf16.h"
+#include "boot/loader/pe.h"
 
 #define INITRD_ALIGN 4u
 
@@ -176,12 +177,23 @@ static EFI_STATUS start(const struct program *program, EFI_HANDLE image)
     return status;
 }
 
+/* NULL: nothing speaks against it. */
+static const char *why_not(const struct program *program)
+{
+    const struct loader_bytes file = {program->image, program->image_bytes};
+    struct loader_pe pe;
+
+    if (loader_pe_read(&file, &pe) == VST_OK && !loader_pe_can_begin(&file, &pe))
+        return "the place where it begins is not in the file";
+    return loader_admit(program->image, program->image_bytes, program->command_line);
+}
+
 EFI_STATUS program_run(const struct program *program)
 {
     struct initrd initrd;
     CHAR16 *command_line;
     EFI_HANDLE image;
-    const char *why = loader_admit(program->image, program->image_bytes, program->command_line);
+    const char *why = why_not(program);
 
     if (why != NULL) {
         say("%s: not started: %s\n", program->name, why);

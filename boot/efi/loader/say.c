@@ -16,7 +16,7 @@
 static struct {
     char lines[N_KEPT][KEPT_BYTES];
     unsigned n; /* lines begun so far; the last one is written to */
-    bool at_start;
+    bool at_start, off;
 } kept = {.at_start = true};
 
 static char *kept_line(unsigned number)
@@ -70,6 +70,11 @@ void say_forget(void)
     kept.at_start = true;
 }
 
+void say_keep(bool wanted)
+{
+    kept.off = !wanted;
+}
+
 /* Consoles want a carriage return before each line feed. */
 static void with_returns(const char *text, char *to)
 {
@@ -90,7 +95,8 @@ void say(const char *format, ...)
     va_start(values, format);
     vst_vformat(text, sizeof(text), format, values);
     va_end(values);
-    keep(text);
+    if (!kept.off)
+        keep(text);
     with_returns(text, with);
     (void)utf16_of(with, units, VST_ARRAY_LENGTH(units));
     if (loader_system->ConOut != NULL)

@@ -15,5 +15,7 @@ void say(const char *format, ...) VST_PRINTF(1, 2);
 unsigned say_lines(const char **lines, unsigned max);
 /** Forgets them: they have been seen. */
 void say_forget(void);
+/** Whether what is said from now on will be among them; at first it will. */
+void say_keep(bool wanted);
 
 #endif

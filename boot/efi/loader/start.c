@@ -104,16 +104,19 @@ static void tell_about_us(void)
     variables_begin(own_file, volume != NULL && volume->is_own ? volume->partition_id : NULL);
 }
 
-/* What has come back or failed is not tried again by itself. */
+/* What has come back or failed is not tried again by itself. What was said of disks and entries at
+ * first is not said in the menu again, where it would take the place of why that failed. */
 static void run_menu(void)
 {
     static struct menu_answer answer;
     bool by_itself = true;
 
     do {
+        say_keep(by_itself);
         if (!by_itself)
             find_disks();
         entries_find(&choice);
+        say_keep(true);
         menu_run(&choice, by_itself, &answer);
         if (answer.what == MENU_BOOT) {
             entries_save(&choice, answer.entry);

@@ -7,6 +7,7 @@
 
 #include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/pool.h"
+#include "boot/efi/loader/say.h"
 
 #define MAX_PARTITIONS 128u
 #define WINDOW_BYTES   32768u
@@ -131,7 +132,7 @@ static struct volume *new_volume(uint64_t offset_bytes, uint64_t bytes)
     return volume;
 }
 
-/* False: no memory. A volume that holds no file system is dropped. */
+/* False: no memory. A volume that holds no file system is dropped, and said if it should hold one. */
 static bool open_files(struct volume *volume, const struct vst_files_source *source)
 {
     void *memory = pages_take(WINDOW_BYTES);
@@ -147,6 +148,8 @@ static bool open_files(struct volume *volume, const struct vst_files_source *sou
         volume_leave(volume, before);
     }
     if (status != VST_OK) {
+        if (status != VST_ERR_NOT_FOUND)
+            say("%s: its file system can't be read: %s\n", volume->name, vst_status_text(status));
         pages_give(memory, WINDOW_BYTES);
         pool_give(volume);
         return true;
@@ -240,6 +243,9 @@ static bool look_at(struct loader_disk *disk, struct scan *scan)
         status = vst_partitions_read(disk->queue, scan->memory, scan->list, MAX_PARTITIONS,
                                      &scan->table);
     disks_leave(before);
+    if (status != VST_OK && status != VST_ERR_NO_MEDIUM)
+        say("%s: its partition table can't be read: %s\n", disk->device->name,
+            vst_status_text(status));
     if (status != VST_OK && status != VST_ERR_MALFORMED)
         return false;
     if (status != VST_OK) /* a file system may be there all the same */
