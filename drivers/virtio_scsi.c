@@ -479,7 +479,8 @@ static struct scsi_device *create(const struct vst_platform *platform,
     if (scsi == NULL)
         return NULL;
     scsi->base.platform = platform;
-    scsi->base.ops = &vst_virtio_scsi_ops;
+    scsi->base.ops =
+        platform->dma_map != NULL ? &vst_virtio_scsi_mapping_ops : &vst_virtio_scsi_ops;
     scsi->bytes = bytes;
     scsi->recovery = (struct virtio_recovery){
         .ops = &vst_virtio_scsi_recovery_ops, .device = &scsi->virtio, .way = VST_RECOVERY_NONE};

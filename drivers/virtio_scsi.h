@@ -171,7 +171,8 @@ struct scsi_device {
 };
 
 /** The second records every request (virtio_scsi_traced.c). */
-extern const struct vst_scsi_hba_ops vst_virtio_scsi_ops, vst_virtio_scsi_traced_ops;
+extern const struct vst_scsi_hba_ops vst_virtio_scsi_ops, vst_virtio_scsi_mapping_ops,
+    vst_virtio_scsi_traced_ops;
 extern const struct virtio_recovery_ops vst_virtio_scsi_recovery_ops;
 
 /* virtio_scsi.c */

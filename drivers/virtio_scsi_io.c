@@ -228,6 +228,16 @@ static __attribute__((noinline)) enum vst_status submit_uncommon(struct vst_scsi
     return submit_unmapped(owner, request, cdb);
 }
 
+/** On a platform that maps no slot is ever plainly prepared. */
+static enum vst_status scsi_submit_mapping(struct vst_scsi_block_queue *owner,
+                                           struct vst_block_request *request,
+                                           struct vst_scsi_cdb cdb)
+{
+    if (VST_UNLIKELY(queue_of(owner)->vq.n_free == 0))
+        return submit_without_room(owner, request, cdb);
+    return submit_uncommon(owner, request, cdb);
+}
+
 static __attribute__((noinline)) void scsi_kick(struct vst_scsi_block_queue *queue)
 {
     struct virtq *vq = &queue_of(queue)->vq;
@@ -334,8 +344,28 @@ static void take_one(struct scsi_queue *q, struct virtq_slot *slot, uint64_t ans
     kick_what_was_added(q);
 }
 
+/** Where a poll puts what belongs to the queue that it polls for. */
+struct sink {
+    struct vst_scsi_block_queue *queue; /**< NULL: it polls for none */
+    struct vst_block_request **end;
+};
+
+/** Straight to the caller, who records it; or to the list of its queue. */
+static inline void deliver(struct sink *sink, const struct virtq_slot *slot,
+                           struct vst_scsi_block_queue *owner, struct vst_block_request *request)
+{
+    if (VST_UNLIKELY(owner != sink->queue)) {
+        hand_over(slot, owner, request);
+        return;
+    }
+    owner->n_room++;
+    request->status = VST_OK;
+    *sink->end++ = request;
+}
+
 /** A prepared chain that went well and whose one piece is mapped. */
-static inline void take_back_mapped(struct scsi_queue *q, struct virtq_slot *slot)
+static inline void take_back_mapped(struct scsi_queue *q, struct virtq_slot *slot,
+                                    struct sink *sink)
 {
     const struct vst_platform *platform = q->scsi->base.platform;
     const struct virtio_mapping *mapping = scsi_mappings_of(q, slot->id);
@@ -346,16 +376,28 @@ static inline void take_back_mapped(struct scsi_queue *q, struct virtq_slot *slo
                         is_write(request->op) ? VST_DMA_TO_DEVICE : VST_DMA_FROM_DEVICE,
                         mapping->bus_addr);
     q->vq.free[q->vq.n_free++] = slot;
-    hand_over(slot, slot->owner, request);
+    deliver(sink, slot, slot->owner, request);
+}
+
+/** What to take with the one just taken, which may have changed everything: no more than there is. */
+static size_t still_left(struct virtq *vq, size_t n_left)
+{
+    if (vq->broken)
+        return 1;
+    if (vq->packed)
+        return n_left;
+    size_t n = (size_t)virtq_n_used_split(vq) + 1;
+    return n < n_left ? n : n_left;
 }
 
 /**
  * Goes on where poll_plain came upon `slot`, whose answer is not plainly good, or upon a lie (slot is
- * NULL, `offset` the id's), with at most n_left to be taken. Returns how many were.
+ * NULL, `offset` the id's), with at most n_left to be taken, which a split ring has. Returns how many
+ * were.
  */
 static __attribute__((noinline)) size_t poll_rest_mapped(struct scsi_queue *q, size_t n_left,
                                                          struct virtq_slot *slot, size_t offset,
-                                                         uint64_t answer)
+                                                         uint64_t answer, struct sink *sink)
 {
     struct virtq *vq = &q->vq;
     size_t n_taken = 0;
@@ -365,11 +407,13 @@ static __attribute__((noinline)) size_t poll_rest_mapped(struct scsi_queue *q, s
         if (vq->packed) /* the chain's length is our own knowledge */
             virtq_place_advance(vq, &vq->used_place,
                                 vq->indirect ? 1 : (uint32_t)slot->n_pieces + vq->n_frame);
-        if (answer == 0 && slot->by_hand == VIRTQ_BY_HAND && (slot->shape & MAPPED) != 0)
-            take_back_mapped(q, slot);
-        else
+        if (answer == 0 && slot->by_hand == VIRTQ_BY_HAND && (slot->shape & MAPPED) != 0) {
+            take_back_mapped(q, slot, sink);
+        } else {
             take_one(q, slot, answer);
-        if (vq->broken || n_left == 1 || (!vq->packed && virtq_n_used_split(vq) == 0))
+            n_left = still_left(vq, n_left);
+        }
+        if (n_left == 1)
             return n_taken + 1;
         struct virtq_reader reader = virtq_read_begin(vq, vq->packed);
         slot = virtq_read_next(&reader, vq->packed, &offset);
@@ -423,7 +467,9 @@ static inline __attribute__((always_inline)) size_t poll_plain(struct scsi_queue
         if (VST_UNLIKELY(slot == NULL || (answer | slot->by_hand) != 0)) {
             virtq_read_end(&reader, packed, vq, (uint32_t)n_taken);
             queue->n_room += (int32_t)(end - done);
-            n_taken += poll_rest_mapped(q, max - n_taken, slot, offset, answer);
+            struct sink sink = {queue, end};
+            n_taken += poll_rest_mapped(q, max - n_taken, slot, offset, answer, &sink);
+            end = sink.end;
             end += take_ready(queue, end, max - (size_t)(end - done));
             return poll_end(q, (size_t)(end - done), n_taken > 0);
         }
@@ -492,6 +538,20 @@ static size_t scsi_poll(struct vst_scsi_block_queue *queue, struct vst_block_req
 }
 
 /** With nobody's queue at hand: everything takes the way of answers that are looked at. */
+static size_t poll_for_none(struct scsi_queue *q, size_t max)
+{
+    struct virtq *vq = &q->vq;
+    struct sink none = {NULL, NULL};
+    size_t n = vq->packed ? max : virtq_n_used_split(vq), offset;
+
+    if (n == 0 || max == 0)
+        return 0;
+    struct virtq_reader reader = virtq_read_begin(vq, vq->packed);
+    struct virtq_slot *slot = virtq_read_next(&reader, vq->packed, &offset);
+    return poll_rest_mapped(q, n < max ? n : max, slot, offset, slot != NULL ? answer_of(slot) : 0,
+                            &none);
+}
+
 static size_t scsi_poll_commands(struct vst_scsi_hba_queue *queue, size_t max)
 {
     struct scsi_queue *q = scsi_queue_of(queue);
@@ -500,14 +560,7 @@ static size_t scsi_poll_commands(struct vst_scsi_hba_queue *queue, size_t max)
 
     if (!vq->broken) {
         kick_what_was_added(q);
-        if (vq->in_order) {
-            n_taken = take_used_in_order(q, max);
-        } else if (max > 0 && (vq->packed || virtq_n_used_split(vq) > 0)) {
-            struct virtq_reader reader = virtq_read_begin(vq, vq->packed);
-            size_t offset;
-            struct virtq_slot *slot = virtq_read_next(&reader, vq->packed, &offset);
-            n_taken = poll_rest_mapped(q, max, slot, offset, slot != NULL ? answer_of(slot) : 0);
-        }
+        n_taken = vq->in_order ? take_used_in_order(q, max) : poll_for_none(q, max);
     }
     return poll_end(q, n_taken, n_taken > 0);
 }
@@ -645,26 +698,16 @@ static void scsi_rest_commands(struct vst_scsi_hba_queue *queue)
     vst_virtio_run_rest(&scsi_queue_of(queue)->run);
 }
 
-const struct vst_scsi_hba_ops vst_virtio_scsi_ops = {
-    .submit_block = scsi_submit,
-    .submit_part = vst_virtio_scsi_submit_part,
-    .submit_long = vst_virtio_scsi_submit_long,
-    .kick = scsi_kick,
-    .poll = scsi_poll,
-    .ready = scsi_ready,
-    .arm = scsi_arm,
-    .disarm = scsi_disarm,
-    .awaited = scsi_awaited,
-    .rest = scsi_rest,
-    .submit = vst_virtio_scsi_submit,
-    .kick_commands = scsi_kick_commands,
-    .poll_commands = scsi_poll_commands,
-    .rest_commands = scsi_rest_commands,
-    .manage = vst_virtio_scsi_manage,
-    .next_late = vst_virtio_scsi_next_late,
-    .look = vst_virtio_scsi_look,
-    .next_event = vst_virtio_scsi_next_event,
-    .reset = scsi_reset,
-    .interrupted = scsi_interrupted,
-    .traced = &vst_virtio_scsi_traced_ops,
-};
+#define THE_SAME_IN_BOTH                                                                           \
+    .submit_part = vst_virtio_scsi_submit_part, .submit_long = vst_virtio_scsi_submit_long,        \
+    .kick = scsi_kick, .poll = scsi_poll, .ready = scsi_ready, .arm = scsi_arm,                    \
+    .disarm = scsi_disarm, .awaited = scsi_awaited, .rest = scsi_rest,                             \
+    .submit = vst_virtio_scsi_submit, .kick_commands = scsi_kick_commands,                         \
+    .poll_commands = scsi_poll_commands, .rest_commands = scsi_rest_commands,                      \
+    .manage = vst_virtio_scsi_manage, .next_late = vst_virtio_scsi_next_late,                      \
+    .look = vst_virtio_scsi_look, .next_event = vst_virtio_scsi_next_event, .reset = scsi_reset,   \
+    .interrupted = scsi_interrupted, .traced = &vst_virtio_scsi_traced_ops
+
+const struct vst_scsi_hba_ops vst_virtio_scsi_ops = {.submit_block = scsi_submit, THE_SAME_IN_BOTH};
+const struct vst_scsi_hba_ops vst_virtio_scsi_mapping_ops = {.submit_block = scsi_submit_mapping,
+                                                             THE_SAME_IN_BOTH};
