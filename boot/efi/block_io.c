@@ -26,11 +26,17 @@ static inline EFI_STATUS check(struct disk *disk, enum vst_block_op op, UINT32 m
     return disk_check_range(disk, lba, bytes);
 }
 
-static EFI_STATUS transfer_and_wait(struct disk *disk, enum vst_block_op op, EFI_LBA lba,
-                                    UINTN bytes, void *buffer)
+/* Arguments as transfer_start_data has them; there is nobody to look at the token. */
+static __attribute__((noinline)) EFI_STATUS EFIAPI transfer_and_wait(struct disk *disk,
+                                                                     enum vst_block_op op,
+                                                                     EFI_LBA lba,
+                                                                     EFI_BLOCK_IO2_TOKEN *token,
+                                                                     UINTN bytes, void *buffer)
 {
     struct transfer transfer;
 
+    (void)token;
+    transfer_init(disk, &transfer);
     transfer_data(disk, &transfer, op, lba, buffer, bytes);
     EFI_STATUS status = transfer_run(&transfer);
     if (status == EFI_MEDIA_CHANGED || status == EFI_NO_MEDIA)
@@ -45,22 +51,22 @@ static EFI_STATUS transfer_blocks(struct disk *disk, enum vst_block_op op, UINT3
     EFI_STATUS status = check(disk, op, media_id, lba, bytes, buffer);
     if (EFI_ERROR(status) || bytes == 0)
         return status;
-    return transfer_and_wait(disk, op, lba, bytes, buffer);
+    return transfer_and_wait(disk, op, lba, NULL, bytes, buffer);
 }
 
 static inline __attribute__((always_inline)) EFI_STATUS
 transfer_blocks_ex(struct disk *disk, enum vst_block_op op, UINT32 media_id, EFI_LBA lba,
                    EFI_BLOCK_IO2_TOKEN *token, UINTN bytes, void *buffer)
 {
-    disk_look(disk);
     EFI_STATUS status = check(disk, op, media_id, lba, bytes, buffer);
+
     if (VST_UNLIKELY(EFI_ERROR(status)))
         return status;
     if (VST_UNLIKELY(bytes == 0))
         return transfer_end_now(token);
     if (transfer_is_waited_for(token))
-        return transfer_and_wait(disk, op, lba, bytes, buffer);
-    return transfer_start_data(disk, op, lba, buffer, bytes, token);
+        return transfer_and_wait(disk, op, lba, token, bytes, buffer);
+    return transfer_start_data(disk, op, lba, token, bytes, buffer);
 }
 
 static EFI_STATUS EFIAPI read_blocks(EFI_BLOCK_IO_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
@@ -75,16 +81,43 @@ static EFI_STATUS EFIAPI write_blocks(EFI_BLOCK_IO_PROTOCOL *This, UINT32 MediaI
     return transfer_blocks(of(This), VST_BLOCK_WRITE, MediaId, LBA, BufferSize, Buffer);
 }
 
+/* Looking is what these two do now and then; else they have nothing to save on the stack. */
+static __attribute__((noinline)) EFI_STATUS EFIAPI look_and_read(EFI_BLOCK_IO2_PROTOCOL *this,
+                                                                 UINT32 media_id, EFI_LBA lba,
+                                                                 EFI_BLOCK_IO2_TOKEN *token,
+                                                                 UINTN bytes, VOID *buffer)
+{
+    disk_look_again(of2(this));
+    return transfer_blocks_ex(of2(this), VST_BLOCK_READ, media_id, lba, token, bytes, buffer);
+}
+
+static __attribute__((noinline)) EFI_STATUS EFIAPI look_and_write(EFI_BLOCK_IO2_PROTOCOL *this,
+                                                                  UINT32 media_id, EFI_LBA lba,
+                                                                  EFI_BLOCK_IO2_TOKEN *token,
+                                                                  UINTN bytes, VOID *buffer)
+{
+    disk_look_again(of2(this));
+    return transfer_blocks_ex(of2(this), VST_BLOCK_WRITE, media_id, lba, token, bytes, buffer);
+}
+
 static EFI_STATUS EFIAPI read_blocks_ex(EFI_BLOCK_IO2_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
                                         EFI_BLOCK_IO2_TOKEN *Token, UINTN BufferSize, VOID *Buffer)
 {
-    return transfer_blocks_ex(of2(This), VST_BLOCK_READ, MediaId, LBA, Token, BufferSize, Buffer);
+    struct disk *disk = of2(This);
+
+    if (VST_UNLIKELY(disk_look_is_due(disk)))
+        return look_and_read(This, MediaId, LBA, Token, BufferSize, Buffer);
+    return transfer_blocks_ex(disk, VST_BLOCK_READ, MediaId, LBA, Token, BufferSize, Buffer);
 }
 
 static EFI_STATUS EFIAPI write_blocks_ex(EFI_BLOCK_IO2_PROTOCOL *This, UINT32 MediaId, EFI_LBA LBA,
                                          EFI_BLOCK_IO2_TOKEN *Token, UINTN BufferSize, VOID *Buffer)
 {
-    return transfer_blocks_ex(of2(This), VST_BLOCK_WRITE, MediaId, LBA, Token, BufferSize, Buffer);
+    struct disk *disk = of2(This);
+
+    if (VST_UNLIKELY(disk_look_is_due(disk)))
+        return look_and_write(This, MediaId, LBA, Token, BufferSize, Buffer);
+    return transfer_blocks_ex(disk, VST_BLOCK_WRITE, MediaId, LBA, Token, BufferSize, Buffer);
 }
 
 /* ---------------------------------------------------------------- flush */
@@ -96,7 +129,7 @@ static EFI_STATUS start_flush(struct disk *disk, EFI_BLOCK_IO2_TOKEN *token)
     struct transfer *transfer = transfer_new(disk);
 
     if (transfer != NULL) {
-        transfer_flush(disk, transfer);
+        transfer_flush(transfer);
         status = transfer_start(transfer, token);
     }
     unlock(before);
@@ -115,7 +148,8 @@ static EFI_STATUS flush(struct disk *disk, EFI_BLOCK_IO2_TOKEN *token)
         return transfer_end_now(token);
     if (!transfer_is_waited_for(token))
         return start_flush(disk, token);
-    transfer_flush(disk, &transfer);
+    transfer_init(disk, &transfer);
+    transfer_flush(&transfer);
     return transfer_run(&transfer);
 }
 

@@ -59,23 +59,54 @@ EFI_STATUS efi_status_of(enum vst_status status)
 
 /* ---------------------------------------------------------------- polling */
 
+/*
+ * Disks first, for those take what is theirs at once; what polls after a disk's own have found of it
+ * stands in a list, which it looks at once more.
+ */
 void controller_poll(struct controller *controller)
 {
     if (!controller->attached)
         return;
-    if (controller->hba != NULL)
-        scsi_poll(controller);
     for (struct disk *disk = controller->disks; disk != NULL; disk = disk->next)
         if (disk->n_in_device > 0 || disk->waiting != NULL)
             transfer_poll(disk);
+    if (controller->hba == NULL)
+        return;
+    scsi_poll(controller);
+    for (struct disk *disk = controller->disks; disk != NULL; disk = disk->next)
+        if (disk->n_in_device > 0 && vst_block_ready(disk->queue))
+            transfer_poll(disk);
 }
 
-/* The timer runs on for one period after the last event, so that it need not be set for each. */
+static bool anything_in_device(const struct controller *controller)
+{
+    if (controller->commands != NULL)
+        return true;
+    for (const struct disk *disk = controller->disks; disk != NULL; disk = disk->next)
+        if (disk->n_in_device > 0)
+            return true;
+    return false;
+}
+
+static bool has_work(const struct controller *controller)
+{
+    for (const struct disk *disk = controller->disks; disk != NULL; disk = disk->next)
+        if (disk->waiting != NULL)
+            return true;
+    return anything_in_device(controller);
+}
+
+/*
+ * Firmware has no interrupts for drivers, and its own waiting (WaitForEvent) ends with the processor
+ * halted until the timer's next tick, so nothing sooner than that tick can tell a caller who merely
+ * waits. One who starts more has this looked at on the way (transfer.c).
+ *
+ * The timer runs on for one period after the last event, so that it need not be set for each. */
 static VOID EFIAPI on_timer(EFI_EVENT event, VOID *context)
 {
     struct controller *controller = context;
 
-    if (controller->n_waited_for == 0) {
+    if (!has_work(controller)) {
         (void)firmware->SetTimer(event, TimerCancel, 0);
         controller->timer_runs = false;
         return;
@@ -83,10 +114,8 @@ static VOID EFIAPI on_timer(EFI_EVENT event, VOID *context)
     controller_poll(controller);
 }
 
-void controller_run_timer(struct controller *controller)
+void controller_start_timer(struct controller *controller)
 {
-    if (controller->timer_runs)
-        return;
     controller->timer_runs =
         !EFI_ERROR(firmware->SetTimer(controller->timer, TimerPeriodic, POLL_PERIOD));
 }
@@ -223,16 +252,6 @@ EFI_STATUS controller_open(EFI_HANDLE handle, EFI_PCI_IO_PROTOCOL *pci_io,
 }
 
 /* ---------------------------------------------------------------- giving back */
-
-static bool anything_in_device(const struct controller *controller)
-{
-    if (controller->commands != NULL)
-        return true;
-    for (const struct disk *disk = controller->disks; disk != NULL; disk = disk->next)
-        if (disk->n_in_device > 0)
-            return true;
-    return false;
-}
 
 /* The device has been stopped, so polls bring back whatever it had. */
 static void drain(struct controller *controller)

@@ -35,7 +35,6 @@ struct controller {
     struct disk *disks;
     EFI_EVENT timer, exit_event;
     bool timer_runs;
-    uint32_t n_waited_for; /**< transfers and commands that nobody but the timer looks after */
     /* virtio-scsi; hba is NULL for virtio-blk */
     struct vst_scsi_hba *hba;
     EFI_DEVICE_PATH_PROTOCOL *path;
@@ -82,8 +81,14 @@ extern void (*controller_leaves)(struct controller *controller);
 /** Takes back what has ended, of all disks. At TPL_NOTIFY. */
 void controller_poll(struct controller *controller);
 
+void controller_start_timer(struct controller *controller);
+
 /** Somebody waits for an event: from now on the timer polls. At TPL_NOTIFY. */
-void controller_run_timer(struct controller *controller);
+static inline void controller_run_timer(struct controller *controller)
+{
+    if (VST_UNLIKELY(!controller->timer_runs))
+        controller_start_timer(controller);
+}
 
 /** What the specification calls it. */
 EFI_STATUS efi_status_of(enum vst_status status);

@@ -87,6 +87,7 @@ void disk_set_device(struct disk *disk, struct vst_block_device *device)
 {
     disk->device = device;
     disk->queue = device == NULL ? NULL : device->queues[0];
+    disk->poll_at = 0;
     (void)take_over(disk);
 }
 

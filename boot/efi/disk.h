@@ -27,6 +27,7 @@ struct disk {
     struct transfer *waiting, **waiting_end; /**< not yet given to the device */
     struct transfer *unused;                 /**< memory for more of them */
     uint32_t n_in_device;
+    uint32_t poll_at;    /**< so many in the device: time to look for several that have ended */
     uint32_t generation; /**< transfers of an older one are aborted */
 };
 
@@ -48,10 +49,16 @@ void disk_free(struct disk *disk);
 /** Looks whether the disk has changed, and tells the firmware. At the caller's TPL. */
 void disk_look_again(struct disk *disk);
 
-/** The same now and then: before each use. A counter set back is a reason to look. */
+/** It was long ago; a counter set back is a reason, too. */
+static inline bool disk_look_is_due(const struct disk *disk)
+{
+    return arch_tsc() - disk->looked_at >= disk->look_ticks;
+}
+
+/** The same now and then: before each use. */
 static inline void disk_look(struct disk *disk)
 {
-    if (VST_UNLIKELY(arch_tsc() - disk->looked_at >= disk->look_ticks))
+    if (VST_UNLIKELY(disk_look_is_due(disk)))
         disk_look_again(disk);
 }
 

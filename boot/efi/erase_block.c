@@ -23,6 +23,7 @@ static EFI_STATUS start(struct disk *disk, enum vst_block_op op, EFI_LBA lba, UI
 {
     if (transfer_is_waited_for(token)) {
         struct transfer transfer;
+        transfer_init(disk, &transfer);
         transfer_range(disk, &transfer, op, lba, bytes);
         return transfer_run(&transfer);
     }

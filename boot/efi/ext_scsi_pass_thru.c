@@ -249,8 +249,6 @@ static void end(struct raw_command *raw)
     if (event == NULL) {
         *raw->status = status;
         __atomic_store_n(raw->ended, true, __ATOMIC_RELEASE);
-    } else {
-        raw->controller->n_waited_for--;
     }
     (void)firmware->FreePool(raw);
     if (event != NULL)
@@ -398,10 +396,8 @@ static EFI_STATUS give(struct raw_command *raw)
     controller->hba->ops->kick_commands(queue);
     raw->next = controller->commands;
     controller->commands = raw;
-    if (raw->event != NULL) {
-        controller->n_waited_for++;
+    if (raw->event != NULL)
         controller_run_timer(controller);
-    }
     return EFI_SUCCESS;
 }
 

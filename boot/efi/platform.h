@@ -33,6 +33,8 @@ struct efi_platform {
     UINT64 attributes_before;
     struct shared_memory *shared;
     uint32_t n_mapped;
+    void *usual;        /**< what Map gave for all that are mapped, but for those in mappings[] */
+    uint32_t n_unusual; /**< in mappings[] */
     struct buffer_mapping mappings[PLATFORM_N_MAPPINGS];
     uint32_t n_lines; /**< ever logged: the last ones are in lines[], by their number */
     char lines[PLATFORM_LOG_LINES][PLATFORM_LINE_CHARS];

@@ -24,12 +24,29 @@ static __attribute__((noinline)) enum vst_status refuse(const struct efi_platfor
     return platform->n_mapped > 0 ? VST_ERR_FULL : VST_ERR_NO_MEMORY;
 }
 
+/*
+ * What Unmap will want. Where devices reach memory as it is, firmware gives one and the same for all,
+ * and that is remembered once. Called with the new one counted.
+ */
+static __attribute__((noinline)) void remember(struct efi_platform *platform, void *buffer,
+                                               size_t bytes, uint64_t bus_addr, VOID *mapped)
+{
+    if (platform->n_mapped == 1) {
+        platform->usual = mapped;
+        return;
+    }
+    struct buffer_mapping *mapping = &platform->mappings[home_of(bus_addr)];
+    while (mapping->buffer != NULL)
+        mapping = next_mapping(platform, mapping);
+    *mapping = (struct buffer_mapping){buffer, bytes, bus_addr, mapped};
+    platform->n_unusual++;
+}
+
 enum vst_status platform_dma_map(void *ctx, void *buffer, size_t bytes,
                                  enum vst_dma_direction direction, uint64_t *bus_addr)
 {
     struct efi_platform *platform = ctx;
     UINTN n_mapped_bytes = bytes;
-    EFI_PHYSICAL_ADDRESS address;
     VOID *mapped;
 
     if (VST_UNLIKELY(platform->n_mapped == PLATFORM_N_MAPPINGS))
@@ -38,15 +55,12 @@ enum vst_status platform_dma_map(void *ctx, void *buffer, size_t bytes,
         platform->pci_io->Map(platform->pci_io,
                               direction == VST_DMA_TO_DEVICE ? EfiPciIoOperationBusMasterRead
                                                              : EfiPciIoOperationBusMasterWrite,
-                              buffer, &n_mapped_bytes, &address, &mapped);
+                              buffer, &n_mapped_bytes, bus_addr, &mapped);
     if (VST_UNLIKELY(EFI_ERROR(status) || n_mapped_bytes != bytes))
         return refuse(platform, status, mapped);
-    struct buffer_mapping *mapping = &platform->mappings[home_of(address)];
-    while (VST_UNLIKELY(mapping->buffer != NULL))
-        mapping = next_mapping(platform, mapping);
-    *mapping = (struct buffer_mapping){buffer, bytes, address, mapped};
     platform->n_mapped++;
-    *bus_addr = address;
+    if (VST_UNLIKELY(mapped != platform->usual))
+        remember(platform, buffer, bytes, *bus_addr, mapped);
     return VST_OK;
 }
 
@@ -56,19 +70,33 @@ static bool is(const struct buffer_mapping *mapping, const void *buffer, size_t 
     return mapping->buffer == buffer && mapping->bus_addr == bus_addr && mapping->bytes == bytes;
 }
 
+/* Of one that is not among the unusual it is the usual one, as long as any has that. */
+static __attribute__((noinline)) bool recall(struct efi_platform *platform, void *buffer,
+                                             size_t bytes, uint64_t bus_addr, VOID **mapped)
+{
+    struct buffer_mapping *home = &platform->mappings[home_of(bus_addr)], *mapping = home;
+
+    while (!is(mapping, buffer, bytes, bus_addr)) {
+        mapping = next_mapping(platform, mapping);
+        if (mapping == home)
+            return platform->n_mapped > platform->n_unusual;
+    }
+    mapping->buffer = NULL;
+    platform->n_unusual--;
+    *mapped = mapping->mapping;
+    return true;
+}
+
 void platform_dma_unmap(void *ctx, void *buffer, size_t bytes, enum vst_dma_direction direction,
                         uint64_t bus_addr)
 {
     struct efi_platform *platform = ctx;
-    struct buffer_mapping *home = &platform->mappings[home_of(bus_addr)], *mapping = home;
+    VOID *mapped = platform->usual;
 
     (void)direction;
-    while (VST_UNLIKELY(!is(mapping, buffer, bytes, bus_addr))) {
-        mapping = next_mapping(platform, mapping);
-        if (mapping == home)
-            return;
-    }
-    mapping->buffer = NULL;
+    if (VST_UNLIKELY(platform->n_unusual > 0 || platform->n_mapped == 0) &&
+        !recall(platform, buffer, bytes, bus_addr, &mapped))
+        return;
     platform->n_mapped--;
-    (void)platform->pci_io->Unmap(platform->pci_io, mapping->mapping);
+    (void)platform->pci_io->Unmap(platform->pci_io, mapped);
 }

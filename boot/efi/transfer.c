@@ -6,61 +6,73 @@
 #include "boot/shell/marks.h"
 
 #define POLL_BATCH      64u
-#define MANY            32u
+#define MANY            16u
+#define SOME            8u
 #define LOOKS_TILL_POLL 4096u /* time-outs are noticed by polls alone */
 
 /* ---------------------------------------------------------------- making */
 
-void transfer_flush(struct disk *disk, struct transfer *transfer)
+void transfer_flush(struct transfer *transfer)
 {
-    transfer_prepare(disk, transfer, VST_BLOCK_FLUSH, 0);
-    transfer->request.n_sectors = 0;
+    struct vst_block_request *request = &transfer->request;
+
+    request->op = VST_BLOCK_FLUSH;
+    request->n_segments = 0;
+    request->start_sector = request->n_sectors = 0;
 }
 
 void transfer_range(struct disk *disk, struct transfer *transfer, enum vst_block_op op, EFI_LBA lba,
                     UINTN bytes)
 {
-    transfer_prepare(disk, transfer, op, 1);
+    struct vst_block_request *request = &transfer->request;
+
     transfer->range =
         (struct vst_block_range){transfer_sector(disk, lba), bytes / VST_SECTOR_BYTES};
-    transfer->request.ranges = &transfer->range;
-    transfer->request.n_sectors = transfer->range.n_sectors;
+    request->op = op;
+    request->n_segments = 1;
+    request->ranges = &transfer->range;
+    request->start_sector = 0;
+    request->n_sectors = transfer->range.n_sectors;
 }
 
 /* ---------------------------------------------------------------- ending */
 
-static void put_away(struct transfer *transfer)
+static void put_away(struct disk *disk, struct transfer *transfer)
 {
-    transfer->next = transfer->disk->unused;
-    transfer->disk->unused = transfer;
+    transfer->next = disk->unused;
+    disk->unused = transfer;
 }
 
 /* The token is the caller's again once its event is signalled. */
-static void end(struct transfer *transfer, EFI_STATUS status)
+static inline void end(struct disk *disk, struct transfer *transfer, EFI_STATUS status)
 {
     EFI_BLOCK_IO2_TOKEN *token = transfer->token;
-    struct controller *controller = transfer->disk->controller;
 
-    transfer->status = status;
     if (token == NULL) {
+        transfer->status = status;
         __atomic_store_n(&transfer->ended, true, __ATOMIC_RELEASE);
         return;
     }
-    put_away(transfer);
-    controller->n_waited_for--;
+    put_away(disk, transfer);
     token->TransactionStatus = status;
     (void)firmware->SignalEvent(token->Event);
 }
 
-static void take_back(struct disk *disk, struct transfer *transfer)
+static __attribute__((noinline)) EFI_STATUS status_of(const struct disk *disk,
+                                                      const struct transfer *transfer)
 {
-    enum vst_status status = transfer->request.status;
+    return transfer->generation != disk->generation ? EFI_ABORTED
+                                                    : efi_status_of(transfer->request.status);
+}
 
-    disk->n_in_device--;
-    if (VST_UNLIKELY(transfer->generation != disk->generation))
-        end(transfer, EFI_ABORTED);
-    else
-        end(transfer, VST_LIKELY(status == VST_OK) ? EFI_SUCCESS : efi_status_of(status));
+static inline void take_back(struct disk *disk, struct transfer *transfer)
+{
+    EFI_STATUS status = EFI_SUCCESS;
+
+    if (VST_UNLIKELY(transfer->generation != disk->generation ||
+                     transfer->request.status != VST_OK))
+        status = status_of(disk, transfer);
+    end(disk, transfer, status);
 }
 
 /* ---------------------------------------------------------------- giving to the device */
@@ -123,7 +135,7 @@ static void advance_line(struct disk *disk)
         struct transfer *first = leave_line(disk);
         any = true;
         if (status != VST_OK)
-            end(first, efi_status_of(status));
+            end(disk, first, efi_status_of(status));
     }
     if (any)
         vst_block_kick(disk->queue);
@@ -135,6 +147,7 @@ static void take_back_all(struct disk *disk, struct vst_block_request **done, si
     if (n == 0)
         return;
     EFI_TPL before = firmware->RaiseTPL(TPL_HIGH_LEVEL);
+    disk->n_in_device -= (uint32_t)n;
     for (size_t i = 0; i < n; i++)
         take_back(disk, VST_CONTAINER_OF(done[i], struct transfer, request));
     firmware->RestoreTPL(before);
@@ -151,6 +164,7 @@ void transfer_poll(struct disk *disk)
         n = vst_block_poll(disk->queue, done, POLL_BATCH);
         take_back_all(disk, done, n);
     } while (n == POLL_BATCH);
+    disk->poll_at = disk->n_in_device + SOME > MANY ? disk->n_in_device + SOME : MANY;
     if (disk->waiting != NULL)
         advance_line(disk);
 }
@@ -159,7 +173,7 @@ void transfer_abort(struct disk *disk)
 {
     disk->generation++;
     while (disk->waiting != NULL)
-        end(leave_line(disk), EFI_ABORTED);
+        end(disk, leave_line(disk), EFI_ABORTED);
 }
 
 /* ---------------------------------------------------------------- with somebody waiting */
@@ -199,53 +213,60 @@ EFI_STATUS transfer_run(struct transfer *transfer)
 
 /* ---------------------------------------------------------------- with an event */
 
-struct transfer *transfer_allocate(void)
+struct transfer *transfer_allocate(struct disk *disk)
 {
     struct transfer *transfer;
 
     if (EFI_ERROR(
             firmware->AllocatePool(EfiBootServicesData, sizeof(*transfer), (VOID **)&transfer)))
         return NULL;
+    transfer_init(disk, transfer);
     return transfer;
 }
 
-static inline enum vst_status start_with_token(struct transfer *transfer,
+/* Who goes on starting need not wait for the timer. False: there is no device. */
+static __attribute__((noinline)) bool look_first(struct disk *disk)
+{
+    if (disk->device == NULL)
+        return false;
+    if (disk->poll_at == 0)
+        disk->poll_at = MANY;
+    else if (vst_block_ready(disk->queue))
+        transfer_poll(disk);
+    return true;
+}
+
+static inline enum vst_status start_with_token(struct disk *disk, struct transfer *transfer,
                                                EFI_BLOCK_IO2_TOKEN *token)
 {
-    struct disk *disk = transfer->disk;
-
-    if (disk->device == NULL)
+    if (VST_UNLIKELY(disk->n_in_device >= disk->poll_at) && !look_first(disk))
         return VST_ERR_BROKEN;
-    /* Who goes on starting need not wait for the timer; but many together cost less. */
-    if (disk->n_in_device >= MANY && vst_block_ready(disk->queue))
-        transfer_poll(disk);
     transfer->token = token;
     token->TransactionStatus = EFI_NOT_READY;
     enum vst_status status = start(disk, transfer);
-    if (status != VST_OK)
-        return status;
-    disk->controller->n_waited_for++;
-    controller_run_timer(disk->controller);
-    return VST_OK;
+    if (status == VST_OK)
+        controller_run_timer(disk->controller);
+    return status;
 }
 
-static inline EFI_STATUS start_or_put_away(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
+static inline EFI_STATUS start_or_put_away(struct disk *disk, struct transfer *transfer,
+                                           EFI_BLOCK_IO2_TOKEN *token)
 {
-    enum vst_status status = start_with_token(transfer, token);
+    enum vst_status status = start_with_token(disk, transfer, token);
 
     if (VST_LIKELY(status == VST_OK))
         return EFI_SUCCESS;
-    put_away(transfer);
+    put_away(disk, transfer);
     return efi_status_of(status);
 }
 
 EFI_STATUS transfer_start(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
 {
-    return start_or_put_away(transfer, token);
+    return start_or_put_away(transfer->disk, transfer, token);
 }
 
-EFI_STATUS transfer_start_data(struct disk *disk, enum vst_block_op op, EFI_LBA lba, void *buffer,
-                               UINTN bytes, EFI_BLOCK_IO2_TOKEN *token)
+EFI_STATUS EFIAPI transfer_start_data(struct disk *disk, enum vst_block_op op, EFI_LBA lba,
+                                      EFI_BLOCK_IO2_TOKEN *token, UINTN bytes, void *buffer)
 {
     EFI_STATUS status = EFI_OUT_OF_RESOURCES;
     EFI_TPL before = lock();
@@ -253,13 +274,13 @@ EFI_STATUS transfer_start_data(struct disk *disk, enum vst_block_op op, EFI_LBA 
 
     if (VST_LIKELY(transfer != NULL)) {
         transfer_data(disk, transfer, op, lba, buffer, bytes);
-        status = start_or_put_away(transfer, token);
+        status = start_or_put_away(disk, transfer, token);
     }
     unlock(before);
     return status;
 }
 
-EFI_STATUS transfer_end_now(EFI_BLOCK_IO2_TOKEN *token)
+EFI_STATUS EFIAPI transfer_end_now(EFI_BLOCK_IO2_TOKEN *token)
 {
     if (transfer_is_waited_for(token))
         return EFI_SUCCESS;

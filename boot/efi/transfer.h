@@ -24,19 +24,13 @@ struct transfer {
     EFI_STATUS status;
 };
 
-/*
- * Preparing one: nothing of it need be set before. The range has been checked.
- */
-static inline void transfer_prepare(struct disk *disk, struct transfer *transfer,
-                                    enum vst_block_op op, uint32_t n_segments)
-{
-    struct vst_block_request *request = &transfer->request;
+/* Preparing one. The range has been checked. */
 
+/** Before all else, once: what is the same for all that it is used for. */
+static inline void transfer_init(struct disk *disk, struct transfer *transfer)
+{
     transfer->disk = disk;
-    request->op = op;
-    request->n_segments = n_segments;
-    request->segments = &transfer->segment;
-    request->start_sector = 0;
+    transfer->request.segments = &transfer->segment;
 }
 
 static inline uint64_t transfer_sector(const struct disk *disk, EFI_LBA lba)
@@ -47,13 +41,16 @@ static inline uint64_t transfer_sector(const struct disk *disk, EFI_LBA lba)
 static inline void transfer_data(struct disk *disk, struct transfer *transfer, enum vst_block_op op,
                                  EFI_LBA lba, void *buffer, UINTN bytes)
 {
-    transfer_prepare(disk, transfer, op, 1);
+    struct vst_block_request *request = &transfer->request;
+
+    request->op = op;
+    request->n_segments = 1;
     transfer->segment = (struct vst_block_segment){buffer, bytes};
-    transfer->request.start_sector = transfer_sector(disk, lba);
-    transfer->request.n_sectors = bytes / VST_SECTOR_BYTES;
+    request->start_sector = transfer_sector(disk, lba);
+    request->n_sectors = bytes / VST_SECTOR_BYTES;
 }
 
-void transfer_flush(struct disk *disk, struct transfer *transfer);
+void transfer_flush(struct transfer *transfer);
 void transfer_range(struct disk *disk, struct transfer *transfer, enum vst_block_op op, EFI_LBA lba,
                     UINTN bytes);
 
@@ -61,7 +58,7 @@ void transfer_range(struct disk *disk, struct transfer *transfer, enum vst_block
 EFI_STATUS transfer_run(struct transfer *transfer);
 
 /** From the pool. NULL: none. */
-struct transfer *transfer_allocate(void);
+struct transfer *transfer_allocate(struct disk *disk);
 
 /**
  * Memory for one that ends with an event: to be prepared and started, nothing else. NULL: none. Both
@@ -72,7 +69,7 @@ static inline struct transfer *transfer_new(struct disk *disk)
     struct transfer *transfer = disk->unused;
 
     if (VST_UNLIKELY(transfer == NULL))
-        return transfer_allocate();
+        return transfer_allocate(disk);
     disk->unused = transfer->next;
     return transfer;
 }
@@ -80,9 +77,12 @@ static inline struct transfer *transfer_new(struct disk *disk)
 /** Starts it; its end is told by the token. An error: it was not started, and there is no event. */
 EFI_STATUS transfer_start(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token);
 
-/** Prepares and starts one with data. At the caller's TPL. */
-EFI_STATUS transfer_start_data(struct disk *disk, enum vst_block_op op, EFI_LBA lba, void *buffer,
-                               UINTN bytes, EFI_BLOCK_IO2_TOKEN *token);
+/**
+ * Prepares and starts one with data. At the caller's TPL. Arguments stand where Block IO 2 has them, so
+ * that a call from there is but a jump.
+ */
+EFI_STATUS EFIAPI transfer_start_data(struct disk *disk, enum vst_block_op op, EFI_LBA lba,
+                                      EFI_BLOCK_IO2_TOKEN *token, UINTN bytes, void *buffer);
 
 /** Nobody looks at the token's event: the call is to wait. */
 static inline bool transfer_is_waited_for(const EFI_BLOCK_IO2_TOKEN *token)
@@ -91,7 +91,7 @@ static inline bool transfer_is_waited_for(const EFI_BLOCK_IO2_TOKEN *token)
 }
 
 /** There was nothing to do, which is told as any end. */
-EFI_STATUS transfer_end_now(EFI_BLOCK_IO2_TOKEN *token);
+EFI_STATUS EFIAPI transfer_end_now(EFI_BLOCK_IO2_TOKEN *token);
 
 /** What of the disk's has ended is told; what waits is given to the device. At TPL_NOTIFY. */
 void transfer_poll(struct disk *disk);

@@ -220,11 +220,11 @@ def test_option_rom_of_an_adapter():
 
 
 N_READS = 3200
-INSTRUCTIONS_PER_LOOK = 3  # of the loop in tests/efi/bench.c that waits
+INSTRUCTIONS_PER_LOOK = 3  # of the loops in tests/efi/bench.c that wait
 
 
 def counted(test, adapter):
-    """The windows in which one of the tests of reads of 4 KiB runs, and what it said."""
+    """The windows in which one of the tests of reads of 4 KiB runs, by read, and what it said."""
     with tempfile.TemporaryDirectory(prefix="vstor-efi-") as folder:
         boot = efi.arguments(efi.standard_volume(folder), test, {"reads": N_READS})
         windows, result, _ = icount.run_kernel("", clock=(), disks=[icount.null_disk(driver=adapter)], boot=boot,
@@ -240,10 +240,14 @@ def test_cost_of_a_read_by_block_io(adapter):
 
 @ADAPTERS
 def test_cost_of_a_read_by_block_io2_at_depth_32(adapter):
-    """The goal is 1,200 for both, beside what firmware takes to run the caller's event. Nothing is left out but the looks of
-    the loop that waits: the timer's ticks are in it, and what runs in them."""
-    (total, events), result = counted("read_many", adapter)
-    total -= int(result.expect(r"^looks (\d+)$")[1]) * INSTRUCTIONS_PER_LOOK / N_READS
-    assert events > 0
-    assert 0 < total - events <= 1200, f"{total:.0f} instructions per read, {events:.0f} of them for its event"
-    assert total <= {"blk": 1350, "scsi": 1450}[adapter], f"{total:.0f} instructions per read"
+    """All of it: the caller's loop, ours, and what firmware takes to run the caller's event. What is left out is what passes
+    without any reads as well: the looks of the loop that waits, and firmware's own work meanwhile, by as many looks at
+    nothing. How often the host finishes reads late, and the timer has to tell, is chance: the best of three."""
+    (*streams, rounds, idle, events), result = counted("read_many", adapter)
+    *looks, idle_looks = [int(n) * INSTRUCTIONS_PER_LOOK / N_READS for n in re.findall(r"^looks (\d+)$", result.text, re.M)]
+    of_firmware = idle / idle_looks
+    *streams, rounds = [total - spent * of_firmware for total, spent in zip([*streams, rounds], looks)]
+    said = f"instructions per read: {streams} in a stream, {rounds} in rounds, {events} for its event"
+    assert of_firmware >= 1 and events > 0
+    assert 0 < min(streams) - events and min(streams) <= {"blk": 1160, "scsi": 1200}[adapter], said
+    assert rounds <= 1280, said
