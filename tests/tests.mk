@@ -181,6 +181,10 @@ bench-firmware: all $(ICNT) $(FIRMWARE_PROGRAMS) | deps ## what a read costs by 
 bench-loader: all $(ICNT) $(FIRMWARE_PROGRAMS) | deps ## what vstor.efi needs to load 400 files and 512 MiB, beside the firmware's drivers; in the same report
 	$(Q)$(PYTHON) -B tests/bench/bench_loader.py $(ARGS)
 
+.PHONY: sct
+sct: all | deps ## run tests of the UEFI Self-Certification Test on the EFI driver; SCT=its package, built elsewhere
+	$(Q)$(PYTHON) -B tests/efi/sct.py $(if $(SCT),$(SCT),--help) $(ARGS)
+
 # The library that ships, on the machine that builds: real barriers and registers, which here are memory.
 BENCH_RING_CFLAGS = $(COMMON) -O2 -fno-pic -fno-pie -Iarch/$(ARCH)/include
 $(HOST_B)/bench-ring: $(wildcard tests/bench/ring/*.[ch]) $(LIB) | deps
