@@ -81,7 +81,7 @@ def shell():
 
 def test_other_loaders_are_entries(shell, tmp_path):
     """Debian's shim, GRUB and systemd-boot and the UEFI Shell, from the folders where they are installed and by entries
-    that name them, from a disk that the firmware can't read by itself; each comes back to the menu, whatever it did to
+    that name them, from a disk that the firmware does not find by itself; each comes back to the menu, whatever it did to
     our driver."""
     files = {
         "EFI/debian/shimx64.efi": SHIM / "shimx64.efi.signed", "EFI/debian/grubx64.efi": SIGNED_GRUB,
@@ -96,7 +96,7 @@ def test_other_loaders_are_entries(shell, tmp_path):
         "loader/entries/e3.conf": entry("An error", sort_key="c", efi="/vstor/vstor.efi", options=["-c", "lsblk;", "exit 3"]),
     }
     image = boot_media.esp(tmp_path / "disk.raw", boot_media.tree(tmp_path / "tree", files))
-    disk = Disk(image, device=f"{BLK},packed=on")  # OVMF's driver takes split rings alone
+    disk = Disk(image, device="scsi-hd,bus=a0.0,scsi-id=5,lun=300", before=["-device", f"{SCSI},id=a0"])  # OVMF finds none
     with loader({"loader/entries/own.conf": write(tmp_path / "own", entry("Ourselves", efi="/EFI/BOOT/BOOTX64.EFI"))},
                 disks=[disk]) as machine:
         titles = shown(machine)
@@ -113,7 +113,7 @@ def test_other_loaders_are_entries(shell, tmp_path):
             efi.wait_for_menu(machine)
         said = boot(machine, "Words", r"\nthe words that were given\r")
         assert "Words: its devicetree is left out" in said
-        said = boot(machine, "An error", "vda1")  # another of us, which takes the disk and gives it back
+        said = boot(machine, "An error", "sda1")  # another of us, which takes the disk and gives it back
         assert "/vstor/vstor.efi: it has come back with status 3, an error" in said
 
         machine.send(str(titles.index("Windows Boot Manager") + 1))
@@ -184,7 +184,8 @@ def test_which_entry_is_the_default(shell, tmp_path):
         f"loader/entries/{name}": says(f"{title}", f"s{title}", f"chose {title}", version=1, **more) for name, title, more in [
             ("a.conf", "A", {}), ("b+3-0.conf", "B", {}), ("c.conf", "C", {"architecture": "x64"}),
             ("bad+0-3.conf", "Aaa", {}), ("worse+0.conf", "Aab", {}), ("arm.conf", "Arm", {"architecture": "aa64"}),
-            ("none+x.conf", "D", {"machine_id": "0123456789abcdef0123456789abcdef"})]}
+            ("none+x.conf", "D", {"machine_id": 32 * "d"}), ("f.conf", "F", {"machine_id": 32 * "1"}),
+            ("g.conf", "F", {"machine_id": 32 * "2"}), ("h.conf", "F", {"machine_id": 32 * "2"})]}
     for name, text in texts.items():
         files[name] = write(tmp_path / name.replace("/", "-"), text)
     image = efi.volume(tmp_path, files)
@@ -198,7 +199,9 @@ def test_which_entry_is_the_default(shell, tmp_path):
 
         # Patterns; what has no tries left comes last, and nothing for another architecture.
         assert counted("timeout 9\ndefault b*\n") == "B"
-        assert run.titles == ["A", "B", "C", "D", "Aaa", "Aab", "EFI Shell", "Reboot Into Firmware Interface"]
+        assert run.titles == [
+            "A", "B", "C", "D", f"F (1) ({32 * '1'})", f"F (1) ({32 * '2'}) (h.conf)", f"F (1) ({32 * '2'}) (g.conf)",
+            "Aaa", "Aab", "EFI Shell", "Reboot Into Firmware Interface"]
         assert counted("timeout 9\ndefault [xyc].conf\n") == "C"
         assert counted("timeout 9\ndefault bad\n") == "Aaa"
         assert counted("timeout 9\npreferred bad*\ndefault c\n") == "C"
