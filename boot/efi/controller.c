@@ -17,6 +17,7 @@
 
 static struct controller *controllers;
 void (*controller_leaves)(struct controller *controller);
+bool controllers_in_use;
 
 struct controller *controller_first(void)
 {
@@ -328,8 +329,10 @@ EFI_STATUS controller_restart(struct controller *controller)
 {
     struct disk *disk = controller->disks;
     struct vst_block_device *device;
-    EFI_TPL before = lock();
 
+    if (controllers_in_use)
+        return EFI_DEVICE_ERROR;
+    EFI_TPL before = lock();
     transfer_abort(disk);
     detach_blk(controller);
     EFI_STATUS status = attach_blk(controller, &device);

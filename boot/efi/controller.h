@@ -78,6 +78,12 @@ EFI_STATUS controller_restart(struct controller *controller);
  */
 extern void (*controller_leaves)(struct controller *controller);
 
+/**
+ * The queues are used besides Block IO by somebody who lets others have their turn: no device is given
+ * back or reset meanwhile, nor units looked for. At TPL_NOTIFY.
+ */
+extern bool controllers_in_use;
+
 /** Takes back what has ended, of all disks. At TPL_NOTIFY. */
 void controller_poll(struct controller *controller);
 

@@ -29,6 +29,7 @@ struct disk {
     uint32_t n_in_device;
     uint32_t poll_at;    /**< so many in the device: time to look for several that have ended */
     uint32_t generation; /**< transfers of an older one are aborted */
+    struct vst_block_request_list others; /**< have ended, and are not Block IO's */
 };
 
 /** Of a controller's device, or of a unit. Not yet installed. NULL: no memory. */

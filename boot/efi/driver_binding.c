@@ -147,7 +147,7 @@ static EFI_STATUS EFIAPI stop(EFI_DRIVER_BINDING_PROTOCOL *This, EFI_HANDLE Cont
 {
     struct controller *controller = controller_find(ControllerHandle);
 
-    if (controller == NULL)
+    if (controller == NULL || controllers_in_use)
         return EFI_DEVICE_ERROR;
     if (NumberOfChildren > 0)
         return stop_children(controller, This->DriverBindingHandle, NumberOfChildren,

@@ -78,7 +78,7 @@ void scsi_rescan(struct controller *controller)
 {
     EFI_TPL before = lock();
 
-    if (!controller->hba->broken)
+    if (!controller->hba->broken && !controllers_in_use)
         (void)!vst_scsi_units_scan(&units, controller->hba);
     unlock(before);
 }

@@ -3,6 +3,7 @@
 
 #include <arch/cpu.h>
 
+#include "block/request_list.h"
 #include "boot/shell/marks.h"
 
 #define POLL_BATCH      64u
@@ -141,9 +142,25 @@ static void advance_line(struct disk *disk)
         vst_block_kick(disk->queue);
 }
 
+/* Those given to the queue by others, who have let us come in between, are kept for them. */
+static __attribute__((noinline, cold)) size_t set_aside(struct disk *disk,
+                                                        struct vst_block_request **done, size_t n)
+{
+    size_t n_ours = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (done[i]->user == disk)
+            done[n_ours++] = done[i];
+        else
+            request_list_append(&disk->others, done[i]);
+    return n_ours;
+}
+
 /* Firmware turns interrupts off and on for each event that is signalled, unless they are off. */
 static void take_back_all(struct disk *disk, struct vst_block_request **done, size_t n)
 {
+    if (VST_UNLIKELY(controllers_in_use))
+        n = set_aside(disk, done, n);
     if (n == 0)
         return;
     EFI_TPL before = firmware->RaiseTPL(TPL_HIGH_LEVEL);
@@ -196,7 +213,7 @@ static void wait_for(struct disk *disk, const struct transfer *transfer)
 
 EFI_STATUS transfer_run(struct transfer *transfer)
 {
-    struct disk *disk = transfer->disk;
+    struct disk *disk = transfer_disk(transfer);
     enum vst_status status = VST_ERR_BROKEN;
     EFI_TPL before = lock();
 
@@ -262,7 +279,7 @@ static inline EFI_STATUS start_or_put_away(struct disk *disk, struct transfer *t
 
 EFI_STATUS transfer_start(struct transfer *transfer, EFI_BLOCK_IO2_TOKEN *token)
 {
-    return start_or_put_away(transfer->disk, transfer, token);
+    return start_or_put_away(transfer_disk(transfer), transfer, token);
 }
 
 EFI_STATUS EFIAPI transfer_start_data(struct disk *disk, enum vst_block_op op, EFI_LBA lba,

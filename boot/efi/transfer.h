@@ -11,12 +11,11 @@
 #include "boot/efi/disk.h"
 
 struct transfer {
-    struct vst_block_request request;
+    struct vst_block_request request; /**< user: the disk, which nobody else's is */
     union {
         struct vst_block_segment segment;
         struct vst_block_range range;
     };
-    struct disk *disk;
     struct transfer *next;      /**< waiting */
     EFI_BLOCK_IO2_TOKEN *token; /**< NULL: somebody waits for `ended` */
     uint32_t generation;
@@ -24,12 +23,17 @@ struct transfer {
     EFI_STATUS status;
 };
 
+static inline struct disk *transfer_disk(const struct transfer *transfer)
+{
+    return transfer->request.user;
+}
+
 /* Preparing one. The range has been checked. */
 
 /** Before all else, once: what is the same for all that it is used for. */
 static inline void transfer_init(struct disk *disk, struct transfer *transfer)
 {
-    transfer->disk = disk;
+    transfer->request.user = disk;
     transfer->request.segments = &transfer->segment;
 }
 

@@ -43,7 +43,11 @@ static void show(struct progress *progress, uint64_t elapsed_ns)
 
 bool progress_step(struct progress *progress, uint64_t done_bytes)
 {
+    const struct shell_host *host = progress->context->host;
+
     progress->done_bytes = done_bytes;
+    if (host->others_turn != NULL)
+        host->others_turn(host->ctx);
     if (++progress->n_calls % CALLS_PER_LOOK != 0 || progress->interrupted)
         return !progress->interrupted;
     uint64_t now = now_ns(progress);

@@ -40,6 +40,9 @@ struct shell_host {
      */
     enum vst_status (*rescan_adapter)(void *ctx, unsigned number, unsigned *n_added,
                                       unsigned *n_removed);
+    /** Lets others have their turn, whose work waits for the shell's: called now and then by what takes
+     * long, with its requests in flight. NULL where nobody waits. */
+    void (*others_turn)(void *ctx);
     /** Starts the machine again and does not return; NULL where there is no way. */
     void (*reboot)(void *ctx);
     /**

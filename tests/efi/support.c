@@ -165,7 +165,7 @@ void *protocol(EFI_HANDLE handle, EFI_GUID *guid)
 
 /* ---------------------------------------------------------------- the driver */
 
-static void *read_file(CHAR16 *name, UINTN *bytes)
+static void *read_file(const CHAR16 *name, UINTN *bytes)
 {
     EFI_LOADED_IMAGE_PROTOCOL *image = protocol(this_image, &guid_loaded_image);
     EFI_FILE_IO_INTERFACE *volume = protocol(image->DeviceHandle, &guid_file_system);
@@ -173,7 +173,7 @@ static void *read_file(CHAR16 *name, UINTN *bytes)
     UINT64 end;
 
     EXPECT_OK(volume->OpenVolume(volume, &root));
-    EXPECT_OK(root->Open(root, &file, name, EFI_FILE_MODE_READ, 0));
+    EXPECT_OK(root->Open(root, &file, (CHAR16 *)(uintptr_t)name, EFI_FILE_MODE_READ, 0));
     EXPECT_OK(file->SetPosition(file, UINT64_MAX));
     EXPECT_OK(file->GetPosition(file, &end));
     EXPECT_OK(file->SetPosition(file, 0));
@@ -183,6 +183,17 @@ static void *read_file(CHAR16 *name, UINTN *bytes)
     EXPECT_OK(file->Close(file));
     EXPECT_OK(root->Close(root));
     return data;
+}
+
+EFI_HANDLE load_program(const CHAR16 *name)
+{
+    EFI_HANDLE image = NULL;
+    UINTN bytes;
+    void *data = read_file(name, &bytes);
+
+    EXPECT_OK(firmware->LoadImage(FALSE, this_image, NULL, data, bytes, &image));
+    release(data);
+    return image;
 }
 
 EFI_HANDLE load_driver(void)
@@ -343,5 +354,6 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
     run(tests_scsi, name);
     run(tests_bench, name);
     run(tests_rom, name);
+    run(tests_meanwhile, name);
     FAIL("there is no test %s", name);
 }

@@ -44,6 +44,9 @@ void release(void *memory);
 
 bool text_equal(const char *a, const char *b);
 
+/** Loads a program from the volume that this one came from; it is not started. */
+EFI_HANDLE load_program(const CHAR16 *name);
+
 /* ------------------------------------------------------------------ the driver */
 
 /** Loads vstordxe.efi from the volume that this program came from, and starts it. */
@@ -79,6 +82,7 @@ struct test {
     const char *name;
     void (*run)(void);
 };
-extern const struct test tests_life[], tests_block[], tests_scsi[], tests_bench[], tests_rom[];
+extern const struct test tests_life[], tests_block[], tests_scsi[], tests_bench[], tests_rom[],
+    tests_meanwhile[];
 
 #endif

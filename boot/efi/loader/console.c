@@ -18,21 +18,61 @@
 #include "boot/efi/scsi.h"
 #include "boot/shell/shell.h"
 
-#define STDOUT_BYTES 1024u
-#define NS_PER_S     1000000000ull
+#define STDOUT_BYTES    1024u
+#define NS_PER_S        1000000000ull
+#define LONGEST_TURN_NS 1000000ull
+
+/* ---------------------------------------------------------------- whose turn it is */
+
+/*
+ * Commands run within disks_enter, for they use queues wherever they like. Events of the firmware have
+ * their turn while a command waits, and at least so often: whenever it asks for the time.
+ */
+static struct {
+    EFI_TPL outside;
+    uint64_t began_at, longest_ticks;
+} turn;
+
+static void begin_turn(void)
+{
+    turn.outside = disks_enter();
+    turn.began_at = arch_tsc();
+}
+
+static void end_turn(void)
+{
+    disks_leave(turn.outside);
+}
+
+static void let_others(void *ctx)
+{
+    (void)ctx;
+    disks_let_others();
+    turn.began_at = arch_tsc();
+}
+
+static uint64_t read_ticks(void *ctx)
+{
+    uint64_t now = arch_tsc();
+
+    if (now - turn.began_at < turn.longest_ticks)
+        return now;
+    let_others(ctx);
+    return turn.began_at;
+}
 
 /* ---------------------------------------------------------------- what commands ask for */
 
 static uint64_t time_ns(void *ctx)
 {
-    (void)ctx;
+    (void)read_ticks(ctx);
     return clock_ns();
 }
 
 static void relax(void *ctx)
 {
-    (void)ctx;
     arch_pause();
+    let_others(ctx);
 }
 
 static const struct vst_platform platform = {
@@ -45,27 +85,49 @@ static int read_console(void *ctx, uint64_t timeout_ns)
 {
     (void)ctx;
     fflush(stdout);
-    return input_byte(timeout_ns);
-}
-
-static uint64_t read_ticks(void *ctx)
-{
-    (void)ctx;
-    return arch_tsc();
+    if (timeout_ns == INPUT_FOREVER) { /* no command is under way: disks may come and go */
+        end_turn();
+        int byte = input_byte(timeout_ns);
+        begin_turn();
+        return byte;
+    }
+    bool was_there = disks_step_aside();
+    int byte = input_byte(timeout_ns);
+    disks_step_back(was_there);
+    return byte;
 }
 
 static void reboot(void *ctx)
 {
     (void)ctx;
     fflush(stdout);
+    end_turn();
     loader_system->RuntimeServices->ResetSystem(EfiResetCold, EFI_SUCCESS, 0, NULL);
 }
 
+static bool read_wanted(void *ctx, size_t number, void *buffer)
+{
+    const struct loader_wanted *wanted = ctx;
+
+    disks_step_back(true);
+    bool read = wanted->read(wanted->ctx, number, buffer);
+    (void)disks_step_aside();
+    return read;
+}
+
+/* The firmware is asked for much that it does not do at TPL_NOTIFY. */
 static enum vst_status boot_load(void *ctx, const struct loader_wanted *wanted,
                                  struct loader_answer *answer)
 {
+    struct loader_wanted from_aside = *wanted;
+
     (void)ctx;
-    return next_kernel_load(wanted, answer);
+    from_aside.ctx = (void *)(uintptr_t)wanted;
+    from_aside.read = read_wanted;
+    bool was_there = disks_step_aside();
+    enum vst_status status = next_kernel_load(&from_aside, answer);
+    disks_step_back(was_there);
+    return status;
 }
 
 static void boot_forget(void *ctx)
@@ -78,7 +140,10 @@ static bool boot_start(void *ctx)
 {
     (void)ctx;
     fflush(stdout);
-    return next_kernel_start();
+    end_turn();
+    bool has_program = next_kernel_start();
+    begin_turn();
+    return has_program;
 }
 
 /* ---------------------------------------------------------------- disks that come and go */
@@ -129,9 +194,8 @@ static void connect_all(void)
         (void)firmware->FreePool(handles);
 }
 
-static enum vst_status rescan(void *ctx, unsigned *n_added, unsigned *n_removed)
+static enum vst_status find_anew(struct shell_host *host, unsigned *n_added, unsigned *n_removed)
 {
-    struct shell_host *host = ctx;
     size_t n_before = list_disks(NULL, 0), n_same = 0;
     const struct vst_block_device **before = calloc(n_before + 1, sizeof(*before));
 
@@ -140,7 +204,7 @@ static enum vst_status rescan(void *ctx, unsigned *n_added, unsigned *n_removed)
     list_disks(before, n_before);
     volumes_forget();
     connect_all();
-    bool all = disks_find();
+    bool all = loader_find_volumes();
     name_units();
     host->functions = pci_find(&host->n_functions);
     for (struct vst_block_device *device = disks_registry()->first; device != NULL;
@@ -152,6 +216,14 @@ static enum vst_status rescan(void *ctx, unsigned *n_added, unsigned *n_removed)
     *n_removed = (unsigned)(n_before - n_same);
     free(before);
     return all ? VST_OK : VST_ERR_NO_MEMORY;
+}
+
+static enum vst_status rescan(void *ctx, unsigned *n_added, unsigned *n_removed)
+{
+    end_turn();
+    enum vst_status status = find_anew(ctx, n_added, n_removed);
+    begin_turn();
+    return status;
 }
 
 /* ---------------------------------------------------------------- running */
@@ -169,6 +241,7 @@ static struct shell_host *prepare(bool interactive)
         .console_read = read_console,
         .ticks = read_ticks,
         .interactive = interactive,
+        .others_turn = let_others,
         .rescan = rescan,
         .reboot = reboot,
         .boot_load = boot_load,
@@ -177,6 +250,7 @@ static struct shell_host *prepare(bool interactive)
     };
     clock_start();
     host.ticks_per_second = clock_ticks(NS_PER_S);
+    turn.longest_ticks = clock_ticks(LONGEST_TURN_NS);
     setvbuf(stdout, buffer, _IOLBF, sizeof(buffer));
     name_units();
     host.functions = pci_find(&host.n_functions);
@@ -190,16 +264,26 @@ static void run_program(void)
     disks_forget();
     next_kernel_run_program();
     connect_all();
-    if (!disks_find())
-        say("vstor: not enough memory for all disks\n");
+    if (!loader_find_volumes())
+        say("vstor: not enough memory for all disks and volumes\n");
+}
+
+static int run_shell(const char *commands)
+{
+    const struct shell_host *host = prepare(commands == NULL);
+    struct stack_guard before = stack_guard_begin();
+
+    begin_turn();
+    int status = commands != NULL ? shell_run(host, commands) : shell_interactive(host);
+    end_turn();
+    stack_guard_end(before);
+    return status;
 }
 
 int console_run(const char *commands)
 {
-    struct stack_guard before = stack_guard_begin();
-    int status = shell_run(prepare(false), commands);
+    int status = run_shell(commands);
 
-    stack_guard_end(before);
     if (next_kernel_has_program())
         run_program();
     return status == SHELL_NO_EXIT ? 0 : status;
@@ -209,9 +293,7 @@ int console_interact(void)
 {
     puts("The commands of vstor: help lists them, exit leaves.");
     for (;;) {
-        struct stack_guard before = stack_guard_begin();
-        int status = shell_interactive(prepare(true));
-        stack_guard_end(before);
+        int status = run_shell(NULL);
         if (!next_kernel_has_program())
             return status;
         run_program();

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/loader/disks.h"
 
+#include <arch/cpu.h>
+
+#include "block/request_list.h"
 #include "boot/efi/driver.h"
 #include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/scsi.h"
+#include "boot/efi/transfer.h"
+#include "boot/shell/caches.h"
+#include "boot/shell/marks.h"
 
-#define CACHE_BYTES (2u << 20)
+#define CACHE_BYTES     (2u << 20)
+#define LOOKS_TILL_POLL 4096u /* time-outs are noticed by polls alone */
 
 static struct vst_block_registry registry;
 static struct loader_disk *first, **end = &first;
@@ -30,26 +37,107 @@ struct loader_disk *disks_of(const struct vst_block_device *device)
     return found;
 }
 
+/* ---------------------------------------------------------------- whose turn it is */
+
+static struct {
+    unsigned depth; /* of disks_enter */
+    bool is_aside;
+    EFI_TPL outside;
+} turn;
+
+/* The library brings every request back in its time. */
+static void wait_for_block_io(struct disk *disk)
+{
+    while (disk->queue != NULL && (disk->n_in_device > 0 || disk->waiting != NULL)) {
+        transfer_poll(disk);
+        arch_pause();
+    }
+    while (disk->others.first != NULL)
+        request_list_append(&disk->queue->ready, request_list_take(&disk->others));
+}
+
+static void begin_turn(void)
+{
+    for (struct controller *controller = controller_first(); controller != NULL;
+         controller = controller->next)
+        for (struct disk *disk = controller->disks; disk != NULL; disk = disk->next)
+            wait_for_block_io(disk);
+}
+
+EFI_TPL disks_enter(void)
+{
+    EFI_TPL before = lock();
+
+    if (turn.depth++ == 0) {
+        turn.outside = before;
+        begin_turn();
+    }
+    return before;
+}
+
+void disks_leave(EFI_TPL before)
+{
+    turn.depth--;
+    unlock(before);
+}
+
+bool disks_step_aside(void)
+{
+    if (turn.depth == 0 || turn.is_aside)
+        return false;
+    turn.is_aside = true;
+    controllers_in_use = true;
+    unlock(turn.outside);
+    return true;
+}
+
+void disks_step_back(bool was_there)
+{
+    if (!was_there)
+        return;
+    (void)lock();
+    begin_turn();
+    controllers_in_use = false;
+    turn.is_aside = false;
+}
+
 /* ---------------------------------------------------------------- caches */
+
+static void wait_for_device(void *ctx, struct vst_block_queue *queue)
+{
+    (void)ctx;
+    MARK(MARK_SPIN);
+    for (unsigned i = 0; i < LOOKS_TILL_POLL && !vst_block_ready(queue); i++)
+        arch_pause();
+    MARK(MARK_SPIN | MARK_END);
+    disks_let_others();
+}
 
 enum vst_status disks_open_cache(struct loader_disk *disk)
 {
-    struct vst_cache_config config = {
-        .queue = disk->queue, .memory_bytes = CACHE_BYTES, .mode = VST_CACHE_WRITE_THROUGH};
+    struct vst_cache_config config = {.queue = disk->queue,
+                                      .memory_bytes = CACHE_BYTES,
+                                      .mode = VST_CACHE_WRITE_THROUGH,
+                                      .wait = wait_for_device};
 
     if (disk->cache != NULL)
         return VST_OK;
     if (disk->cache_memory == NULL)
         disk->cache_memory = pages_take(CACHE_BYTES);
     config.memory = disk->cache_memory;
-    return config.memory == NULL ? VST_ERR_NO_MEMORY : vst_cache_open(&disk->cache, &config);
+    if (config.memory == NULL)
+        return VST_ERR_NO_MEMORY;
+    enum vst_status status = vst_cache_open(&disk->cache, &config);
+    if (status == VST_OK)
+        caches_opened(disk->queue, disk->cache);
+    return status;
 }
 
 /* Nothing was written, so nothing can get lost. */
 static void close_cache(struct loader_disk *disk)
 {
     if (disk->cache != NULL)
-        (void)!vst_cache_close(disk->cache);
+        (void)!caches_close(disk->queue, disk->cache);
     disk->cache = NULL;
     pages_give(disk->cache_memory, CACHE_BYTES);
     disk->cache_memory = NULL;

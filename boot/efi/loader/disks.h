@@ -2,9 +2,11 @@
 /*
  * The disks that the driver manages, by the names that the kernel would give them: vda, sda, sr0.
  *
- * They are the same devices and queues that Block IO uses. Who reads here must not be met by others'
- * requests on a queue: requests are submitted and polled at TPL_NOTIFY, and none is in flight when
- * that ends (disks_enter, disks_leave). What is started by us may use Block IO as it likes.
+ * They are the same devices and queues that Block IO uses, which may be called from any event of the
+ * firmware. So queues are used here at TPL_NOTIFY (disks_enter, disks_leave); before that whatever
+ * Block IO has in flight ends, for who polls here expects no requests but his own. Who takes longer
+ * lets events have their turn (disks_let_others): Block IO then works with our requests in flight, and
+ * sets those aside that it meets.
  */
 #ifndef VSTOR_EFI_LOADER_DISKS_H
 #define VSTOR_EFI_LOADER_DISKS_H
@@ -47,14 +49,22 @@ struct loader_disk *disks_of(const struct vst_block_device *device);
  */
 enum vst_status disks_open_cache(struct loader_disk *disk);
 
-/** Around all use of a queue. At TPL_APPLICATION or TPL_CALLBACK; nothing is in flight at the end. */
-static inline EFI_TPL disks_enter(void)
+/** Around all use of a queue; nothing is in flight at the end. May be nested. */
+EFI_TPL disks_enter(void);
+void disks_leave(EFI_TPL before);
+
+/**
+ * Between these, within disks_enter, the TPL is what it was outside, and no queue is used; requests
+ * may be in flight. Their disks stay, for Stop is refused. Anywhere else: nothing happens. The value
+ * is for disks_step_back.
+ */
+bool disks_step_aside(void);
+void disks_step_back(bool was_there);
+
+/** Both: events of the firmware have their turn. */
+static inline void disks_let_others(void)
 {
-    return lock();
-}
-static inline void disks_leave(EFI_TPL before)
-{
-    unlock(before);
+    disks_step_back(disks_step_aside());
 }
 
 #endif

@@ -33,4 +33,7 @@ extern EFI_HANDLE loader_image;
 /** Whether a path on the volume that this program came from is its own; either slash parts it. */
 bool loader_is_own_file(const char *path);
 
+/** Finds all disks and volumes anew (volumes_find). False: no memory for all of them. */
+bool loader_find_volumes(void);
+
 #endif

@@ -88,10 +88,15 @@ static void find_own(void)
 
 static struct boot_choice choice;
 
+bool loader_find_volumes(void)
+{
+    return volumes_find(own_device);
+}
+
 static void find_disks(void)
 {
     driver_take_over_all(true);
-    if (!volumes_find(own_device))
+    if (!loader_find_volumes())
         say("vstor: not enough memory for all disks and volumes\n");
     if (disks_first() == NULL)
         say("vstor: no virtio disk\n");

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "boot/efi/loader/disks.h"
 #include "boot/efi/loader/input.h"
 #include "boot/efi/loader/terminal.h"
 
@@ -19,7 +20,9 @@ _READ_WRITE_RETURN_TYPE write(int file, const void *buffer, size_t bytes)
 {
     if (file != STDOUT_FILENO && file != STDERR_FILENO)
         return fail(EBADF);
+    bool was_there = disks_step_aside();
     terminal_write(buffer, bytes);
+    disks_step_back(was_there);
     return (_READ_WRITE_RETURN_TYPE)bytes;
 }
 

@@ -15,7 +15,6 @@
 #define N_REQUESTS      64u
 #define POLL_BATCH      16u
 #define LOOKS_TILL_POLL 4096u        /* time-outs are noticed by polls alone */
-#define STRETCH_BYTES   (16u << 20)  /* events of the firmware wait for that much */
 #define PIECE_BYTES     (4ull << 20) /* of one request; the queue divides it further */
 
 struct read_request {
@@ -34,6 +33,9 @@ struct reading {
     uint64_t at, left; /* of the run that comes there: where it is on the disk, bytes */
     uint64_t done_bytes;
     uint32_t n_in_flight;
+    bool (*told)(void *ctx, uint64_t done_bytes);
+    void *ctx;
+    bool stopped;
     struct read_request *unused;
     struct vst_block_request_list others; /* the cache's, that a poll here has met */
     struct read_request requests[N_REQUESTS];
@@ -66,6 +68,16 @@ static void take_back(struct reading *reading, struct vst_block_request *done)
     reading->unused = request;
 }
 
+/* Others have their turn, with requests in flight, and whoever watches may stop us. */
+static void look_around(struct reading *reading)
+{
+    bool was_there = disks_step_aside();
+
+    if (reading->told != NULL && !reading->stopped)
+        reading->stopped = !reading->told(reading->ctx, reading->done_bytes);
+    disks_step_back(was_there);
+}
+
 static void wait(struct reading *reading)
 {
     struct vst_block_request *done[POLL_BATCH];
@@ -79,6 +91,7 @@ static void wait(struct reading *reading)
     size_t n = vst_block_poll(reading->queue, done, POLL_BATCH);
     for (size_t i = 0; i < n; i++)
         take_back(reading, done[i]);
+    look_around(reading);
 }
 
 /* What the cache has in flight is given back to it when nothing of ours is left. */
@@ -162,6 +175,7 @@ static enum vst_status next_piece(struct reading *reading, struct volume_file *f
     } else {
         bytes = reading->left < PIECE_BYTES ? reading->left : PIECE_BYTES;
         status = read_cut(reading, file, bytes);
+        look_around(reading);
     }
     reading->offset += bytes;
     reading->done_bytes += bytes;
@@ -178,45 +192,45 @@ static void next_file(struct reading *reading)
     reading->offset = reading->left = 0;
 }
 
-/* As much as may be done before events of the firmware have their turn. */
-static void stretch(struct reading *reading)
+static void read_files(struct reading *reading)
 {
-    uint64_t end = reading->done_bytes + STRETCH_BYTES;
-
-    while (reading->current < reading->n_files && reading->done_bytes < end) {
+    while (reading->current < reading->n_files && !reading->stopped) {
         struct volume_file *file = &reading->files[reading->current];
         if (file->status == VST_OK && reading->offset < file->file.bytes)
             file->status = next_piece(reading, file);
         if (file->status != VST_OK || reading->offset >= file->file.bytes)
             next_file(reading);
     }
-    wait_for_all(reading);
 }
 
-static void read_by_library(struct reading *reading, bool (*told)(void *ctx, uint64_t done_bytes),
-                            void *ctx)
+/* What has not been asked for when all comes to an end. */
+static void leave_rest(struct reading *reading, enum vst_status status)
+{
+    for (; reading->current < reading->n_files; next_file(reading))
+        reading->files[reading->current].status = status;
+}
+
+/* The disk stays until all is read, and a medium in its drive. */
+static void read_by_library(struct reading *reading)
 {
     EFI_TPL before;
 
-    while (reading->current < reading->n_files) {
-        if (!volume_enter(reading->volume, &before)) {
-            reading->files[reading->current].status = VST_ERR_GONE;
-            next_file(reading);
-            continue;
-        }
-        reading->queue = reading->volume->disk->queue;
-        stretch(reading);
-        volume_leave(reading->volume, before);
-        if (told != NULL && !told(ctx, reading->done_bytes))
-            for (; reading->current < reading->n_files; next_file(reading))
-                reading->files[reading->current].status = VST_ERR_NOT_READY;
+    if (!volume_enter(reading->volume, &before)) {
+        leave_rest(reading, VST_ERR_GONE);
+        return;
     }
+    reading->queue = reading->volume->disk->queue;
+    vst_block_hold(reading->queue->device);
+    read_files(reading);
+    wait_for_all(reading);
+    leave_rest(reading, VST_ERR_NOT_READY);
+    vst_block_let_go(reading->queue->device);
+    volume_leave(reading->volume, before);
 }
 
-static void read_by_firmware(struct reading *reading, bool (*told)(void *ctx, uint64_t done_bytes),
-                             void *ctx)
+static void read_by_firmware(struct reading *reading)
 {
-    for (; reading->current < reading->n_files; next_file(reading)) {
+    for (; reading->current < reading->n_files && !reading->stopped; next_file(reading)) {
         struct volume_file *file = &reading->files[reading->current];
         while (file->status == VST_OK && reading->offset < file->file.bytes) {
             uint64_t left = file->file.bytes - reading->offset;
@@ -224,10 +238,12 @@ static void read_by_firmware(struct reading *reading, bool (*told)(void *ctx, ui
             file->status = read_cut(reading, file, bytes);
             reading->offset += bytes;
             reading->done_bytes += bytes;
-            if (told != NULL && !told(ctx, reading->done_bytes))
+            look_around(reading);
+            if (reading->stopped)
                 file->status = VST_ERR_NOT_READY;
         }
     }
+    leave_rest(reading, VST_ERR_NOT_READY);
 }
 
 enum vst_status volume_read(struct volume *volume, struct volume_file *files, size_t n,
@@ -243,14 +259,16 @@ enum vst_status volume_read(struct volume *volume, struct volume_file *files, si
     reading->volume = volume;
     reading->files = files;
     reading->n_files = n;
+    reading->told = told;
+    reading->ctx = ctx;
     for (unsigned i = 0; i < N_REQUESTS; i++) {
         reading->requests[i].next = reading->unused;
         reading->unused = &reading->requests[i];
     }
     if (volume->block_io != NULL)
-        read_by_firmware(reading, told, ctx);
+        read_by_firmware(reading);
     else
-        read_by_library(reading, told, ctx);
+        read_by_library(reading);
     pool_give(reading);
     for (size_t i = n; i-- > 0;)
         if (files[i].status != VST_OK)
