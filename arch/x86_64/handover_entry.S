@@ -116,4 +116,14 @@ arch_handover_code:
         lretl
 arch_handover_code_end:
 
+        .section .text.handover_firmware, "ax"
+        .code64
+        .globl  arch_handover_firmware
+        .balign 16
+arch_handover_firmware:
+        cld
+        movl    %esi, %eax
+        movq    %rdx, %rbx
+        jmp     *%rdi
+
         .section .note.GNU-stack, "", @progbits

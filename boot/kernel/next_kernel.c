@@ -17,6 +17,7 @@
 #define TEXT_COLUMNS    80u
 #define TEXT_LINES      25u
 #define TEXT_LINE_BYTES 160u
+#define TEXT_BITS       16u
 #define DISK_VECTOR     0x4cu  /* of interrupt 13h */
 #define FREE_VECTORS    0x180u /* 60h to 62h, which no BIOS uses */
 
@@ -77,7 +78,8 @@ static enum vst_status write_start(const struct boot_info *boot, const struct ac
                                                 .first = TEXT_SCREEN,
                                                 .width = TEXT_COLUMNS,
                                                 .height = TEXT_LINES,
-                                                .line_bytes = TEXT_LINE_BYTES};
+                                                .line_bytes = TEXT_LINE_BYTES,
+                                                .bits = TEXT_BITS};
 
     copy_memory_map(boot);
     struct loader_start start = {

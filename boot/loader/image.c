@@ -85,12 +85,20 @@ enum vst_status loader_add_part(const struct loader_bytes *file, struct loader_i
     return VST_OK;
 }
 
-enum vst_status loader_check_entry(struct loader_image *image)
+static bool is_inside(const struct loader_image *image, uint64_t entry)
 {
     for (uint32_t i = 0; i < image->n_parts; i++)
-        if (image->entry >= image->parts[i].to &&
-            image->entry - image->parts[i].to < image->parts[i].memory_bytes)
-            return VST_OK;
+        if (entry >= image->parts[i].to &&
+            entry - image->parts[i].to < image->parts[i].memory_bytes)
+            return true;
+    return false;
+}
+
+enum vst_status loader_check_entry(struct loader_image *image)
+{
+    if (is_inside(image, image->entry) &&
+        (image->efi_entry == 0 || is_inside(image, image->efi_entry)))
+        return VST_OK;
     return loader_refuse(image, VST_ERR_MALFORMED, "the entry is outside of what is loaded");
 }
 
@@ -115,4 +123,6 @@ void loader_image_move(struct loader_image *image, uint64_t to)
     for (uint32_t i = 0; i < image->n_parts; i++)
         image->parts[i].to = image->parts[i].to - first + to;
     image->entry = image->entry - first + to;
+    if (image->efi_entry != 0)
+        image->efi_entry = image->efi_entry - first + to;
 }

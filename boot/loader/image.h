@@ -61,6 +61,11 @@ struct loader_image {
     bool
         entry_is_64_bit; /**< long mode, memory mapped one to one; else protected mode, no paging */
     bool page_modules;   /**< modules begin on page boundaries */
+    uint64_t
+        efi_entry; /**< physical, inside a part: where it is entered, in long mode as firmware has
+                            it, if EFI's boot services are left to it; 0: it has no such entry */
+    bool needs_services; /**< it can't be entered without them */
+    bool needs_smbios;   /**< it demands to be told of SMBIOS's tables */
     struct loader_place place;
     struct loader_linux setup; /**< LOADER_LINUX */
     const char *why;           /**< fixed text: what is wrong, after anything but VST_OK */

@@ -35,7 +35,7 @@ enum vst_status loader_elf_read(const struct loader_bytes *file, struct loader_i
 enum vst_status loader_add_part(const struct loader_bytes *file, struct loader_image *image,
                                 const struct loader_part *part);
 
-/** VST_ERR_MALFORMED unless the entry is in a part. */
+/** VST_ERR_MALFORMED unless the entry is in a part, and that for boot services, if there is one. */
 enum vst_status loader_check_entry(struct loader_image *image);
 
 /** Says why and returns the status. */

@@ -68,7 +68,7 @@ static void put_header(uint8_t *page, const struct loader_bytes *file)
 
 static void put_screen(uint8_t *page, const struct loader_screen *screen)
 {
-    const uint8_t shifts[] = {screen->red_shift, screen->green_shift, screen->blue_shift};
+    const struct loader_colour colours[] = {screen->red, screen->green, screen->blue};
 
     if (screen->is_text) {
         put(page + TEXT_MODE, VIDEO_MODE_TEXT, 1);
@@ -81,15 +81,15 @@ static void put_screen(uint8_t *page, const struct loader_screen *screen)
     put(page + VIDEO_KIND, VIDEO_PIXELS, 1);
     put(page + PIXELS_WIDTH, screen->width, 2);
     put(page + PIXELS_HEIGHT, screen->height, 2);
-    put(page + PIXELS_BITS, 32, 2);
+    put(page + PIXELS_BITS, screen->bits, 2);
     put(page + PIXELS_FIRST, screen->first, 4);
     put(page + PIXELS_FIRST_HIGH, screen->first >> 32, 4);
     put(page + PIXELS_FLAGS, PIXELS_FIRST_IS_64_BIT, 4);
     put(page + PIXELS_BYTES, (uint64_t)screen->line_bytes * screen->height, 4);
     put(page + PIXELS_LINE, screen->line_bytes, 2);
-    for (unsigned i = 0; i < VST_ARRAY_LENGTH(shifts); i++) {
-        page[RED_BITS + 2 * i] = 8;
-        page[RED_BITS + 2 * i + 1] = shifts[i];
+    for (unsigned i = 0; i < VST_ARRAY_LENGTH(colours); i++) {
+        page[RED_BITS + 2 * i] = colours[i].bits;
+        page[RED_BITS + 2 * i + 1] = colours[i].shift;
     }
 }
 

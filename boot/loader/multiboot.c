@@ -109,13 +109,14 @@ enum {
 /* What the information structure can hold: a bit for each type of its tags. Nobody can tell here of
  * APM, VBE or the network; what exists on EFI only is no reason not to start elsewhere. */
 #define REQUESTS_KNOWN                                                                             \
-    (1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8 | 1u << 12 | 1u << 14 | 1u << 15 |  \
-     1u << 17 | 1u << 20 | 1u << 21)
+    (1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8 | 1u << 12 | 1u << 13 | 1u << 14 |  \
+     1u << 15 | 1u << 17 | 1u << 18 | 1u << 20 | 1u << 21)
+#define REQUEST_SMBIOS 13u
 
 struct header_2 {
-    bool has_addresses, has_entry;
+    bool has_addresses, has_entry, has_services, needs_services;
     struct loader_addresses addresses;
-    uint32_t entry;
+    uint32_t entry, efi_entry;
     struct loader_place place;
 };
 
@@ -130,14 +131,17 @@ uint64_t loader_multiboot2_mark(const struct loader_bytes *file)
     return LOADER_NO_MARK;
 }
 
-static bool requests_are_known(const struct loader_bytes *body)
+static enum vst_status take_requests(const struct loader_bytes *body, struct loader_image *image)
 {
     for (uint64_t at = 0; loader_holds(body, at, 4); at += 4) {
         uint32_t type = loader_u32(body, at);
         if (type >= 32 || !(REQUESTS_KNOWN & 1u << type))
-            return false;
+            return loader_refuse(image, VST_ERR_UNSUPPORTED,
+                                 "it demands information that is not to be had here");
+        if (type == REQUEST_SMBIOS)
+            image->needs_smbios = true;
     }
-    return true;
+    return VST_OK;
 }
 
 static enum vst_status take_place(const struct loader_bytes *body, struct loader_image *image,
@@ -160,10 +164,7 @@ static enum vst_status take_tag(uint16_t type, bool optional, const struct loade
 {
     switch (type) {
     case TAG_REQUESTS:
-        if (!optional && !requests_are_known(body))
-            return loader_refuse(image, VST_ERR_UNSUPPORTED,
-                                 "it demands information that is not to be had here");
-        return VST_OK;
+        return optional ? VST_OK : take_requests(body, image);
     case TAG_ADDRESSES:
         if (body->bytes < 16)
             return loader_refuse(image, VST_ERR_MALFORMED, "its multiboot 2 header is cut");
@@ -182,17 +183,21 @@ static enum vst_status take_tag(uint16_t type, bool optional, const struct loade
         return VST_OK;
     case TAG_RELOCATABLE:
         return take_place(body, image, header);
+    case TAG_BOOT_SERVICES:
+        header->has_services = true;
+        header->needs_services |= !optional;
+        return VST_OK;
+    case TAG_ENTRY_EFI64:
+        header->efi_entry = loader_u32(body, 0);
+        return VST_OK;
     case TAG_CONSOLE:
     case TAG_FRAMEBUFFER: /* wishes */
-    case TAG_ENTRY_EFI32:
-    case TAG_ENTRY_EFI64: /* for who leaves boot services running */
+    case TAG_ENTRY_EFI32: /* for other firmware */
         return VST_OK;
     }
     return optional ? VST_OK
                     : loader_refuse(image, VST_ERR_UNSUPPORTED,
-                                    type == TAG_BOOT_SERVICES
-                                        ? "it demands EFI boot services"
-                                        : "its multiboot 2 header demands what is not known here");
+                                    "its multiboot 2 header demands what is not known here");
 }
 
 /* A header without an end tag ends where it says. */
@@ -224,10 +229,19 @@ static enum vst_status read_parts(const struct loader_bytes *file, struct loader
 
     if (status != VST_OK)
         return status;
-    if (header->has_addresses && !header->has_entry)
-        return loader_refuse(image, VST_ERR_MALFORMED, "its header names no entry");
-    if (header->has_entry)
+    image->efi_entry = header->has_services ? header->efi_entry : 0;
+    image->needs_services = header->needs_services;
+    if (image->needs_services && image->efi_entry == 0)
+        return loader_refuse(image, VST_ERR_UNSUPPORTED,
+                             "it demands EFI boot services, and names no entry for them");
+    if (header->has_entry) {
         image->entry = header->entry;
+    } else if (header->has_addresses) {
+        if (image->efi_entry == 0)
+            return loader_refuse(image, VST_ERR_MALFORMED, "its header names no entry");
+        image->entry = image->efi_entry;
+        image->needs_services = true;
+    }
     image->place = header->place;
     return loader_check_entry(image);
 }

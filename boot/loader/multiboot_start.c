@@ -2,10 +2,6 @@
 /* The information structures of the multiboots (0.6.96, 3.3; 2.0, 3.6) and of PVH. */
 #include "boot/loader/start.h"
 
-#define PIXEL_BITS  32u
-#define TEXT_BITS   16u
-#define COLOUR_BITS 8u
-
 enum screen_kind { SCREEN_PIXELS = 1, SCREEN_TEXT = 2 };
 
 static bool all_below_4g(const struct loader_start *start)
@@ -82,12 +78,14 @@ static void write_screen_1(struct info_1 *info, const struct loader_screen *scre
     info->line_bytes = screen->line_bytes;
     info->width = screen->width;
     info->height = screen->height;
-    info->bits = screen->is_text ? TEXT_BITS : PIXEL_BITS;
+    info->bits = screen->bits;
     info->kind = screen->is_text ? SCREEN_TEXT : SCREEN_PIXELS;
-    info->red_shift = screen->red_shift;
-    info->green_shift = screen->green_shift;
-    info->blue_shift = screen->blue_shift;
-    info->red_bits = info->green_bits = info->blue_bits = screen->is_text ? 0 : COLOUR_BITS;
+    info->red_shift = screen->red.shift;
+    info->red_bits = screen->red.bits;
+    info->green_shift = screen->green.shift;
+    info->green_bits = screen->green.bits;
+    info->blue_shift = screen->blue.shift;
+    info->blue_bits = screen->blue.bits;
 }
 
 enum vst_status loader_multiboot1_write(const struct loader_start *start, struct loader_room *room,
@@ -118,8 +116,10 @@ enum vst_status loader_multiboot1_write(const struct loader_start *start, struct
 
 /* ---------------------------------------------------------------- multiboot 2 */
 
-#define LOADED_BY_2  0x36d76289u
-#define RSDP_1_BYTES 20u
+#define LOADED_BY_2       0x36d76289u
+#define RSDP_1_BYTES      20u
+#define SMBIOS_HEAD_BYTES 8u
+#define RSDP_1_TABLE      16u /* where it says where the RSDT lies */
 
 enum {
     INFO_2_END = 0,
@@ -130,9 +130,11 @@ enum {
     INFO_2_MAP = 6,
     INFO_2_SCREEN = 8,
     INFO_2_EFI_TABLE = 12,
+    INFO_2_SMBIOS = 13,
     INFO_2_RSDP_1 = 14,
     INFO_2_RSDP_2 = 15,
     INFO_2_EFI_MAP = 17,
+    INFO_2_EFI_SERVICES = 18,
     INFO_2_EFI_IMAGE = 20,
     INFO_2_BASE = 21,
 };
@@ -206,32 +208,57 @@ static void add_map_2(struct loader_room *room, const struct loader_start *start
 
 static void add_screen_2(struct loader_room *room, const struct loader_screen *screen)
 {
-    uint8_t bits = screen->is_text ? 0 : COLOUR_BITS;
     struct screen_2 body = {
         .first = screen->first,
         .line_bytes = screen->line_bytes,
         .width = screen->width,
         .height = screen->height,
-        .bits = screen->is_text ? TEXT_BITS : PIXEL_BITS,
+        .bits = screen->bits,
         .kind = screen->is_text ? SCREEN_TEXT : SCREEN_PIXELS,
-        .red_shift = screen->red_shift,
-        .green_shift = screen->green_shift,
-        .blue_shift = screen->blue_shift,
-        .red_bits = bits,
-        .green_bits = bits,
-        .blue_bits = bits,
+        .red_shift = screen->red.shift,
+        .red_bits = screen->red.bits,
+        .green_shift = screen->green.shift,
+        .green_bits = screen->green.bits,
+        .blue_shift = screen->blue.shift,
+        .blue_bits = screen->blue.bits,
     };
 
     add_tag_of(room, INFO_2_SCREEN, &body, sizeof(body));
 }
 
-/* Boot services have ended, so there is no tag that says they have not. */
+/* Old kernels look for what ends where ACPI 1 did, which a newer root pointer begins with. */
+static void add_roots_2(struct loader_room *room, const struct loader_start *start)
+{
+    const uint8_t *root = start->root_copy;
+    struct loader_bytes bytes = {root, start->root_copy_bytes};
+
+    if (loader_u32(&bytes, RSDP_1_TABLE) != 0)
+        add_tag_of(room, INFO_2_RSDP_1, root, RSDP_1_BYTES);
+    if (start->root_copy_bytes > RSDP_1_BYTES)
+        add_tag_of(room, INFO_2_RSDP_2, root, start->root_copy_bytes);
+}
+
+static void add_smbios_2(struct loader_room *room, const struct loader_smbios *smbios)
+{
+    uint8_t *body = add_tag(room, INFO_2_SMBIOS, SMBIOS_HEAD_BYTES + smbios->bytes);
+
+    if (body == NULL)
+        return;
+    body[0] = smbios->major;
+    body[1] = smbios->minor;
+    memcpy(body + SMBIOS_HEAD_BYTES, (const void *)(uintptr_t)smbios->first, smbios->bytes);
+}
+
 static void add_efi_2(struct loader_room *room, const struct loader_efi *efi)
 {
     const uint32_t head[] = {efi->descriptor_bytes, efi->descriptor_version};
 
     add_tag_of(room, INFO_2_EFI_TABLE, &efi->system_table, sizeof(efi->system_table));
     add_tag_of(room, INFO_2_EFI_IMAGE, &efi->image, sizeof(efi->image));
+    if (efi->services_left) {
+        (void)add_tag(room, INFO_2_EFI_SERVICES, 0);
+        return;
+    }
     uint8_t *body = add_tag(room, INFO_2_EFI_MAP, sizeof(head) + efi->map_bytes);
     if (body == NULL)
         return;
@@ -248,14 +275,17 @@ static void add_all_2(const struct loader_image *image, const struct loader_star
     add_tag_of(room, INFO_2_COMMAND_LINE, start->command_line, strlen(start->command_line) + 1);
     add_tag_of(room, INFO_2_LOADER_NAME, start->loader_name, strlen(start->loader_name) + 1);
     add_modules_2(room, start);
-    loader_old_memory(start, &memory[0], &memory[1]);
-    add_tag_of(room, INFO_2_MEMORY, memory, sizeof(memory));
-    add_map_2(room, start);
+    if (start->efi == NULL || !start->efi->services_left) {
+        loader_old_memory(start, &memory[0], &memory[1]);
+        add_tag_of(room, INFO_2_MEMORY, memory, sizeof(memory));
+        add_map_2(room, start);
+    }
     if (start->screen != NULL)
         add_screen_2(room, start->screen);
     if (start->root_copy != NULL)
-        add_tag_of(room, start->root_copy_bytes > RSDP_1_BYTES ? INFO_2_RSDP_2 : INFO_2_RSDP_1,
-                   start->root_copy, start->root_copy_bytes);
+        add_roots_2(room, start);
+    if (start->smbios.bytes != 0)
+        add_smbios_2(room, &start->smbios);
     if (start->efi != NULL)
         add_efi_2(room, start->efi);
     if (image->place.movable) {
@@ -274,6 +304,8 @@ enum vst_status loader_multiboot2_write(const struct loader_image *image,
 
     if (!all_below_4g(start))
         return VST_ERR_TOO_LARGE;
+    if (image->needs_smbios && start->smbios.bytes == 0)
+        return VST_ERR_UNSUPPORTED;
     if (head == NULL)
         return VST_ERR_NO_MEMORY;
     add_all_2(image, start, room);

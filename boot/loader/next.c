@@ -120,21 +120,19 @@ static enum vst_status read_image(struct loader_next *next)
 
 /* ---------------------------------------------------------------- its place */
 
-static bool is_ram(const struct loader_next *next, uint64_t first, uint64_t end)
+static bool is_inside(const struct range_set *ram, uint64_t first, uint64_t end)
 {
-    const struct range_set *ram = next->machine->ram;
-
     for (size_t i = 0; i < ram->n_ranges; i++)
         if (ram->ranges[i].first <= first && end <= ram->ranges[i].end)
             return true;
     return false;
 }
 
-/* The lowest place from `from` on that is RAM as a whole; 0 if there is none. */
-static uint64_t find_place(const struct loader_next *next, uint64_t from, uint64_t bytes)
+/* The lowest place from `from` on that is in `ram` as a whole; 0 if there is none. */
+static uint64_t find_place(const struct loader_next *next, const struct range_set *ram,
+                           uint64_t from, uint64_t bytes)
 {
     const struct loader_place *place = &next->image.place;
-    const struct range_set *ram = next->machine->ram;
 
     for (size_t i = 0; i < ram->n_ranges; i++) {
         const struct range *range = &ram->ranges[i];
@@ -150,28 +148,55 @@ static uint64_t find_place(const struct loader_next *next, uint64_t from, uint64
 }
 
 /* Where it wants to be, else above that, else below. */
-static void move_image(struct loader_next *next)
+static void move_image(struct loader_next *next, const struct range_set *ram)
 {
     uint64_t first, end, place;
 
     loader_image_span(&next->image, &first, &end);
-    if (is_ram(next, first, end))
+    if (!next->image.place.movable || is_inside(ram, first, end))
         return;
-    place = find_place(next, first, end - first);
+    place = find_place(next, ram, first, end - first);
     if (place == 0)
-        place = find_place(next, next->image.place.first, end - first);
+        place = find_place(next, ram, next->image.place.first, end - first);
     if (place != 0)
         loader_image_move(&next->image, place);
 }
 
+/* Beside the firmware, whose memory stays as it is. */
+static bool place_beside_firmware(struct loader_next *next)
+{
+    const struct loader_machine *machine = next->machine;
+    const struct range_set *free_now = machine->free_now(machine->ctx);
+    uint64_t first, end;
+
+    if (free_now == NULL || next->n_pieces == LOADER_MAX_PIECES)
+        return false;
+    move_image(next, free_now);
+    loader_image_span(&next->image, &first, &end);
+    first = round_down(first, PAGE_BYTES);
+    end = round_up(end, PAGE_BYTES);
+    if (!is_inside(free_now, first, end) || !machine->take_at(machine->ctx, first, end - first))
+        return false;
+    next->pieces[next->n_pieces++] = (struct range){first, end};
+    return next->services_left = true;
+}
+
 static enum vst_status place_parts(struct loader_next *next)
 {
-    if (next->image.place.movable)
-        move_image(next);
+    const struct range_set *ram = next->machine->ram;
+
+    if (next->image.efi_entry != 0 && next->machine->free_now != NULL &&
+        place_beside_firmware(next))
+        return VST_OK;
+    if (next->image.needs_services)
+        return next->machine->free_now == NULL
+                   ? loader_next_refuse(next, VST_ERR_UNSUPPORTED, "it demands EFI boot services")
+                   : loader_next_refuse(next, VST_ERR_NO_MEMORY, "the firmware uses its place");
+    move_image(next, ram);
     for (uint32_t i = 0; i < next->image.n_parts; i++) {
         const struct loader_part *part = &next->image.parts[i];
         uint64_t end = part->to + part->memory_bytes;
-        if (!is_ram(next, part->to, end)) {
+        if (!is_inside(ram, part->to, end)) {
             vst_format(next->answer->text, sizeof(next->answer->text),
                        "its place, 0x%llx to 0x%llx, is not RAM", (unsigned long long)part->to,
                        (unsigned long long)end);
@@ -283,7 +308,7 @@ enum vst_status loader_next_load(struct loader_next *next, const struct loader_m
     if (status != VST_OK || next->image.kind == LOADER_EFI)
         return status;
     loader_image_span(&next->image, &answer->first, &answer->end);
-    answer->entry = next->image.entry;
+    answer->entry = next->services_left ? next->image.efi_entry : next->image.entry;
     vst_format(answer->text, sizeof(answer->text), "%s", next->image.setup.version);
     return VST_OK;
 }
@@ -320,6 +345,9 @@ enum vst_status loader_next_write(struct loader_next *next, struct loader_start 
     if (status == VST_ERR_TOO_LARGE)
         return loader_next_refuse(next, status,
                                   "the command line is longer than this kernel takes");
+    if (status == VST_ERR_UNSUPPORTED)
+        return loader_next_refuse(next, status,
+                                  "it demands information that is not to be had here");
     return status == VST_OK ? VST_OK : loader_next_refuse(next, status, vst_status_text(status));
 }
 

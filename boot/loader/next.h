@@ -24,6 +24,12 @@ struct loader_machine {
     /** All that a kernel can be copied to once nobody else runs, free now or not. */
     const struct range_set *ram;
     uint64_t memory_end; /**< what take can reach */
+    /**
+     * Where there is EFI firmware, for kernels that take over its boot services: what nobody uses now,
+     * and whole pages for one, just there. NULL: there is no such firmware.
+     */
+    const struct range_set *(*free_now)(void *ctx);
+    bool (*take_at)(void *ctx, uint64_t first, uint64_t bytes);
     bool runs_programs; /**< EFI programs are loaded as they are, and come before all other kinds */
     /**
      * A file of a kernel of that kind is in memory, and nothing else has been read of it. Why it must
@@ -44,6 +50,8 @@ struct loader_next {
     struct loader_answer *answer;
     struct loader_bytes file;
     struct loader_image image;
+    bool
+        services_left; /**< it is entered at image.efi_entry, and its parts are free to be filled */
     struct range_set target; /**< where its parts will lie */
     struct range pieces[LOADER_MAX_PIECES];
     size_t n_pieces;

@@ -14,6 +14,7 @@ size_t loader_room_bytes(const struct loader_start *start)
     size_t bytes = LARGEST_FIXED + strlen(start->command_line) + strlen(start->loader_name) +
                    start->n_memory * MEMORY_BYTES + start->root_copy_bytes;
 
+    bytes += start->smbios.bytes;
     if (start->efi != NULL)
         bytes += start->efi->map_bytes;
     for (size_t i = 0; i < start->n_modules; i++)

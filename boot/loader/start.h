@@ -4,12 +4,15 @@
  *
  * A builder writes into memory of the caller's that the kernel will find at a physical address, and
  * says what to enter it with. It returns VST_ERR_NO_MEMORY where the structures do not fit, and
- * VST_ERR_TOO_LARGE where something is longer than the kernel takes. No firmware, no allocation.
+ * VST_ERR_TOO_LARGE where something is longer than the kernel takes, VST_ERR_UNSUPPORTED where it
+ * demands what is not told. No firmware, no allocation.
  */
 #ifndef VSTOR_LOADER_START_H
 #define VSTOR_LOADER_START_H
 
 #include "boot/loader/image.h"
+#include "boot/loader/screen.h"
+#include "boot/loader/smbios.h"
 
 /** Types of memory, alike in E820, multiboot and PVH. */
 enum loader_memory_type {
@@ -30,17 +33,10 @@ struct loader_module {
     const char *text; /**< what the kernel reads beside it */
 };
 
-/** Where the kernel can show something. */
-struct loader_screen {
-    bool is_text; /**< 16 bits a character, 80 x 25; else pixels of 32 bits */
-    uint64_t first;
-    uint32_t width, height, line_bytes;         /**< in characters or pixels */
-    uint8_t red_shift, green_shift, blue_shift; /**< pixels: eight bits each */
-};
-
-/** Of the EFI firmware whose boot services have ended. */
+/** Of the EFI firmware. */
 struct loader_efi {
     uint64_t system_table, image; /**< where its system table lies; our image's handle */
+    bool services_left;           /**< its boot services have not ended: no memory map is told */
     const void *map;              /**< its memory map, as it is when they end */
     uint32_t map_bytes, descriptor_bytes, descriptor_version;
 };
@@ -56,6 +52,7 @@ struct loader_start {
     uint64_t root_pointer; /**< ACPI's RSDP, where it lies; 0 if that is not known */
     const void *root_copy; /**< its bytes; NULL if they are not known */
     size_t root_copy_bytes;
+    struct loader_smbios smbios; /**< its tables can be read where they lie; all zero: not known */
     const struct loader_screen *screen; /**< NULL: none */
     const struct loader_efi *efi;       /**< NULL: there is no such firmware */
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Files that are kernels, or say so: every kind that one is read as, moved where it may be, and told
- * what it is told in a room of any size. The same bytes are read as a firmware's memory map, too.
+ * what it is told in a room of any size. The same bytes are read as a firmware's memory map, as
+ * SMBIOS's entry point and as a mode of its screen, too.
  *
  * The input: one byte of how much room there is, then the file.
  */
@@ -17,7 +18,7 @@
 static void check_image(const struct loader_bytes *file, const struct loader_image *image)
 {
     uint64_t first, end;
-    bool inside = false;
+    bool inside = false, efi_inside = image->efi_entry == 0;
 
     FUZZ_CHECK(image->n_parts >= 1 && image->n_parts <= LOADER_MAX_PARTS);
     for (uint32_t i = 0; i < image->n_parts; i++) {
@@ -26,8 +27,11 @@ static void check_image(const struct loader_bytes *file, const struct loader_ima
         FUZZ_CHECK(part->bytes <= part->memory_bytes);
         FUZZ_CHECK(part->to < LOADER_4G && part->memory_bytes <= LOADER_4G - part->to);
         inside |= image->entry >= part->to && image->entry - part->to < part->memory_bytes;
+        efi_inside |=
+            image->efi_entry >= part->to && image->efi_entry - part->to < part->memory_bytes;
     }
-    FUZZ_CHECK(inside);
+    FUZZ_CHECK(inside && efi_inside);
+    FUZZ_CHECK(!image->needs_services || image->efi_entry != 0);
     loader_image_span(image, &first, &end);
     FUZZ_CHECK(first < end && end <= LOADER_4G);
     FUZZ_CHECK(memchr(image->setup.version, 0, sizeof(image->setup.version)) != NULL);
@@ -50,12 +54,14 @@ static void move(struct loader_image *image)
     FUZZ_CHECK(image->entry - moved_first == entry - first);
 }
 
-static void tell(const struct loader_bytes *file, const struct loader_image *image, size_t bytes)
+static void tell(const struct loader_bytes *file, const struct loader_image *image, size_t bytes,
+                 bool services_left)
 {
     static const struct loader_memory memory[] = {{0, 0x9fc00, 1}, {0x100000, 0x7ff00000, 1}};
     static const uint8_t map[2 * 48];
-    static const struct loader_efi efi = {0x7f000018, 0x7e000000, map, sizeof(map), 48, 1};
-    static const struct loader_screen screen = {false, 0x80000000, 1280, 800, 5120, 16, 8, 0};
+    const struct loader_efi efi = {0x7f000018, 0x7e000000, services_left, map, sizeof(map), 48, 1};
+    static const struct loader_screen screen = {
+        .first = 0x80000000, .width = 1280, .height = 800, .line_bytes = 5120, .bits = 32};
     static const struct loader_module module = {0x4000000, 1000, "/initrd"};
     struct loader_start start = {.loader_name = "vstor",
                                  .command_line = "console=ttyS0",
@@ -63,6 +69,7 @@ static void tell(const struct loader_bytes *file, const struct loader_image *ima
                                  .n_memory = VST_ARRAY_LENGTH(memory),
                                  .modules = &module,
                                  .n_modules = 1,
+                                 .smbios = {2, 8, (uintptr_t)map, bytes & 64 ? sizeof(map) : 0},
                                  .screen = bytes & 64 ? &screen : NULL,
                                  .efi = bytes & 64 ? &efi : NULL};
     struct loader_registers registers;
@@ -87,6 +94,35 @@ static void read_pe(const struct loader_bytes *file)
         if (loader_pe_section(file, &pe, names[i], &section))
             FUZZ_CHECK(section.at >= file->at && section.bytes <= file->bytes &&
                        section.at + section.bytes <= file->at + file->bytes);
+}
+
+static void read_firmware(const struct loader_bytes *file)
+{
+    const struct loader_efi_mode mode = {
+        .first = loader_u64(file, 0),
+        .bytes = loader_u32(file, 8),
+        .width = loader_u16(file, 12),
+        .height = loader_u16(file, 14),
+        .line_pixels = loader_u32(file, 16),
+        .format = loader_u8(file, 20) % 5,
+        .red_mask = loader_u32(file, 21),
+        .green_mask = loader_u32(file, 25),
+        .blue_mask = loader_u32(file, 29),
+        .reserved_mask = loader_u32(file, 33),
+    };
+    struct loader_smbios smbios;
+    struct loader_screen screen;
+
+    if (loader_smbios_read(file, &smbios))
+        FUZZ_CHECK(smbios.bytes > 0 && smbios.bytes <= LOADER_SMBIOS_MAX_BYTES);
+    if (!loader_screen_of_mode(&mode, &screen))
+        return;
+    FUZZ_CHECK(screen.bits % 8 == 0 && screen.bits >= 8 && screen.bits <= 32);
+    FUZZ_CHECK(screen.red.shift + screen.red.bits <= screen.bits);
+    FUZZ_CHECK(screen.green.shift + screen.green.bits <= screen.bits);
+    FUZZ_CHECK(screen.blue.shift + screen.blue.bits <= screen.bits);
+    FUZZ_CHECK((uint64_t)screen.line_bytes * screen.height <= mode.bytes);
+    FUZZ_CHECK(screen.line_bytes >= (uint64_t)screen.width * screen.bits / 8);
 }
 
 static void read_map(const struct loader_bytes *file)
@@ -116,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
     read_pe(&file);
     read_map(&file);
+    read_firmware(&file);
     for (unsigned kind = 0; kind < LOADER_N_KINDS; kind++) {
         enum vst_status status = loader_image_read(&file, (enum loader_kind)kind, &image);
         FUZZ_CHECK((status == VST_OK) == (image.why == NULL));
@@ -124,7 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         check_image(&file, &image);
         if (image.place.movable)
             move(&image);
-        tell(&file, &image, room);
+        tell(&file, &image, room, false);
+        tell(&file, &image, room, true);
     }
     return 0;
 }

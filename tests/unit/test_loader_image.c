@@ -454,6 +454,76 @@ static void multiboot2_malformed(void **state)
     assert_refused(LOADER_MULTIBOOT2, VST_ERR_MALFORMED); /* one beyond the header */
 }
 
+/* What is loaded spans 0x200000 to 0x200300. */
+static void multiboot2_beside_firmware(void **state)
+{
+    const uint32_t entry[] = {0x200020}, far_entry[] = {0x200300}, smbios[] = {13, 18};
+
+    (void)state;
+    make_elf(true);
+    begin_multiboot2(0);
+    add_tag(7, true, NULL, 0);
+    add_tag(9, true, entry, 1);
+    end_multiboot2();
+    read_as(LOADER_MULTIBOOT2);
+    assert_int_equal(status, VST_OK);
+    assert_int_equal(image.entry, 0x200010);
+    assert_int_equal(image.efi_entry, 0x200020);
+    assert_false(image.needs_services);
+    assert_false(image.needs_smbios);
+    loader_image_move(&image, 0x600000);
+    assert_int_equal(image.entry, 0x600010);
+    assert_int_equal(image.efi_entry, 0x600020);
+
+    make_elf(true);
+    begin_multiboot2(0);
+    add_tag(9, false, entry, 1); /* means nothing without 7 */
+    add_tag(1, true, smbios, 2);
+    end_multiboot2();
+    read_as(LOADER_MULTIBOOT2);
+    assert_int_equal(status, VST_OK);
+    assert_int_equal(image.efi_entry, 0);
+    assert_false(image.needs_smbios);
+    loader_image_move(&image, 0x600000);
+    assert_int_equal(image.efi_entry, 0);
+
+    make_elf(true);
+    begin_multiboot2(0);
+    add_tag(9, false, entry, 1);
+    add_tag(7, false, NULL, 0);
+    add_tag(1, false, smbios, 2);
+    end_multiboot2();
+    read_as(LOADER_MULTIBOOT2);
+    assert_int_equal(status, VST_OK);
+    assert_true(image.needs_services);
+    assert_true(image.needs_smbios);
+
+    make_elf(true);
+    begin_multiboot2(0);
+    add_tag(7, true, NULL, 0);
+    add_tag(9, true, far_entry, 1);
+    end_multiboot2();
+    assert_refused(LOADER_MULTIBOOT2, VST_ERR_MALFORMED);
+}
+
+/* By address fields, with no entry but that for who has boot services. */
+static void multiboot2_only_beside_firmware(void **state)
+{
+    const uint32_t addresses[] = {0x100200, 0x100000, 0x100800, 0x100900}, entry[] = {0x100400};
+
+    (void)state;
+    begin(8192);
+    begin_multiboot2(0);
+    add_tag(2, false, addresses, 4);
+    add_tag(7, true, NULL, 0);
+    add_tag(9, true, entry, 1);
+    end_multiboot2();
+    read_as(LOADER_MULTIBOOT2);
+    assert_int_equal(status, VST_OK);
+    assert_int_equal(image.efi_entry, 0x100400);
+    assert_true(image.needs_services);
+}
+
 /* ---------------------------------------------------------------- EFI programs */
 
 static void make_pe(void)
@@ -609,7 +679,7 @@ static const struct loader_memory memory[] = {
 static const struct loader_module modules[] = {{0x4000000, 1000, "/one"},
                                                {0x5000000, 0x2000, "/two"}};
 static const struct loader_screen screen = {
-    .is_text = true, .first = 0xb8000, .width = 80, .height = 25, .line_bytes = 160};
+    .is_text = true, .first = 0xb8000, .width = 80, .height = 25, .line_bytes = 160, .bits = 16};
 
 static struct loader_start start_of(size_t n_modules)
 {
@@ -620,7 +690,8 @@ static struct loader_start start_of(size_t n_modules)
                                  .modules = modules,
                                  .n_modules = n_modules,
                                  .root_pointer = 0xf5a00,
-                                 .root_copy = "RSD PTR 012345678901234567890123456",
+                                 .root_copy = "RSD PTR 0123456\2" /* its version */
+                                              "8901234567890123456",
                                  .root_copy_bytes = 36,
                                  .screen = &screen};
 }
@@ -769,6 +840,68 @@ static void multiboot2_is_told(void **state)
     assert_int_not_equal(find_tag(info, 0), 0);
 }
 
+/* What boot services would change is not told while they last. */
+static void multiboot2_of_efi_is_told(void **state)
+{
+    struct loader_efi efi = {0x7f000018, 0x7e000000, false, "a map of 16 bytes", 16, 8, 1};
+    struct loader_start start = start_of(1);
+
+    (void)state;
+    start.efi = &efi;
+    make_elf(true);
+    begin_multiboot2(0);
+    end_multiboot2();
+    read_as(LOADER_MULTIBOOT2);
+    assert_fits_only_whole(&start);
+    uint64_t info = registers.ebx;
+    assert_int_equal(told(find_tag(info, 12) + 8, 8), 0x7f000018);
+    assert_int_equal(told(find_tag(info, 20) + 8, 8), 0x7e000000);
+    assert_int_equal(told(find_tag(info, 17) + 4, 4), 16 + 16);
+    assert_int_equal(told(find_tag(info, 17) + 8, 4), 8);
+    assert_int_equal(find_tag(info, 18), 0);
+    assert_int_not_equal(find_tag(info, 6), 0);
+    efi.services_left = true;
+    assert_fits_only_whole(&start);
+    assert_int_equal(told(find_tag(info, 12) + 8, 8), 0x7f000018);
+    assert_int_equal(told(find_tag(info, 20) + 8, 8), 0x7e000000);
+    assert_int_equal(told(find_tag(info, 18) + 4, 4), 8);
+    assert_int_not_equal(find_tag(info, 3), 0);
+    assert_int_not_equal(find_tag(info, 8), 0);
+    assert_int_equal(find_tag(info, 4), 0);
+    assert_int_equal(find_tag(info, 6), 0);
+    assert_int_equal(find_tag(info, 17), 0);
+}
+
+static void multiboot2_is_told_of_tables(void **state)
+{
+    struct loader_start start = start_of(0);
+
+    (void)state;
+    make_elf(true);
+    begin_multiboot2(0);
+    end_multiboot2();
+    read_as(LOADER_MULTIBOOT2);
+    image.needs_smbios = true;
+    assert_int_equal(tell(&start, sizeof(room_memory)), VST_ERR_UNSUPPORTED);
+    start.smbios = (struct loader_smbios){2, 8, (uintptr_t) "tables of 20 bytes\0", 20};
+    assert_fits_only_whole(&start);
+    uint64_t info = registers.ebx, tag = find_tag(info, 13);
+    assert_int_equal(told(tag + 4, 4), 16 + 20);
+    assert_int_equal(told(tag + 8, 8), 0x0802);
+    assert_string_equal(told_text(tag + 16), "tables of 20 bytes");
+    assert_int_equal(told(find_tag(info, 14) + 4, 4), 8 + 20);
+    assert_int_equal(told(find_tag(info, 15) + 4, 4), 8 + 36);
+    start.root_copy = "RSD PTR 0123456\2\0\0\0\0" /* no RSDT */
+                      "0123456789012345";
+    assert_int_equal(tell(&start, sizeof(room_memory)), VST_OK);
+    assert_int_equal(find_tag(info, 14), 0);
+    start.root_copy_bytes = 20;
+    start.root_copy = "RSD PTR 0123456\0\1\0\0\0";
+    assert_int_equal(tell(&start, sizeof(room_memory)), VST_OK);
+    assert_int_not_equal(find_tag(info, 14), 0);
+    assert_int_equal(find_tag(info, 15), 0);
+}
+
 static void pvh_is_told(void **state)
 {
     struct loader_start start = start_of(2);
@@ -817,6 +950,187 @@ static void kinds_by_name(void **state)
     assert_string_equal(loader_kind_name(LOADER_N_KINDS), "unknown");
 }
 
+/* ---------------------------------------------------------------- SMBIOS, screens */
+
+static bool read_smbios(const uint8_t *entry, size_t bytes, struct loader_smbios *smbios)
+{
+    uint8_t *copy = malloc(bytes > 0 ? bytes : 1);
+    struct loader_bytes file = {copy, bytes};
+
+    memcpy(copy, entry, bytes);
+    bool sound = loader_smbios_read(&file, smbios);
+    free(copy);
+    return sound;
+}
+
+static void sum_up(uint8_t *entry, size_t at, size_t bytes)
+{
+    entry[at] = 0;
+    for (size_t i = 0; i < bytes; i++)
+        if (i != at)
+            entry[at] = (uint8_t)(entry[at] - entry[i]);
+}
+
+static void smbios_entry_points(void **state)
+{
+    uint8_t old[31] = {'_', 'S',           'M',  '_',  0,    31,   2,
+                       8,   [0x16] = 0x34, 0x12, 0x00, 0xa0, 0xf0, 0x7e};
+    uint8_t new[24] = {'_', 'S', 'M', '3', '_', 0, 24, 3, 6, [0xc] = 0x00, 0x10, [0x14] = 0x02};
+    struct loader_smbios smbios;
+
+    (void)state;
+    sum_up(old, 4, sizeof(old));
+    assert_true(read_smbios(old, sizeof(old), &smbios));
+    assert_int_equal(smbios.major, 2);
+    assert_int_equal(smbios.minor, 8);
+    assert_int_equal(smbios.first, 0x7ef0a000);
+    assert_int_equal(smbios.bytes, 0x1234);
+    sum_up(new, 5, sizeof(new));
+    assert_true(read_smbios(new, sizeof(new), &smbios));
+    assert_int_equal(smbios.major, 3);
+    assert_int_equal(smbios.minor, 6);
+    assert_int_equal(smbios.first, 0x200000000);
+    assert_int_equal(smbios.bytes, 0x1000);
+    for (size_t bytes = 0; bytes < sizeof(old); bytes++)
+        assert_false(read_smbios(old, bytes, &smbios));
+    for (size_t bytes = 0; bytes < sizeof(new); bytes++)
+        assert_false(read_smbios(new, bytes, &smbios));
+    old[7]++;
+    assert_false(read_smbios(old, sizeof(old), &smbios)); /* the sum */
+    new[0xe] = 0xff;                                      /* too many bytes of tables */
+    sum_up(new, 5, sizeof(new));
+    assert_false(read_smbios(new, sizeof(new), &smbios));
+    memset(new + 0xc, 0, 4); /* none */
+    sum_up(new, 5, sizeof(new));
+    assert_false(read_smbios(new, sizeof(new), &smbios));
+    old[5] = 5;
+    sum_up(old, 4, 5);
+    assert_false(read_smbios(old, sizeof(old), &smbios));
+}
+
+static bool screen_of(uint32_t format, uint32_t red, uint32_t green, uint32_t blue,
+                      uint32_t reserved, struct loader_screen *made_of)
+{
+    const struct loader_efi_mode mode = {0x80000000, 4 * 1024 * 768, 1000, 768,     1024, format,
+                                         red,        green,          blue, reserved};
+
+    return loader_screen_of_mode(&mode, made_of);
+}
+
+static void assert_colour(struct loader_colour colour, unsigned shift, unsigned bits)
+{
+    assert_int_equal(colour.shift, shift);
+    assert_int_equal(colour.bits, bits);
+}
+
+static void screens_by_format(void **state)
+{
+    struct loader_screen made_of;
+
+    (void)state;
+    assert_true(screen_of(0, 0, 0, 0, 0, &made_of)); /* red first */
+    assert_false(made_of.is_text);
+    assert_int_equal(made_of.first, 0x80000000);
+    assert_int_equal(made_of.width, 1000);
+    assert_int_equal(made_of.height, 768);
+    assert_int_equal(made_of.line_bytes, 4096);
+    assert_int_equal(made_of.bits, 32);
+    assert_colour(made_of.red, 0, 8);
+    assert_colour(made_of.green, 8, 8);
+    assert_colour(made_of.blue, 16, 8);
+    assert_true(screen_of(1, 0, 0, 0, 0, &made_of)); /* blue first */
+    assert_colour(made_of.red, 16, 8);
+    assert_colour(made_of.green, 8, 8);
+    assert_colour(made_of.blue, 0, 8);
+    assert_false(screen_of(3, 0xff0000, 0xff00, 0xff, 0, &made_of)); /* only the firmware draws */
+    assert_false(screen_of(4, 0xff0000, 0xff00, 0xff, 0, &made_of));
+}
+
+static void screens_by_masks(void **state)
+{
+    struct loader_screen made_of;
+
+    (void)state;
+    assert_true(screen_of(2, 0xf800, 0x07e0, 0x001f, 0, &made_of));
+    assert_int_equal(made_of.bits, 16);
+    assert_int_equal(made_of.line_bytes, 2048);
+    assert_colour(made_of.red, 11, 5);
+    assert_colour(made_of.green, 5, 6);
+    assert_colour(made_of.blue, 0, 5);
+    assert_true(screen_of(2, 0x7c00, 0x03e0, 0x001f, 0, &made_of)); /* 15 bits in 16 */
+    assert_int_equal(made_of.bits, 16);
+    assert_true(screen_of(2, 0x3ff, 0x3ff << 10, 0x3ff << 20, 0xc0000000, &made_of));
+    assert_int_equal(made_of.bits, 32);
+    assert_colour(made_of.blue, 20, 10);
+    assert_true(screen_of(2, 0xff0000, 0xff00, 0xff, 0, &made_of));
+    assert_int_equal(made_of.bits, 24);
+    assert_int_equal(made_of.line_bytes, 3072);
+    assert_true(screen_of(2, 0xff000000, 0xff00, 0xff, 0, &made_of));
+    assert_colour(made_of.red, 24, 8);
+    assert_true(screen_of(2, 0xff0000, 0xff00, 0xff, 0xff000000, &made_of));
+    assert_int_equal(made_of.bits, 32);
+    assert_false(screen_of(2, 0, 0xff00, 0xff, 0, &made_of));         /* no red */
+    assert_false(screen_of(2, 0xff0000, 0xff00, 0x1ff, 0, &made_of)); /* two in one bit */
+    assert_false(screen_of(2, 0xfb0000, 0xff00, 0xff, 0, &made_of));  /* with a hole */
+}
+
+static void screens_that_make_no_sense(void **state)
+{
+    const struct loader_efi_mode sound = {0x80000000, 4 * 1024 * 768, 1024, 768, 1024, 1, 0, 0, 0,
+                                          0};
+    struct loader_efi_mode mode = sound;
+    struct loader_screen made_of;
+
+    (void)state;
+    assert_true(loader_screen_of_mode(&mode, &made_of));
+    mode.first = 0;
+    assert_false(loader_screen_of_mode(&mode, &made_of));
+    mode = sound;
+    mode.bytes--;
+    assert_false(loader_screen_of_mode(&mode, &made_of));
+    mode = sound;
+    mode.line_pixels--;
+    assert_false(loader_screen_of_mode(&mode, &made_of));
+    mode.line_pixels = UINT32_MAX;
+    mode.bytes = UINT64_MAX;
+    assert_false(loader_screen_of_mode(&mode, &made_of));
+    mode = sound;
+    mode.width = 0;
+    assert_false(loader_screen_of_mode(&mode, &made_of));
+    mode = sound;
+    mode.height = 0;
+    assert_false(loader_screen_of_mode(&mode, &made_of));
+}
+
+static void screens_are_told(void **state)
+{
+    struct loader_start start = start_of(0);
+    struct loader_screen made_of;
+
+    (void)state;
+    assert_true(screen_of(2, 0xf800, 0x07e0, 0x001f, 0, &made_of));
+    start.screen = &made_of;
+    make_elf(true);
+    begin_multiboot2(0);
+    end_multiboot2();
+    read_as(LOADER_MULTIBOOT2);
+    assert_int_equal(tell(&start, sizeof(room_memory)), VST_OK);
+    uint64_t tag = find_tag(registers.ebx, 8);
+    assert_int_equal(told(tag + 8, 8), 0x80000000);
+    assert_int_equal(told(tag + 16, 4), 2048);
+    assert_int_equal(told(tag + 28, 2), 1 << 8 | 16);
+    assert_int_equal(told(tag + 32, 6), 0x05000605050bull);
+    image.kind = LOADER_MULTIBOOT1;
+    assert_int_equal(tell(&start, sizeof(room_memory)), VST_OK);
+    assert_int_equal(told(registers.ebx + 108, 2), 1 << 8 | 16);
+    assert_int_equal(told(registers.ebx + 110, 6), 0x05000605050bull);
+    make_linux();
+    read_as(LOADER_LINUX);
+    assert_int_equal(tell(&start, sizeof(room_memory)), VST_OK);
+    assert_int_equal(told(registers.esi + 0x16, 2), 16);
+    assert_int_equal(told(registers.esi + 0x26, 6), 0x000505060b05ull);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -839,6 +1153,15 @@ int main(void)
         cmocka_unit_test(linux_of_many_pieces),
         cmocka_unit_test(multiboot1_is_told),
         cmocka_unit_test(multiboot2_is_told),
+        cmocka_unit_test(multiboot2_beside_firmware),
+        cmocka_unit_test(multiboot2_only_beside_firmware),
+        cmocka_unit_test(multiboot2_of_efi_is_told),
+        cmocka_unit_test(multiboot2_is_told_of_tables),
+        cmocka_unit_test(smbios_entry_points),
+        cmocka_unit_test(screens_by_format),
+        cmocka_unit_test(screens_by_masks),
+        cmocka_unit_test(screens_that_make_no_sense),
+        cmocka_unit_test(screens_are_told),
         cmocka_unit_test(pvh_is_told),
         cmocka_unit_test(modules_above_4g_are_refused),
         cmocka_unit_test(kinds_by_name),

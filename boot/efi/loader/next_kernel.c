@@ -20,8 +20,6 @@
 #define ROOT_2_BYTES  36u
 #define ROOT_REVISION 15u
 #define LOWEST_TAKEN  0x100000u
-#define PIXEL_BYTES   4u
-#define COLOUR_MASK   0xffu
 #define PHYSICAL_END  (1ull << 52)
 
 /* In pages of its own: what stands in the image, zero or not, is bytes of its file. */
@@ -107,6 +105,22 @@ static void give_back(void *ctx, uint64_t first, uint64_t bytes)
     (void)firmware->FreePages(first, round_up(bytes, EFI_PAGE_SIZE) / EFI_PAGE_SIZE);
 }
 
+static const struct range_set *free_now(void *ctx)
+{
+    (void)ctx;
+    return find_free(&state->next.target) ? &state->free : NULL;
+}
+
+/* Where firmware lets code run. */
+static bool take_at(void *ctx, uint64_t first, uint64_t bytes)
+{
+    EFI_PHYSICAL_ADDRESS at = first;
+
+    (void)ctx;
+    return !EFI_ERROR(
+        firmware->AllocatePages(AllocateAddress, EfiLoaderCode, bytes / EFI_PAGE_SIZE, &at));
+}
+
 /* Nobody signs such kernels in a way that the firmware could verify. */
 static const char *admit(void *ctx, enum loader_kind kind, size_t number, const void *bytes)
 {
@@ -143,6 +157,8 @@ static bool begin(void)
                                              .give_back = give_back,
                                              .ram = &state->ram,
                                              .memory_end = PHYSICAL_END,
+                                             .free_now = free_now,
+                                             .take_at = take_at,
                                              .runs_programs = true,
                                              .admit = admit};
     return true;
@@ -172,32 +188,17 @@ static void find_root_pointer(struct loader_start *start)
     start->root_copy_bytes = root[ROOT_REVISION] >= 2 ? ROOT_2_BYTES : ROOT_1_BYTES;
 }
 
-/* Where a colour's eight bits begin; false: it has others. */
-static bool shift_of(uint32_t mask, uint8_t *shift)
+static void find_smbios(struct loader_start *start)
 {
-    *shift = mask != 0 ? (uint8_t)__builtin_ctz(mask) : 0;
-    return mask >> *shift == COLOUR_MASK;
-}
+    static const EFI_GUID smbios_3 = SMBIOS3_TABLE_GUID, smbios_2 = SMBIOS_TABLE_GUID;
+    const uint8_t *entry = configuration_table(&smbios_3);
 
-static bool take_colours(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode,
-                         struct loader_screen *screen)
-{
-    switch (mode->PixelFormat) {
-    case PixelRedGreenBlueReserved8BitPerColor:
-        screen->green_shift = 8;
-        screen->blue_shift = 16;
-        return true;
-    case PixelBlueGreenRedReserved8BitPerColor:
-        screen->red_shift = 16;
-        screen->green_shift = 8;
-        return true;
-    case PixelBitMask:
-        return shift_of(mode->PixelInformation.RedMask, &screen->red_shift) &&
-               shift_of(mode->PixelInformation.GreenMask, &screen->green_shift) &&
-               shift_of(mode->PixelInformation.BlueMask, &screen->blue_shift);
-    default: /* only the firmware can draw */
-        return false;
-    }
+    if (entry == NULL)
+        entry = configuration_table(&smbios_2);
+    if (entry != NULL &&
+        !loader_smbios_read(&(struct loader_bytes){entry, LOADER_SMBIOS_ENTRY_BYTES},
+                            &start->smbios))
+        start->smbios = (struct loader_smbios){0};
 }
 
 static bool find_screen(struct loader_screen *screen)
@@ -210,13 +211,21 @@ static bool find_screen(struct loader_screen *screen)
             firmware->HandleProtocol(loader_system->ConsoleOutHandle, &guid, (VOID **)&output)))
         if (EFI_ERROR(firmware->LocateProtocol(&guid, NULL, (VOID **)&output)))
             return false;
-    if (output->Mode == NULL || output->Mode->Info == NULL || output->Mode->FrameBufferBase == 0)
+    const EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *mode = output->Mode;
+    if (mode == NULL || mode->Info == NULL)
         return false;
-    screen->first = output->Mode->FrameBufferBase;
-    screen->width = output->Mode->Info->HorizontalResolution;
-    screen->height = output->Mode->Info->VerticalResolution;
-    screen->line_bytes = output->Mode->Info->PixelsPerScanLine * PIXEL_BYTES;
-    return take_colours(output->Mode->Info, screen);
+    const EFI_PIXEL_BITMASK *masks = &mode->Info->PixelInformation;
+    const struct loader_efi_mode told = {.first = mode->FrameBufferBase,
+                                         .bytes = mode->FrameBufferSize,
+                                         .width = mode->Info->HorizontalResolution,
+                                         .height = mode->Info->VerticalResolution,
+                                         .line_pixels = mode->Info->PixelsPerScanLine,
+                                         .format = mode->Info->PixelFormat,
+                                         .red_mask = masks->RedMask,
+                                         .green_mask = masks->GreenMask,
+                                         .blue_mask = masks->BlueMask,
+                                         .reserved_mask = masks->ReservedMask};
+    return loader_screen_of_mode(&told, screen);
 }
 
 static bool put_memory_map(void)
@@ -272,7 +281,9 @@ static enum vst_status prepare_start(void)
     state->efi.system_table = (uintptr_t)loader_system;
     state->efi.image = (uintptr_t)loader_image;
     state->efi.map = state->map_bytes;
+    state->efi.services_left = state->next.services_left;
     find_root_pointer(start);
+    find_smbios(start);
     if (find_screen(&state->screen))
         start->screen = &state->screen;
     longest = *start;
@@ -395,8 +406,25 @@ bool next_kernel_has_program(void)
     return state != NULL && state->is_to_run;
 }
 
+/* The firmware goes on, and so does its driver of the disks, which is ours, until the kernel ends it. */
+_Noreturn static void enter_beside_firmware(void)
+{
+    const struct loader_next *next = &state->next;
+
+    for (uint32_t i = 0; i < next->image.n_parts; i++) {
+        struct loader_copy copy = loader_next_copy(next, i);
+        uint8_t *to =
+            memcpy((void *)(uintptr_t)copy.to, (const void *)(uintptr_t)copy.from, copy.bytes);
+        memset(to + copy.bytes, 0, copy.zero_bytes);
+    }
+    measure();
+    arch_handover_firmware(next->image.efi_entry, next->registers.eax, next->registers.ebx);
+}
+
 void next_kernel_run_program(void)
 {
+    if (state->next.image.kind != LOADER_EFI)
+        enter_beside_firmware();
     struct program program = {.name = state->files[0].name,
                               .image = state->files[0].at,
                               .image_bytes = state->files[0].bytes,
@@ -416,7 +444,7 @@ bool next_kernel_start(void)
 {
     struct arch_handover handover;
 
-    if (state->next.image.kind == LOADER_EFI)
+    if (state->next.image.kind == LOADER_EFI || state->next.services_left)
         return state->is_to_run = true;
     state->next.answer = &state->unread;
     prepare_handover(&handover);

@@ -20,7 +20,7 @@ void next_kernel_forget(void);
 /**
  * Ends boot services, by which the driver resets its devices, and starts what is loaded. Comes back
  * only if that can't be, having said why: false, and everything is as it was. True: it is an EFI
- * program, for next_kernel_run_program.
+ * program, or a kernel that takes over boot services, for next_kernel_run_program.
  */
 bool next_kernel_start(void);
 
@@ -28,7 +28,7 @@ bool next_kernel_start(void);
 bool next_kernel_has_program(void);
 
 /**
- * Runs it, and forgets it; as program_run. Nobody may use a disk meanwhile, nor one found before
+ * Runs it, and forgets it; as program_run. A kernel does not come back. Nobody may use a disk meanwhile, nor one found before
  * afterwards.
  */
 void next_kernel_run_program(void);

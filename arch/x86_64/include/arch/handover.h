@@ -52,6 +52,12 @@ struct arch_handover {
 _Noreturn void arch_handover(uint64_t area, const struct arch_handover *handover);
 
 /**
+ * Enters a kernel that takes over EFI firmware as it is, with its page tables, descriptors and stack,
+ * interrupts on: EAX and RBX as told. (Multiboot 2.0, 3.5; UEFI 2.9, 2.3.4)
+ */
+_Noreturn void arch_handover_firmware(uint64_t entry, uint32_t eax, uint64_t rbx);
+
+/**
  * Writes page tables into the area: the first 4 GiB one to one, and the GiB around `code`. Five levels
  * where `is_57_bit`, else four. The physical address of their root. For arch_handover, and for tests.
  */
