@@ -135,8 +135,14 @@ static bool add_to(struct loader_text *list, size_t *n, size_t max, struct loade
 
 static bool take_line(struct loader_entry *entry, struct loader_text key, struct loader_text value)
 {
-    if (loader_text_is(key, "initrd"))
+    if (loader_text_is(key, "initrd")) {
+        entry->modules &= ~(1u << entry->n_initrds);
         return add_to(entry->initrds, &entry->n_initrds, LOADER_MAX_INITRDS, value);
+    }
+    if (loader_text_is(key, "module")) {
+        entry->modules |= 1u << entry->n_initrds;
+        return add_to(entry->initrds, &entry->n_initrds, LOADER_MAX_INITRDS, value);
+    }
     if (loader_text_is(key, "options"))
         return add_to(entry->options, &entry->n_options, LOADER_MAX_OPTIONS, value);
     if (value.bytes > 0)

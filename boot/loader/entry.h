@@ -31,6 +31,9 @@ struct loader_entry {
     struct loader_text efi, uki, devicetree, devicetree_overlay;
     struct loader_text initrds[LOADER_MAX_INITRDS];
     size_t n_initrds;
+    uint32_t
+        modules; /**< a bit for each that is no "initrd" but a "module", which the specification
+                         does not know: words for the kernel stand behind the path */
     struct loader_text options[LOADER_MAX_OPTIONS]; /**< see loader_entry_options */
     size_t n_options;
 };

@@ -9,6 +9,7 @@ import zlib
 
 import pytest
 
+import boot_media
 import efi
 import images
 import linux_guest
@@ -111,6 +112,23 @@ def test_told(tmp_path, kind):
         return
     assert re.search(r"^screen \w+000 \w+ \w+ \w+ 20 pixels$", text, re.M), text
     assert [pixel(dump, x, 32) for x in (32, 96, 160)] == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+
+
+@pytest.mark.timeout(200)
+def test_told_by_an_entry(tmp_path):
+    """Of the menu: its modules, one of them with words, in order."""
+    files = {"told.elf": build_told(tmp_path, TOLD_KINDS["multiboot2"]), "with words": b"1", "plain": b"22",
+             "loader/loader.conf": "timeout 0\n",
+             "loader/entries/told.conf": "title Told\nlinux /told.elf\ninitrd /with words\nmodule /plain  root=/dev/vda2 quiet\n"
+                                         "module /plain\noptions two words\n"}
+    disk = boot_media.fat(tmp_path / "boot.raw", boot_media.tree(tmp_path / "tree", files))
+    image = efi.volume(tmp_path, {"EFI/BOOT/BOOTX64.EFI": efi.LOADER})
+    with Machine(boot=efi.boot_arguments(image), disks=[Disk(disk, **BLK)], memory_mib=256) as machine:
+        result = machine.wait(DEADLINE_S)
+    result.expect_status(TOLD_STATUS)
+    result.expect("^command two words$")
+    assert re.findall(r"^module (.*) (\w+) \w+$", result.text, re.M) == [
+        ("/with words", "1"), ("/plain  root=/dev/vda2 quiet", "2"), ("/plain", "2")]
 
 
 # ---------------------------------------------------------------- others

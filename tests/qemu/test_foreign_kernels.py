@@ -45,7 +45,7 @@ def linux_disk(folder, files):
 
 def end_of_linux(machine, digest, cpus=2):
     """What it said between start and end of its job."""
-    machine.wait_for(r"BEGIN 6\S+")
+    machine.wait_for(r"BEGIN 6\S+", linux_guest.DEADLINE_S)
     text = plain(machine.transcript[machine._position:] + machine.wait(linux_guest.DEADLINE_S).text)
     for said in (f"cpus: {cpus}", f"disk: {digest}", "END 0"):
         assert said in text, f"not said: {said}\n{text[-3000:]}"

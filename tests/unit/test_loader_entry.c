@@ -417,6 +417,22 @@ static void os_release(void **state)
     release(text);
 }
 
+/* Not of the specification, which passes over what it does not know. */
+static void modules_are_initrds_with_words(void **state)
+{
+    struct loader_text text =
+        loader_text_of("linux /xen\nmodule\ninitrd /first\nmodule /vmlinuz quiet\n"
+                       "initrd /initrd.img\nmodule /policy\n");
+    struct loader_entry entry;
+
+    (void)state;
+    assert_int_equal(loader_entry_read(loader_text_of("xen.conf"), text, &entry), VST_OK);
+    assert_int_equal(entry.n_initrds, 4);
+    assert_int_equal(entry.modules, 1 << 1 | 1 << 3);
+    assert_text(entry.initrds[1], "/vmlinuz quiet");
+    assert_text(entry.initrds[2], "/initrd.img");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +448,7 @@ int main(void)
         cmocka_unit_test(unified_kernel_images),
         cmocka_unit_test(loader_conf),
         cmocka_unit_test(loader_conf_of_nothing_and_of_nonsense),
+        cmocka_unit_test(modules_are_initrds_with_words),
         cmocka_unit_test(os_release),
     };
     return cmocka_run_group_tests_name("boot entries", tests, NULL, NULL);

@@ -26,7 +26,8 @@ struct booting {
     const char *options;
     struct load_file *files; /* the kernel, and its initrds or modules */
     size_t n_files;
-    struct load_pages pages; /* the kernel's, if it is a program */
+    char *words[LOADER_MAX_INITRDS]; /* of modules, with their paths */
+    struct load_pages pages;         /* the kernel's, if it is a program */
 };
 
 bool boot_options(const struct boot_entry *entry, char text[BOOT_MAX_OPTIONS])
@@ -63,6 +64,23 @@ static bool add_kernel(struct booting *booting)
     return add(booting, loader_text_of(path));
 }
 
+/* The kernel reads all of it, as a text. */
+static bool add_module(struct booting *booting, size_t number, struct loader_text text)
+{
+    struct loader_text path = text;
+    char **words = &booting->words[number];
+
+    for (path.bytes = 0;
+         path.bytes < text.bytes && path.at[path.bytes] != ' ' && path.at[path.bytes] != '\t';)
+        path.bytes++;
+    *words = pool_take(text.bytes + 1);
+    if (*words == NULL || !loader_text_copy(text, *words, text.bytes + 1)) {
+        say("%s: not enough memory\n", booting->entry->title);
+        return false;
+    }
+    return add(booting, path);
+}
+
 static bool find_files(struct booting *booting)
 {
     const struct loader_entry *conf = &booting->entry->entry;
@@ -76,7 +94,8 @@ static bool find_files(struct booting *booting)
     }
     bool found = add_kernel(booting);
     for (size_t i = 0; found && i < conf->n_initrds; i++)
-        found = add(booting, conf->initrds[i]);
+        found = conf->modules & 1u << i ? add_module(booting, i, conf->initrds[i])
+                                        : add(booting, conf->initrds[i]);
     return found;
 }
 
@@ -163,8 +182,8 @@ static void run_kernel(struct booting *booting)
         return;
     }
     for (size_t i = 0; i < booting->n_files; i++)
-        files[i] =
-            (struct loader_wanted_file){booting->files[i].path, booting->files[i].file.bytes, NULL};
+        files[i] = (struct loader_wanted_file){booting->files[i].path, booting->files[i].file.bytes,
+                                               i > 0 ? booting->words[i - 1] : NULL};
     const struct loader_wanted wanted = {.command_line = booting->options,
                                          .files = files,
                                          .n_files = booting->n_files,
@@ -219,6 +238,8 @@ static void boot_files(struct booting *booting)
             run_kernel(booting);
     }
     load_give(&booting->pages);
+    for (size_t i = 0; i < LOADER_MAX_INITRDS; i++)
+        pool_give(booting->words[i]);
     pool_give(booting->files);
 }
 

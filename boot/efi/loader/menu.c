@@ -203,7 +203,7 @@ static void page_add_conf(const struct loader_entry *conf)
     page_add_text("efi", conf->efi);
     page_add_text("uki", conf->uki);
     for (size_t i = 0; i < conf->n_initrds; i++)
-        page_add_text("initrd", conf->initrds[i]);
+        page_add_text(conf->modules & 1u << i ? "module" : "initrd", conf->initrds[i]);
     for (size_t i = 0; i < conf->n_options; i++)
         page_add_text("options", conf->options[i]);
 }
