@@ -249,7 +249,17 @@ static void meanwhile(void)
     CHECK(!is_flying());
 }
 
+/* Whoever has loaded this one has told from which disk. */
+static void has_device(void)
+{
+    EFI_LOADED_IMAGE_PROTOCOL *loaded = protocol(this_image, &guid_loaded_image);
+
+    CHECK(loaded->DeviceHandle != NULL);
+    CHECK(has_protocol(loaded->DeviceHandle, &guid_block_io));
+}
+
 const struct test tests_meanwhile[] = {
+    {"has_device", has_device},
     {"meanwhile", meanwhile},
     {NULL, NULL},
 };

@@ -7,7 +7,9 @@ import tempfile
 
 import pytest
 
+import boot_media
 import efi
+import harness
 import images
 from harness import Disk, Machine
 from images import KiB, MiB
@@ -158,3 +160,48 @@ def test_keyboard_and_plugged_disk():
         assert machine.command("rescan json=1").one("rescan")["added"] == 1
         assert machine.command("sum sdb json=1").one("sum")["sha256"] == images.sha256(path)
         assert machine.command("rescan json=1").one("rescan") == {"cmd": "rescan", "added": 0, "removed": 0}
+
+
+def tray_is_open(machine):
+    return {drive["device"]: drive.get("tray_open") for drive in machine.qmp("query-block")}["drive1"]
+
+
+def test_commands_for_media_units_and_kernels(tmp_path):
+    """What the host sees of a drive's tray; what a unit or firmware can't do is said; a dry boot, a file of commands."""
+    tree = boot_media.tree(tmp_path / "tree", {"vstor.elf": harness.KERNEL, "vstor.efi": efi.LOADER, "tests.efi": efi.PROGRAM,
+                                               "script": "echo from a file\nsum sda 0 1M json=1\n"})
+    image = boot_media.fat(tmp_path / "disk.raw", tree)
+    disks = [Disk(image, device="scsi-hd,bus=a0.0,scsi-id=1", before=ADAPTER),
+             Disk(boot_media.iso(tmp_path / "cd.iso", tree), device="scsi-cd,bus=a0.0,scsi-id=2", readonly=True),
+             Disk(images.image("1m.raw"), device=BLK)]
+    with console(disks=disks, reboot=True, extra=["-fw_cfg", "name=opt/vstor/test,string=has_device"]) as machine:
+        def run(line):
+            return machine.command(line)
+
+        assert not tray_is_open(machine)
+        assert run("eject sr0 json=1").one("eject")["bytes"] == 0 and tray_is_open(machine)
+        assert run("read sr0 0 2k json=1").error("read")
+        assert run("load sr0 json=1").one("load")["medium"] == "ok" and not tray_is_open(machine)
+        assert run("sum sr0 0 64k json=1").one("sum")["sha256"] == images.sha256(tmp_path / "cd.iso", 0, 64 * KiB)
+        assert "error" not in run("tmf sda lun_reset json=1").text
+        for line in ("reserve sda", "zone vda report", "erase vda 0 64k", "eject vda", "load vda"):
+            assert run(f"{line} json=1").error(line.split()[0])["text"], line
+        script = run("source sda /script")
+        assert "from a file" in script.text and script.one("sum")["sha256"] == images.sha256(image, 0, MiB)
+
+        # the same before and after all has been looked for again
+        for line in ("echo", "rescan"):
+            run(line)
+            for path in ("/vstor.elf", "/vstor.efi"):
+                assert "error" not in run(f"boot sda {path} dry=1 json=1").text
+        assert any("cache" in record for record in run("stats json=1").of("stats"))
+        assert "boot DEV PATH" in run("help boot").text and "no such command" in run("run x").text
+
+        # a program knows where it comes from, also then
+        machine.send("reboot\r")
+        machine.wait_for("any other key to continue")
+        machine.send(" ")
+        machine.wait_for_prompt()
+        run("rescan")
+        machine.send("boot sda /tests.efi\r")
+        efi.expect_passed(machine.wait(), "has_device")
