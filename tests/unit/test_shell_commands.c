@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "boot/shell/command.h"
+#include "boot/shell/line_edit.h"
 #include "boot/shell/pattern.h"
 #include "fake_shell_host.h"
 
@@ -288,7 +289,7 @@ static void units_without_blocks_are_completed(void **state)
 static void overlong_line_is_refused(void **state)
 {
     struct fake_host *fake = *state;
-    char line[3000];
+    char line[2 * LINE_EDIT_BYTES];
 
     memset(line, 'x', sizeof(line));
     strcpy(line + sizeof(line) - 12, "\necho next\n");
