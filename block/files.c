@@ -211,6 +211,24 @@ enum vst_status vst_files_where(struct vst_files *files, struct vst_file *file,
     return map(files, file, offset_bytes, file->bytes - offset_bytes, at_bytes, run_bytes);
 }
 
+enum vst_status vst_files_directory_where(struct vst_files *files, struct vst_file *file,
+                                          uint64_t offset_bytes, uint64_t *at_bytes,
+                                          uint64_t *run_bytes)
+{
+    const struct vst_files_source *source = &files->source;
+
+    files->steps_left = MAX_STEPS;
+    if (file->type != VST_FILE_DIRECTORY)
+        return VST_ERR_INVALID;
+    if (files->kind > VST_FILES_FAT32)
+        return VST_ERR_UNSUPPORTED;
+    enum vst_status status =
+        files->ops->map(files, file, offset_bytes, UINT32_MAX, at_bytes, run_bytes);
+    if (status == VST_OK && (*at_bytes > source->bytes || *run_bytes > source->bytes - *at_bytes))
+        return VST_ERR_RANGE;
+    return status;
+}
+
 enum vst_status vst_files_read(struct vst_files *files, struct vst_file *file,
                                uint64_t offset_bytes, void *buffer, size_t bytes, size_t *n)
 {

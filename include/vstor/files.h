@@ -201,6 +201,18 @@ enum vst_status vst_files_where(struct vst_files *files, struct vst_file *file,
                                 uint64_t offset_bytes, uint64_t *at_bytes,
                                 uint64_t *run_bytes) VST_MUST_USE;
 
+/**
+ * The same of a directory, which has no size: for who has all of it read before it is listed, not one
+ * piece after the other. FAT's alone: others are in one run, or nearly.
+ *
+ * VST_ERR_NOT_FOUND    it ends before that         VST_ERR_INVALID     no directory
+ * VST_ERR_RANGE        beyond the volume           VST_ERR_UNSUPPORTED another file system
+ * others               as vst_files_read
+ */
+enum vst_status vst_files_directory_where(struct vst_files *files, struct vst_file *file,
+                                          uint64_t offset_bytes, uint64_t *at_bytes,
+                                          uint64_t *run_bytes) VST_MUST_USE;
+
 /** Where a link leads to. VST_ERR_INVALID: it is none. VST_ERR_TOO_LARGE: `text` has no room. */
 enum vst_status vst_files_link(struct vst_files *files, const struct vst_file *file, char *text,
                                size_t text_bytes) VST_MUST_USE;

@@ -100,6 +100,20 @@ static void check_runs(struct walk *walk, const struct vst_file *file)
     }
 }
 
+/** A directory's, which end where its chain does. */
+static void check_directory_runs(struct walk *walk, const struct vst_file *directory)
+{
+    struct vst_file copy = *directory;
+    uint64_t at, run;
+
+    for (uint64_t offset = 0; offset < MAX_FILE_BYTES; offset += run) {
+        if (vst_files_directory_where(&walk->files, &copy, offset, &at, &run) != VST_OK)
+            return;
+        FUZZ_CHECK(run > 0 && at <= walk->files.source.bytes &&
+                   run <= walk->files.source.bytes - at);
+    }
+}
+
 static void check_link(struct walk *walk, const struct vst_file *file)
 {
     char *text = malloc(VST_FILES_PATH_BYTES);
@@ -133,6 +147,7 @@ static void walk_directory(struct walk *walk, const struct vst_file *file, unsig
     struct vst_directory directory;
     enum vst_status status = vst_files_list(&walk->files, file, &directory);
 
+    check_directory_runs(walk, file);
     while (status == VST_OK && walk->n_entries < MAX_ENTRIES) {
         status = vst_files_next(&walk->files, &directory, entry);
         if (status != VST_OK)

@@ -548,6 +548,43 @@ static void where_files_are(void **state)
     assert_int_equal(vst_files_where(&f->files, &f->file, 0, &at, &run), VST_ERR_INVALID);
 }
 
+/* A directory has no size: it ends where its chain does, or its fixed place. */
+static void where_directories_are(void **state)
+{
+    static const uint32_t chain[] = {300, 17, 18, 402};
+    struct files_fixture *f = make(16);
+    uint64_t at, run;
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        set_fat(f, chain[i], i < 3 ? chain[i + 1] : LAST);
+    put_entry(root_of(f), "DIR        ", 0x10, chain[0], 0);
+    put_entry(root_of(f) + 32, "FILE       ", 0, 500, 100);
+    set_fat(f, 500, LAST);
+    assert_int_equal(open_volume(f), VST_OK);
+    assert_int_equal(find(f, "dir"), VST_OK);
+    for (unsigned i = 0; i < 4; i += i == 1 ? 2 : 1) {
+        assert_int_equal(vst_files_directory_where(&f->files, &f->file, i * 512, &at, &run),
+                         VST_OK);
+        assert_ptr_equal(f->volume + at, cluster_at(f, chain[i]));
+        assert_int_equal(run, i == 1 ? 2 * 512 : 512);
+    }
+    assert_int_equal(vst_files_directory_where(&f->files, &f->file, 4 * 512, &at, &run),
+                     VST_ERR_NOT_FOUND);
+    assert_int_equal(find(f, ""), VST_OK);
+    assert_int_equal(vst_files_directory_where(&f->files, &f->file, 0, &at, &run), VST_OK);
+    assert_ptr_equal(f->volume + at, root_of(f));
+    assert_int_equal(find(f, "file"), VST_OK);
+    assert_int_equal(vst_files_directory_where(&f->files, &f->file, 0, &at, &run), VST_ERR_INVALID);
+    set_fat(f, 18, 17);
+    assert_int_equal(open_volume(f), VST_OK);
+    assert_int_equal(find(f, "dir"), VST_OK);
+    enum vst_status status = VST_OK;
+    for (uint64_t offset = 0; status == VST_OK && offset < 1u << 24; offset += run)
+        status = vst_files_directory_where(&f->files, &f->file, offset, &at, &run);
+    assert_int_equal(status, VST_ERR_MALFORMED);
+}
+
 static void what_is_together_is_read_at_once(void **state)
 {
     static uint8_t found[400 * 512];
@@ -845,6 +882,7 @@ int main(void)
         cmocka_unit_test(times),
         cmocka_unit_test(files_of_every_kind_in_pieces),
         cmocka_unit_test(where_files_are),
+        cmocka_unit_test(where_directories_are),
         cmocka_unit_test(what_is_together_is_read_at_once),
         cmocka_unit_test(chains_that_break),
         cmocka_unit_test(circles_of_any_length_are_found),

@@ -347,9 +347,9 @@ void entries_forget(struct boot_choice *choice)
     while (first != NULL) {
         struct boot_entry *entry = first;
         first = entry->next;
-        pool_give(entry->text);
-        pool_give(entry);
+        entry_files_drop(entry);
     }
+    entry_files_forget();
     pool_give(choice->conf_text);
     *choice = (struct boot_choice){.chosen = NULL};
 }

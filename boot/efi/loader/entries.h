@@ -35,10 +35,11 @@ struct boot_entry {
     char title[ENTRY_NAME_BYTES];     /**< to be shown; no other has the same */
     char directory[ENTRY_PATH_BYTES]; /**< of its file: "/loader/entries" */
     char file[ENTRY_PATH_BYTES];      /**< in that; "" if there is none */
-    char *text;                       /**< what the texts of `entry` point into */
-    uint64_t text_bytes;              /**< of that, its file's; ENTRY_CONF */
-    uint32_t title_sum;               /**< entries.c's own */
-    bool is_double;                   /**< the same */
+    char
+        *text; /**< what the texts of `entry` point into; ENTRY_CONF: a part of all that was read */
+    uint64_t text_bytes; /**< of that, its file's; ENTRY_CONF */
+    uint32_t title_sum;  /**< entries.c's own */
+    bool is_double;      /**< the same */
 };
 
 /** How it is to be chosen. */

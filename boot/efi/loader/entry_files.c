@@ -109,9 +109,10 @@ static void take_id(struct boot_entry *entry, const char *suffix)
     vst_format(entry->id, sizeof(entry->id), "%s%s", name, suffix);
 }
 
-static void drop(struct boot_entry *entry)
+void entry_files_drop(struct boot_entry *entry)
 {
-    pool_give(entry->text);
+    if (entry->kind != ENTRY_CONF)
+        pool_give(entry->text);
     pool_give(entry);
 }
 
@@ -130,10 +131,8 @@ static void take_conf(struct volume *volume, const char *name, char *text, uint6
 {
     struct boot_entry *entry = new_entry(ENTRY_CONF, volume, ENTRIES_PATH, name);
 
-    if (entry == NULL) {
-        pool_give(text);
+    if (entry == NULL)
         return;
-    }
     entry->text = text;
     entry->text_bytes = bytes;
     enum vst_status status = loader_entry_read(loader_text_of(entry->file),
@@ -148,7 +147,57 @@ static void take_conf(struct volume *volume, const char *name, char *text, uint6
         tell(volume, ENTRIES_PATH, name, "it names nothing that could be booted");
     else if (status != VST_OK)
         tell(volume, ENTRIES_PATH, name, vst_status_text(status));
-    drop(entry);
+    entry_files_drop(entry);
+}
+
+/* Those of a volume, in memory of their own: pieces of the pool would each be filled first. */
+static struct texts {
+    struct texts *next;
+    UINT64 bytes;
+} * texts;
+
+static char *take_texts(UINT64 bytes)
+{
+    struct texts *taken = pages_take(sizeof(*taken) + bytes);
+
+    if (taken == NULL)
+        return NULL;
+    *taken = (struct texts){texts, sizeof(*taken) + bytes};
+    texts = taken;
+    return (char *)(taken + 1);
+}
+
+void entry_files_forget(void)
+{
+    while (texts != NULL) {
+        struct texts *given = texts;
+        texts = given->next;
+        pages_give(given, given->bytes);
+    }
+}
+
+/* Those that are read, each with its room; false: there is no memory for them. */
+static bool place(struct volume *volume, struct listing *listing)
+{
+    UINT64 bytes = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < listing->n; i++) {
+        struct volume_file *file = &listing->files[i];
+        if (file->file.bytes > LOADER_ENTRY_MAX_BYTES) {
+            tell(volume, ENTRIES_PATH, listing->names[i], "too large");
+            continue;
+        }
+        file->room = volume_room(volume, file->file.bytes);
+        bytes += file->room;
+        memmove(listing->names[n], listing->names[i], ENTRY_NAME_BYTES);
+        listing->files[n++] = *file;
+    }
+    listing->n = n;
+    char *to = n > 0 ? take_texts(bytes) : NULL;
+    for (size_t i = 0; to != NULL && i < n; to += listing->files[i++].room)
+        listing->files[i].to = to;
+    return n == 0 || to != NULL;
 }
 
 /* All of a volume are read together. */
@@ -158,29 +207,17 @@ static void find_confs(struct volume *volume, void (*found)(struct boot_entry *e
 
     if (listing == NULL)
         return;
-    size_t n = 0;
-    for (size_t i = 0; i < listing->n; i++) {
-        struct volume_file *file = &listing->files[i];
-        if (file->file.bytes > LOADER_ENTRY_MAX_BYTES) {
-            tell(volume, ENTRIES_PATH, listing->names[i], "too large");
-            continue;
-        }
-        file->room = volume_room(volume, file->file.bytes);
-        file->to = pool_take(file->room + 1);
-        if (file->to == NULL)
-            continue;
-        memcpy(listing->names[n], listing->names[i], ENTRY_NAME_BYTES);
-        listing->files[n++] = *file;
+    if (!place(volume, listing)) {
+        say("%s:%s: not enough memory\n", volume->name, ENTRIES_PATH);
+        listing->n = 0;
     }
-    (void)volume_read(volume, listing->files, n, NULL, NULL);
-    for (size_t i = 0; i < n; i++) {
+    (void)volume_read(volume, listing->files, listing->n, NULL, NULL);
+    for (size_t i = 0; i < listing->n; i++) {
         const struct volume_file *file = &listing->files[i];
-        if (file->status == VST_OK) {
+        if (file->status == VST_OK)
             take_conf(volume, listing->names[i], file->to, file->file.bytes, found);
-        } else {
+        else
             tell(volume, ENTRIES_PATH, listing->names[i], vst_status_text(file->status));
-            pool_give(file->to);
-        }
     }
     pool_give(listing);
 }
@@ -221,7 +258,7 @@ static void take_unified(struct volume *volume, struct vst_file *file, const cha
     entry->text = pool_take(2 * SECTION_BYTES);
     if (entry->text == NULL || !read_head(volume, file, head, &bytes, &pe)) {
         tell(volume, UNIFIED_PATH, name, "it is no program for this machine");
-        drop(entry);
+        entry_files_drop(entry);
         return;
     }
     struct loader_text osrel = read_section(volume, file, &bytes, &pe, ".osrel", entry->text);
@@ -229,7 +266,7 @@ static void take_unified(struct volume *volume, struct vst_file *file, const cha
         read_section(volume, file, &bytes, &pe, ".uname", entry->text + SECTION_BYTES);
     if (loader_unified_read(loader_text_of(entry->file), osrel, uname, &entry->entry) != VST_OK) {
         tell(volume, UNIFIED_PATH, name, "its .osrel does not say what it is");
-        drop(entry);
+        entry_files_drop(entry);
         return;
     }
     take_id(entry, ".efi");
@@ -264,7 +301,7 @@ static void add_program(struct volume *volume, const char *directory, const char
         return;
     entry->text = pool_take(bytes);
     if (entry->text == NULL) {
-        drop(entry);
+        entry_files_drop(entry);
         return;
     }
     memcpy(entry->text, title, bytes);

@@ -11,4 +11,8 @@ char *entry_files_conf(void);
 /** Hands each entry of the volumes to `found`, whose it is then; `programs`: also what has no entry. */
 void entry_files_find(bool programs, void (*found)(struct boot_entry *entry));
 
+/** Gives back the memory of one, and, when all of them are dropped, that of what was read. */
+void entry_files_drop(struct boot_entry *entry);
+void entry_files_forget(void);
+
 #endif

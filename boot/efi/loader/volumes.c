@@ -67,6 +67,8 @@ enum vst_status volume_list(struct volume *volume, const char *path,
     enum vst_status status = vst_files_find(&volume->files, path, true, &file);
     if (status == VST_OK)
         status = vst_files_list(&volume->files, &file, directory);
+    if (status == VST_OK)
+        volume_ahead(volume, &file);
     volume_leave(volume, before);
     return status;
 }

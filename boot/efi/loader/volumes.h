@@ -47,6 +47,8 @@ bool volume_enter(const struct volume *volume, EFI_TPL *before);
 void volume_leave(const struct volume *volume, EFI_TPL before);
 
 enum vst_status volume_find(struct volume *volume, const char *path, struct vst_file *file);
+/** Has a directory read before it is listed, the whole of it at once. Within volume_enter. */
+void volume_ahead(struct volume *volume, const struct vst_file *directory);
 enum vst_status volume_list(struct volume *volume, const char *path,
                             struct vst_directory *directory);
 enum vst_status volume_next(struct volume *volume, struct vst_directory *directory,
