@@ -14,7 +14,7 @@ DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python
               pkg-config:what-embedders-ask g++:headers-as-C++ \
               memtest86+:a-kernel-that-is-not-ours zstd:unpacks-Linux lz4:unpacks-Linux swtpm:TPM-of-the-EFI-tests sbsigntool:signs-for-Secure-Boot openssl:keys-for-Secure-Boot \
               doxygen:API-reference gcovr:coverage-report valgrind:counts-instructions cpio:initramfs-of-the-Linux-guest \
-              gnuplot-nox:plots-of-make-bench nbdkit:slow-disks-of-make-bench-loader
+              gnuplot-nox:plots-of-make-bench
 DEPS       := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 
 .PHONY: deps deps-build

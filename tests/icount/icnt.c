@@ -5,6 +5,7 @@
  *                      insn: one inline add per executed instruction (exact even when a TB is left half-way)
  *       hist=DIR       per-window histogram DIR/w<ID>.<SEQ>.hist: "vaddr count ninsn flags"
  *       mmio=off|kernel|all  count memory operations which hit I/O regions, by region (slow)
+ *       stores=on      count bytes stored, and those of them that string moves (movs) copy (slow)
  *       trig=HEXVA:FIRST:COUNT  inner window: opened at the FIRST-th execution of the instruction at
  *                      HEXVA after an outer window was opened, closed COUNT executions later; reported as ID+100
  *       open=ID        window ID is open from power-on; marks that begin it are passed over; it ends with QEMU at the latest
@@ -32,7 +33,8 @@ struct meta { uint64_t va; uint16_t n; uint8_t used; uint8_t c[NC]; };
 static uint64_t *cnt;           /* executions, inline-incremented */
 static struct meta *mt;
 static uint32_t used;
-static int insn_mode, mmio_mode;
+static int insn_mode, mmio_mode, stores;
+static uint64_t stored, copied; /* bytes */
 static uint64_t spin_acc, spin_at; static int in_spin;
 static uint64_t total;          /* only maintained exactly where marks need it: see tot() */
 static FILE *out; static const char *histdir;
@@ -44,7 +46,7 @@ static int open_id;
 static struct { const char *name; uint64_t page; uint64_t r, w; } reg[NREG];
 static int nreg; static uint64_t mm_r, mm_w;
 
-struct win { int id; int open; uint64_t *base; uint64_t spin0, idle0, mr0, mw0; uint64_t r0[NREG], w0[NREG]; };
+struct win { int id; int open; uint64_t *base; uint64_t spin0, idle0, mr0, mw0, st0, cp0; uint64_t r0[NREG], w0[NREG]; };
 static struct win W[2];         /* 0 outer, 1 inner */
 static unsigned seq;
 
@@ -63,6 +65,7 @@ static void begin(struct win *w, int id)
 {
     char b[64];
     w->id = id; w->open = 1; w->spin0 = spin_acc; w->idle0 = nidle; w->mr0 = mm_r; w->mw0 = mm_w;
+    w->st0 = stored; w->cp0 = copied;
     for (int i = 0; i < NREG; i++) { w->r0[i] = reg[i].r; w->w0[i] = reg[i].w; }
     memcpy(w->base, cnt, NSLOT * 8ul);
     snprintf(b, sizeof b, "MARK b %d\n", id); qemu_plugin_outs(b);
@@ -87,6 +90,7 @@ static void end(struct win *w)
     for (int k = 0; k < NC; k++) fprintf(out, " %s %" PRIu64, cname[k], c[k]);
     fprintf(out, " spin %" PRIu64 " idle %" PRIu64 " uniq %" PRIu64 " mmio_r %" PRIu64 " mmio_w %" PRIu64,
             spin_acc - w->spin0, nidle - w->idle0, uniq, mm_r - w->mr0, mm_w - w->mw0);
+    if (stores) fprintf(out, " stored %" PRIu64 " copied %" PRIu64, stored - w->st0, copied - w->cp0);
     for (int i = 0; i < nreg; i++)
         if (reg[i].r - w->r0[i] + reg[i].w - w->w0[i])
             fprintf(out, " [%s@%" PRIx64 " r %" PRIu64 " w %" PRIu64 "]", reg[i].name, reg[i].page,
@@ -127,6 +131,13 @@ static void mem(unsigned v, qemu_plugin_meminfo_t info, uint64_t va, void *u)
     if (st) reg[i].w++; else reg[i].r++;
 }
 
+static void store(unsigned v, qemu_plugin_meminfo_t info, uint64_t va, void *is_move)
+{
+    uint64_t n = 1ull << qemu_plugin_mem_size_shift(info);
+    stored += n;
+    if (is_move) copied += n;
+}
+
 static void idle(qemu_plugin_id_t id, unsigned v) { nidle++; }
 
 static void classify(struct meta *m, const uint8_t *d, size_t sz, int first)
@@ -153,6 +164,16 @@ static void classify(struct meta *m, const uint8_t *d, size_t sz, int first)
     }
 }
 
+static int is_string_move(const uint8_t *d, size_t sz)
+{
+    for (size_t p = 0; p < sz; p++) {
+        uint8_t b = d[p];
+        if (b == 0xa4 || b == 0xa5) return 1;
+        if (b != 0xf2 && b != 0xf3 && b != 0x66 && b != 0x67 && (b & 0xf0) != 0x40) return 0;
+    }
+    return 0;
+}
+
 static void trans(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     size_t n = qemu_plugin_tb_n_insns(tb);
@@ -173,6 +194,9 @@ static void trans(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
             qemu_plugin_register_vcpu_insn_exec_inline(in, QEMU_PLUGIN_INLINE_ADD_U64, &cnt[k], 1);
             qemu_plugin_register_vcpu_insn_exec_inline(in, QEMU_PLUGIN_INLINE_ADD_U64, &total, 1);
         } else classify(&mt[k], d, sz, i == 0);
+        if (stores)
+            qemu_plugin_register_vcpu_mem_cb(in, store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
+                                             (void *)(uintptr_t)is_string_move(d, sz));
         if (mmio_mode == 2 || (mmio_mode == 1 && va >> 63))
             qemu_plugin_register_vcpu_mem_cb(in, mem, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
     }
@@ -198,6 +222,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
         else if (!strcmp(argv[i], "mmio=kernel")) mmio_mode = 1;
         else if (!strcmp(argv[i], "mmio=all")) mmio_mode = 2;
         else if (!strcmp(argv[i], "mmio=off")) mmio_mode = 0;
+        else if (!strcmp(argv[i], "stores=on")) stores = 1;
         else if (!strncmp(argv[i], "open=", 5)) open_id = atoi(argv[i] + 5);
         else if (!strncmp(argv[i], "trig=", 5)) sscanf(argv[i] + 5, "%" SCNx64 ":%" SCNu64 ":%" SCNu64, &trig_va, &trig_first, &trig_count);
         else { fprintf(stderr, "icnt: bad arg %s\n", argv[i]); return -1; }

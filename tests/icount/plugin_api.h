@@ -9,7 +9,7 @@
 #define QEMU_PLUGIN_EXPORT __attribute__((visibility("default")))
 #define QEMU_PLUGIN_VERSION 1
 enum { QEMU_PLUGIN_CB_NO_REGS = 0 };                 /* the callback touches no guest registers */
-enum { QEMU_PLUGIN_MEM_RW = 3 };                     /* loads and stores */
+enum { QEMU_PLUGIN_MEM_W = 2, QEMU_PLUGIN_MEM_RW = 3 }; /* stores; loads and stores */
 enum { QEMU_PLUGIN_INLINE_ADD_U64 = 0 };             /* the one inline operation */
 
 typedef uint64_t qemu_plugin_id_t;
@@ -39,6 +39,7 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t);
+unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t, uint64_t);
 bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *);
 uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *);
