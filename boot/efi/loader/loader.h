@@ -4,7 +4,7 @@
  *
  *     start.c               entry: takes the disks over, and gives them back if it comes to an end
  *     disks.c               those disks by their names
- *     volumes.c, volume_read.c   the file systems on them; whole files, by many requests at once
+ *     volumes.c, volume_read.c, volume_ahead.c   the file systems on them; whole files, by many requests at once
  *     next_kernel.c         kernels that know no EFI, in the firmware's place
  *     entries.c, entry_files.c   what can be booted from them, and which of it is to be
  *     boot.c                an entry, from its counting to its start
