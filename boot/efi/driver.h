@@ -16,10 +16,14 @@ extern EFI_HANDLE driver_only_handle;
 EFI_STATUS driver_install(EFI_HANDLE image);
 
 /**
- * Takes the functions that it can drive over from other drivers; `also_idle`: connects to those, too,
- * that nobody has connected to.
+ * Takes the functions that it can drive over from other drivers. `for_loader`: also those that nobody
+ * has connected to; and firmware's drivers for partitions and file systems, which read what the boot
+ * loader reads itself, are left for driver_connect_children.
  */
-void driver_take_over_all(bool also_idle);
+void driver_take_over_all(bool for_loader);
+
+/** Has all that is on the driver's functions found and connected, file systems too. */
+void driver_connect_children(void);
 
 /**
  * Lets go of all functions, uninstalls the driver, and has the firmware connect others in its place. An

@@ -115,20 +115,20 @@ static void disconnect_others(EFI_HANDLE handle)
  * Loaded late, other drivers have the disks already, and no Version makes them give way. One that does
  * not let go, for somebody uses the disk, keeps it.
  */
-static void take_over(EFI_HANDLE handle, bool also_idle)
+static void take_over(EFI_HANDLE handle, bool for_loader)
 {
     EFI_HANDLE only_us[] = {driver_binding.DriverBindingHandle, NULL};
     EFI_HANDLE other = driver_of(handle);
 
-    if (other == driver_binding.DriverBindingHandle || (other == NULL && !also_idle))
+    if (other == driver_binding.DriverBindingHandle || (other == NULL && !for_loader))
         return;
     if (other != NULL)
         disconnect_others(handle);
-    if (EFI_ERROR(firmware->ConnectController(handle, only_us, NULL, TRUE)))
+    if (EFI_ERROR(firmware->ConnectController(handle, only_us, NULL, !for_loader)))
         (void)firmware->ConnectController(handle, NULL, NULL, TRUE);
 }
 
-void driver_take_over_all(bool also_idle)
+void driver_take_over_all(bool for_loader)
 {
     UINTN n;
     EFI_HANDLE *handles = driver_pci_handles(&n);
@@ -136,7 +136,19 @@ void driver_take_over_all(bool also_idle)
     for (UINTN i = 0; handles != NULL && i < n; i++)
         if ((driver_only_handle == NULL || handles[i] == driver_only_handle) &&
             driver_is_for(handles[i]))
-            take_over(handles[i], also_idle);
+            take_over(handles[i], for_loader);
+    if (handles != NULL)
+        (void)firmware->FreePool(handles);
+}
+
+void driver_connect_children(void)
+{
+    UINTN n;
+    EFI_HANDLE *handles = driver_pci_handles(&n);
+
+    for (UINTN i = 0; handles != NULL && i < n; i++)
+        if (driver_is_for(handles[i]))
+            (void)firmware->ConnectController(handles[i], NULL, NULL, TRUE);
     if (handles != NULL)
         (void)firmware->FreePool(handles);
 }

@@ -40,6 +40,11 @@ static const char *const folders[] = {"/loader/entries", "/EFI/Linux", "/EFI",  
 
 /* ---------------------------------------------------------------- volumes */
 
+EFI_HANDLE volume_handle(struct volume *volume)
+{
+    return volume->handle;
+}
+
 struct volume *volumes_first(void)
 {
     return volumes;

@@ -137,8 +137,8 @@ static bool takes_command_line(const struct booting *booting)
 static void run_program(struct booting *booting)
 {
     const struct load_file *kernel = &booting->files[0];
-    EFI_DEVICE_PATH_PROTOCOL *device =
-        kernel->volume->handle != NULL ? device_path_of(kernel->volume->handle) : NULL;
+    EFI_HANDLE handle = volume_handle(kernel->volume);
+    EFI_DEVICE_PATH_PROTOCOL *device = handle != NULL ? device_path_of(handle) : NULL;
 
     if (!load_pages(kernel, &booting->pages) || !takes_command_line(booting))
         return;

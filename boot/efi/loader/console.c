@@ -183,15 +183,8 @@ static size_t list_disks(const struct vst_block_device **devices, size_t most)
 /* By the driver, with what it finds there; devices that have left are the bus driver's to notice. */
 static void connect_all(void)
 {
-    UINTN n;
-    EFI_HANDLE *handles = driver_pci_handles(&n);
-
     driver_take_over_all(true);
-    for (UINTN i = 0; handles != NULL && i < n; i++)
-        if (driver_is_for(handles[i]))
-            (void)firmware->ConnectController(handles[i], NULL, NULL, TRUE);
-    if (handles != NULL)
-        (void)firmware->FreePool(handles);
+    driver_connect_children();
 }
 
 static enum vst_status find_anew(struct shell_host *host, unsigned *n_added, unsigned *n_removed)

@@ -123,6 +123,13 @@ static UINT64 start_of(const EFI_DEVICE_PATH_PROTOCOL *node, UINT32 block_bytes)
     return UINT64_MAX;
 }
 
+bool device_path_is_partition(const EFI_DEVICE_PATH_PROTOCOL *rest, UINT64 offset_bytes,
+                              UINT32 block_bytes)
+{
+    return !device_path_is_end(rest) && device_path_is_end(at(rest, node_bytes(rest))) &&
+           offset_bytes != UINT64_MAX && start_of(rest, block_bytes) == offset_bytes;
+}
+
 EFI_HANDLE device_path_partition(const EFI_DEVICE_PATH_PROTOCOL *disk, UINT64 offset_bytes,
                                  UINT32 block_bytes)
 {
@@ -134,9 +141,7 @@ EFI_HANDLE device_path_partition(const EFI_DEVICE_PATH_PROTOCOL *disk, UINT64 of
     for (UINTN i = 0; i < n && found == NULL; i++) {
         const EFI_DEVICE_PATH_PROTOCOL *path = device_path_of(handles[i]);
         const EFI_DEVICE_PATH_PROTOCOL *rest = path != NULL ? device_path_after(path, disk) : NULL;
-        if (rest != NULL && !device_path_is_end(rest) &&
-            device_path_is_end(at(rest, node_bytes(rest))) && offset_bytes != UINT64_MAX &&
-            start_of(rest, block_bytes) == offset_bytes)
+        if (rest != NULL && device_path_is_partition(rest, offset_bytes, block_bytes))
             found = handles[i];
     }
     (void)firmware->FreePool(handles);

@@ -27,6 +27,10 @@ EFI_DEVICE_PATH_PROTOCOL *device_path_of_file(const EFI_DEVICE_PATH_PROTOCOL *de
 /** The path of a handle; NULL: it has none. */
 EFI_DEVICE_PATH_PROTOCOL *device_path_of(EFI_HANDLE handle);
 
+/** Whether a path's rest, behind its disk's, is that of the partition that begins there. */
+bool device_path_is_partition(const EFI_DEVICE_PATH_PROTOCOL *rest, UINT64 offset_bytes,
+                              UINT32 block_bytes);
+
 /**
  * The handle of a partition, by where it begins on the disk of that path, which has blocks of
  * block_bytes. NULL: firmware knows none.

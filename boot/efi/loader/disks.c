@@ -218,6 +218,16 @@ bool disks_find(void)
     return all;
 }
 
+void disks_connect(struct loader_disk *disk)
+{
+    if (disk->handle == NULL || disk->queue == NULL || disk->is_connected)
+        return;
+    disk->is_connected = true;
+    bool was_there = disks_step_aside();
+    (void)firmware->ConnectController(disk->handle, NULL, NULL, TRUE);
+    disks_step_back(was_there);
+}
+
 void disks_forget(void)
 {
     EFI_TPL before = disks_enter();

@@ -25,6 +25,7 @@ struct loader_disk {
     EFI_DEVICE_PATH_PROTOCOL *path;  /**< of that handle */
     struct vst_cache *cache; /**< on its queue, for what is read in small pieces; NULL: none */
     void *cache_memory;
+    bool is_connected; /**< disks_connect was called for it */
 };
 
 /** All disks, in the order of their controllers and units. */
@@ -39,6 +40,12 @@ bool disks_find(void);
 
 /** Forgets all of them. */
 void disks_forget(void);
+
+/**
+ * Has firmware's drivers for partitions and file systems begin on a disk, if it has not yet. They read
+ * from it, so that may take a while; nobody who does without them should wait for it.
+ */
+void disks_connect(struct loader_disk *disk);
 
 /** NULL if the device is none of them. */
 struct loader_disk *disks_of(const struct vst_block_device *device);

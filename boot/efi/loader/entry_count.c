@@ -23,12 +23,12 @@ static EFI_STATUS open_file(const struct boot_entry *entry, EFI_FILE_HANDLE *roo
 {
     EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *file_system;
     char path[2 * ENTRY_PATH_BYTES];
+    EFI_HANDLE handle = volume_handle(entry->volume);
     EFI_STATUS status = EFI_NOT_FOUND;
 
     *root = *file = NULL;
-    if (entry->volume->handle != NULL)
-        status = firmware->HandleProtocol(entry->volume->handle, &guid_file_system,
-                                          (VOID **)&file_system);
+    if (handle != NULL)
+        status = firmware->HandleProtocol(handle, &guid_file_system, (VOID **)&file_system);
     if (!EFI_ERROR(status))
         status = file_system->OpenVolume(file_system, root);
     if (EFI_ERROR(status))

@@ -303,13 +303,16 @@ static enum vst_status prepare_start(void)
 /* Where a program comes from, which it may ask, and the firmware does. */
 static enum vst_status prepare_program(const char *device_name)
 {
-    const struct volume *volume = volumes_first();
+    struct volume *volume = volumes_first();
     EFI_DEVICE_PATH_PROTOCOL *device = NULL;
+    EFI_HANDLE handle = NULL;
 
     while (volume != NULL && (device_name == NULL || strcmp(volume->name, device_name) != 0))
         volume = volume->next;
-    if (volume != NULL && volume->handle != NULL)
-        device = device_path_of(volume->handle);
+    if (volume != NULL)
+        handle = volume_handle(volume);
+    if (handle != NULL)
+        device = device_path_of(handle);
     state->path = device_path_of_file(device, state->files[0].name);
     if (state->path == NULL || !keep_texts())
         return loader_next_refuse(&state->next, VST_ERR_NO_MEMORY, "not enough memory");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/loader/program.h"
 
+#include "boot/efi/driver.h"
 #include "boot/efi/loader/loader.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
@@ -166,6 +167,8 @@ static EFI_STATUS start(const struct program *program, EFI_HANDLE image)
 {
     CHAR16 *words = NULL;
     UINTN n = 0;
+
+    driver_connect_children(); /* it may look for file systems */
     EFI_STATUS status = firmware->StartImage(image, &n, &words);
 
     /* What it says besides (ExitData; UEFI 2.9, 7.4.2) is ours to free. */

@@ -182,16 +182,6 @@ static enum volume_role role_of(const struct vst_partition_table *table,
     return VOLUME_OTHER;
 }
 
-static EFI_HANDLE handle_of(const struct loader_disk *disk, uint64_t offset_bytes)
-{
-    EFI_HANDLE handle = NULL;
-
-    if (disk->path != NULL)
-        handle = device_path_partition(disk->path, offset_bytes,
-                                       disk->device->limits.logical_block_bytes);
-    return handle != NULL ? handle : disk->handle;
-}
-
 /* `partition` NULL: the whole disk. */
 static bool add(struct loader_disk *disk, const struct vst_partition_table *table,
                 const struct vst_partition *partition)
@@ -209,8 +199,8 @@ static bool add(struct loader_disk *disk, const struct vst_partition_table *tabl
         vst_partition_device_name(disk->device, partition->number, volume->name);
     else
         vst_format(volume->name, sizeof(volume->name), "%s", disk->device->name);
-    volume->handle = partition != NULL ? handle_of(disk, partition->offset_bytes) : disk->handle;
     if (partition != NULL) {
+        volume->is_partition = true;
         volume->role = role_of(table, partition);
         memcpy(volume->partition_id, partition->id, VST_GUID_BYTES);
     }
@@ -221,6 +211,21 @@ static bool add(struct loader_disk *disk, const struct vst_partition_table *tabl
                                                .past_bytes = LARGE_BYTES};
     vst_files_source_of_cache(&source, &volume->cached);
     return open_files(volume, &source);
+}
+
+EFI_HANDLE volume_handle(struct volume *volume)
+{
+    struct loader_disk *disk = volume->disk;
+
+    if (volume->handle != NULL || disk == NULL || disk->queue == NULL || disk->path == NULL)
+        return volume->handle;
+    disks_connect(disk);
+    if (volume->is_partition && disk->queue != NULL)
+        volume->handle = device_path_partition(disk->path, volume->offset_bytes,
+                                               disk->device->limits.logical_block_bytes);
+    if (volume->handle == NULL)
+        volume->handle = disk->handle;
+    return volume->handle;
 }
 
 /* ---------------------------------------------------------------- disks */
@@ -336,18 +341,29 @@ static struct volume *last(void)
     return first == NULL ? NULL : VST_CONTAINER_OF(end, struct volume, next);
 }
 
+static bool is_at(const struct volume *volume, const EFI_DEVICE_PATH_PROTOCOL *path)
+{
+    const struct loader_disk *disk = volume->disk;
+    const EFI_DEVICE_PATH_PROTOCOL *rest =
+        disk->path != NULL ? device_path_after(path, disk->path) : NULL;
+
+    if (rest == NULL || !volume->is_partition)
+        return rest != NULL && device_path_is_end(rest);
+    return device_path_is_partition(rest, volume->offset_bytes,
+                                    disk->device->limits.logical_block_bytes);
+}
+
 static bool find_own(const EFI_DEVICE_PATH_PROTOCOL *path)
 {
-    EFI_HANDLE handle = path != NULL ? handle_of_path(path) : NULL;
-
-    if (handle == NULL)
-        return true;
-    for (struct volume *volume = first; volume != NULL; volume = volume->next)
-        if (volume->handle == handle) {
+    for (struct volume *volume = first; path != NULL && volume != NULL; volume = volume->next)
+        if (is_at(volume, path)) {
             volume->is_own = true;
             move_to_front(volume);
             return true;
         }
+    EFI_HANDLE handle = path != NULL ? handle_of_path(path) : NULL;
+    if (handle == NULL)
+        return true;
     struct volume *before = last();
     if (!add_by_firmware(handle))
         return false;

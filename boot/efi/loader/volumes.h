@@ -22,10 +22,12 @@ struct volume {
     struct volume *next;
     struct loader_disk *disk;        /**< NULL: by Block IO, or its disk has left */
     EFI_BLOCK_IO_PROTOCOL *block_io; /**< NULL: by the library */
-    EFI_HANDLE handle; /**< what firmware knows it by: its partition's, else its disk's, or NULL */
+    EFI_HANDLE
+        handle; /**< by Block IO: its own; else, once it is known, what volume_handle returns */
     char name[VST_PARTITION_DEVICE_NAME_BYTES]; /**< "vda1" */
     enum volume_role role;
     bool is_own;                          /**< this program was started from it */
+    bool is_partition;                    /**< else a whole disk */
     uint8_t partition_id[VST_GUID_BYTES]; /**< GPT, as on the disk; else zeroes */
     uint64_t offset_bytes, bytes;         /**< on its disk */
     struct vst_files files;               /**< label, uuid, kind: to be read */
@@ -41,6 +43,12 @@ struct volume *volumes_first(void);
  */
 bool volumes_find(const EFI_DEVICE_PATH_PROTOCOL *own);
 void volumes_forget(void);
+
+/**
+ * What firmware knows a volume by: its partition's handle, else its disk's, or NULL. Firmware looks for
+ * partitions and file systems of the disk first, if nobody has asked before (disks_connect).
+ */
+EFI_HANDLE volume_handle(struct volume *volume);
 
 /** Around what reads a volume by other means than the functions below; false: its disk has left. */
 bool volume_enter(const struct volume *volume, EFI_TPL *before);
