@@ -22,8 +22,8 @@ EFI_STATUS driver_install(EFI_HANDLE image);
  */
 void driver_take_over_all(bool for_loader);
 
-/** Has all that is on the driver's functions found and connected, file systems too. */
-void driver_connect_children(void);
+/** Has all that is on the driver's functions found; `deep`: and connected, file systems too. */
+void driver_connect_children(bool deep);
 
 /**
  * Lets go of all functions, uninstalls the driver, and has the firmware connect others in its place. An

@@ -166,6 +166,8 @@ static uint64_t time_ns(void *ctx)
     return clock_ns();
 }
 
+void (*platform_waits)(void);
+
 /* A microsecond or two: what is polled for meanwhile is not there any sooner for being looked at more. */
 static void relax(void *ctx)
 {
@@ -173,6 +175,8 @@ static void relax(void *ctx)
     MARK(MARK_SPIN);
     for (unsigned i = 0; i < PAUSES; i++)
         arch_pause();
+    if (platform_waits != NULL)
+        platform_waits();
     MARK(MARK_SPIN | MARK_END);
 }
 

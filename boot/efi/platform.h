@@ -66,6 +66,9 @@ EFI_STATUS platform_allow_dma(struct efi_platform *platform);
  */
 void platform_close(struct efi_platform *platform);
 
+/** Called now and then by who waits for a device, at the TPL he waits at. NULL: nothing is. */
+extern void (*platform_waits)(void);
+
 /** Vendor and device id, by reading configuration space and nothing else. */
 EFI_STATUS platform_ids(EFI_PCI_IO_PROTOCOL *pci_io, struct vst_pci_function *function);
 

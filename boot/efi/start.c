@@ -141,14 +141,14 @@ void driver_take_over_all(bool for_loader)
         (void)firmware->FreePool(handles);
 }
 
-void driver_connect_children(void)
+void driver_connect_children(bool deep)
 {
     UINTN n;
     EFI_HANDLE *handles = driver_pci_handles(&n);
 
     for (UINTN i = 0; handles != NULL && i < n; i++)
         if (driver_is_for(handles[i]))
-            (void)firmware->ConnectController(handles[i], NULL, NULL, TRUE);
+            (void)firmware->ConnectController(handles[i], NULL, NULL, deep);
     if (handles != NULL)
         (void)firmware->FreePool(handles);
 }

@@ -204,6 +204,8 @@ static void wait_for(struct disk *disk, const struct transfer *transfer)
         while (!vst_block_ready(disk->queue) && ++n_looks < LOOKS_TILL_POLL &&
                !__atomic_load_n(&transfer->ended, __ATOMIC_ACQUIRE))
             arch_pause();
+        if (n_looks == LOOKS_TILL_POLL && platform_waits != NULL)
+            platform_waits();
         MARK(MARK_SPIN | MARK_END);
         EFI_TPL before = lock();
         transfer_poll(disk);

@@ -9,6 +9,7 @@ import pytest
 
 import boot_media
 import efi
+import faults
 import harness
 import images
 from harness import Disk, Machine
@@ -205,3 +206,17 @@ def test_commands_for_media_units_and_kernels(tmp_path):
         run("rescan")
         machine.send("boot sda /tests.efi\r")
         efi.expect_passed(machine.wait(), "has_device")
+
+
+@pytest.mark.parametrize("device", [BLK, "scsi-hd,bus=a0.0,scsi-id=1"])
+def test_a_disk_that_hardly_answers(tmp_path, device):
+    """It is named while it is waited for, with the seconds; once it answers all goes on."""
+    disk = faults.throttled(tmp_path, device, {}, before=ADAPTER if device != BLK else [])
+    with console(disks=[disk], extra=["-object", "throttle-group,id=g"]) as machine:
+        name = machine.command("lsblk json=1").of("lsblk")[0]["dev"]
+        faults.throttle(machine, {"bps-total": 1})
+        machine.send("rescan\r")
+        machine.wait_for(rf"({name}|virtio disks): no answer for \d+ s")
+        faults.throttle(machine, faults.UNLIMITED | {"bps-total": 0})
+        machine.wait_for_prompt()
+        assert not machine.command(f"sum {name} json=1").errors

@@ -15,6 +15,7 @@
 #include "boot/efi/loader/say.h"
 #include "boot/efi/loader/stack_guard.h"
 #include "boot/efi/loader/volumes.h"
+#include "boot/efi/loader/watch.h"
 #include "boot/efi/scsi.h"
 #include "boot/shell/shell.h"
 
@@ -183,8 +184,10 @@ static size_t list_disks(const struct vst_block_device **devices, size_t most)
 /* By the driver, with what it finds there; devices that have left are the bus driver's to notice. */
 static void connect_all(void)
 {
+    watch_begin("virtio disks");
     driver_take_over_all(true);
-    driver_connect_children();
+    driver_connect_children(false);
+    watch_end();
 }
 
 static enum vst_status find_anew(struct shell_host *host, unsigned *n_added, unsigned *n_removed)

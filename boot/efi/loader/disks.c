@@ -7,6 +7,7 @@
 #include "boot/efi/driver.h"
 #include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/pool.h"
+#include "boot/efi/loader/watch.h"
 #include "boot/efi/scsi.h"
 #include "boot/efi/transfer.h"
 #include "boot/shell/caches.h"
@@ -109,7 +110,10 @@ static void wait_for_device(void *ctx, struct vst_block_queue *queue)
     MARK(MARK_SPIN);
     for (unsigned i = 0; i < LOOKS_TILL_POLL && !vst_block_ready(queue); i++)
         arch_pause();
+    watch_look();
     MARK(MARK_SPIN | MARK_END);
+    if (vst_block_ready(queue))
+        watch_progress();
     disks_let_others();
 }
 
@@ -224,7 +228,9 @@ void disks_connect(struct loader_disk *disk)
         return;
     disk->is_connected = true;
     bool was_there = disks_step_aside();
+    watch_begin(disk->device->name);
     (void)firmware->ConnectController(disk->handle, NULL, NULL, TRUE);
+    watch_end();
     disks_step_back(was_there);
 }
 

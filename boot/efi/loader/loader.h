@@ -11,6 +11,7 @@
  *     load.c, program.c     files into memory; EFI programs started from there
  *     variables.c           what the system that is started hears of us, and we of it
  *     say.c                 lines on the firmware's console
+ *     watch.c               and for how long a disk has not answered
  *     menu.c, menu_state.c  who chooses what is booted
  *     arguments.c, console.c   the shell of boot/shell, and who asks for it
  *     terminal.c, input.c, keys.c   its screen and keyboard

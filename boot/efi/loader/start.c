@@ -14,6 +14,7 @@
 #include "boot/efi/loader/say.h"
 #include "boot/efi/loader/utf16.h"
 #include "boot/efi/loader/variables.h"
+#include "boot/efi/loader/watch.h"
 
 #define GIVE_BACK_TRIES 5u
 #define OWN_FILE_BYTES  300u
@@ -95,7 +96,11 @@ bool loader_find_volumes(void)
 
 static void find_disks(void)
 {
+    clock_start();
+    platform_waits = watch_look;
+    watch_begin("virtio disks");
     driver_take_over_all(true);
+    watch_end();
     if (!loader_find_volumes())
         say("vstor: not enough memory for all disks and volumes\n");
     if (disks_first() == NULL)

@@ -7,6 +7,7 @@
 
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/volumes.h"
+#include "boot/efi/loader/watch.h"
 #include "boot/shell/marks.h"
 
 #define N_PIECES        64u
@@ -29,6 +30,7 @@ static void wait(struct ahead *ahead, const struct loader_disk *disk)
         MARK(MARK_SPIN);
         while (!vst_block_ready(disk->queue) && ++n_looks % LOOKS_TILL_POLL != 0)
             arch_pause();
+        watch_look();
         MARK(MARK_SPIN | MARK_END);
         ahead->n_ended += vst_cache_poll(disk->cache, done, N_PIECES);
     }

@@ -10,6 +10,7 @@
 #include "block/request_list.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/volumes.h"
+#include "boot/efi/loader/watch.h"
 #include "boot/shell/marks.h"
 
 #define N_REQUESTS      64u
@@ -87,8 +88,11 @@ static void wait(struct reading *reading)
     MARK(MARK_SPIN);
     while (!vst_block_ready(reading->queue) && ++n_looks < LOOKS_TILL_POLL)
         arch_pause();
+    watch_look();
     MARK(MARK_SPIN | MARK_END);
     size_t n = vst_block_poll(reading->queue, done, POLL_BATCH);
+    if (n > 0)
+        watch_progress();
     for (size_t i = 0; i < n; i++)
         take_back(reading, done[i]);
     look_around(reading);

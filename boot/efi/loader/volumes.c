@@ -8,6 +8,7 @@
 #include "boot/efi/loader/device_path.h"
 #include "boot/efi/loader/pool.h"
 #include "boot/efi/loader/say.h"
+#include "boot/efi/loader/watch.h"
 
 #define MAX_PARTITIONS 128u
 #define WINDOW_BYTES   32768u
@@ -26,6 +27,7 @@ struct volume *volumes_first(void)
 
 bool volume_enter(const struct volume *volume, EFI_TPL *before)
 {
+    watch_begin(volume->name);
     *before = TPL_APPLICATION;
     if (volume->block_io != NULL) /* firmware's own is not to be called at a higher level */
         return true;
@@ -33,16 +35,17 @@ bool volume_enter(const struct volume *volume, EFI_TPL *before)
     if (volume->disk->queue != NULL)
         return true;
     disks_leave(*before);
+    watch_end();
     return false;
 }
 
 void volume_leave(const struct volume *volume, EFI_TPL before)
 {
-    if (volume->block_io != NULL)
-        return;
-    if (volume->disk->cache != NULL)
+    if (volume->block_io == NULL && volume->disk->cache != NULL)
         vst_cache_rest(volume->disk->cache);
-    disks_leave(before);
+    watch_end();
+    if (volume->block_io == NULL)
+        disks_leave(before);
 }
 
 enum vst_status volume_find(struct volume *volume, const char *path, struct vst_file *file)
@@ -240,6 +243,7 @@ struct scan {
 static bool look_at(struct loader_disk *disk, struct scan *scan)
 {
     EFI_TPL before = disks_enter();
+    watch_begin(disk->device->name);
     enum vst_status status = vst_block_refresh(disk->device);
 
     if (disk->device->medium != VST_OK)
@@ -249,6 +253,7 @@ static bool look_at(struct loader_disk *disk, struct scan *scan)
     if (status == VST_OK)
         status = vst_partitions_read(disk->queue, scan->memory, scan->list, MAX_PARTITIONS,
                                      &scan->table);
+    watch_end();
     disks_leave(before);
     if (status != VST_OK && status != VST_ERR_NO_MEDIUM)
         say("%s: its partition table can't be read: %s\n", disk->device->name,
