@@ -207,7 +207,8 @@ $(HOST_B)/obj/%.o: %.c $(HOST_B)/how-built
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) -c -o $@ $<
 
-$(HOST_LIB): $(call host_object,$(LIB_SRCS) $(SHELL_SRCS) $(LOADER_SRCS) $(UNIT_FAKES))
+# The host has files of its own.
+$(HOST_LIB): $(call host_object,$(LIB_SRCS) $(filter-out boot/shell/console_files.c,$(SHELL_SRCS)) $(LOADER_SRCS) $(UNIT_FAKES))
 	$(SAY) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
