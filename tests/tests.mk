@@ -94,9 +94,15 @@ $(BZIP2_APP): tests/apps/bzip2.sh tests/fetch-source.sh $(SDK_FILES) | deps
 .PHONY: apps
 apps: $(TEST_APPS) $(HOST_APPS) $(BZIP2_APP) ## the programs of tests/qemu/test_apps.py, one of them Debian's bzip2
 
+RUN_DISK = $(if $(DISK),--disk '$(DISK)') $(if $(FORMAT),--format $(FORMAT)) $(if $(WRITE),--write)
+
 .PHONY: run
 run: $(KERNEL) | deps ## boot the kernel on demonstration disks, or on DISK=path [FORMAT=qcow2] [WRITE=1]
-	$(Q)$(PYTHON) -B tests/demo/run.py $(if $(DISK),--disk '$(DISK)') $(if $(FORMAT),--format $(FORMAT)) $(if $(WRITE),--write)
+	$(Q)$(PYTHON) -B tests/demo/run.py $(RUN_DISK)
+
+.PHONY: run-efi
+run-efi: $(KERNEL) $(EFI_LOADER) $(LINUX_GUEST) | deps ## the boot loader under UEFI firmware: Debian's kernel from its menu, or what is on DISK=path
+	$(Q)$(PYTHON) -B tests/demo/run_efi.py $(RUN_DISK)
 
 .PHONY: check-hot
 check-hot: $(BLK_OBJS) $(SCSI_OBJS) ## fail on an indirect call in the drivers' path of a request

@@ -90,9 +90,10 @@ class Screen:
 
 
 def talk(machine, screen):
-    """Connects the terminal with the serial line until the guest ends or Ctrl-A X is typed."""
+    """Connects the terminal with the serial line until the guest ends or Ctrl-A X is typed; what the guest said."""
     keyboard = sys.stdin.fileno()
     before = termios.tcgetattr(keyboard)
+    said = b""
     try:
         # Before the prompt appears, and without throwing away what was typed ahead.
         tty.setraw(keyboard, termios.TCSADRAIN)
@@ -103,20 +104,22 @@ def talk(machine, screen):
             if machine.serial in ready:
                 data = os.read(machine.serial, 65536)
                 if not data:
-                    return
+                    break
+                said += data
                 os.write(sys.stdout.fileno(), data)
             if keyboard in ready:
                 typed = os.read(keyboard, 4096)
                 if not typed:
-                    return
+                    break
                 escaped, data, leave = unescape(typed, escaped)
                 if leave:
-                    return
+                    break
                 if data:
                     machine.send(data)
     finally:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
         print(flush=True)
+    return said.decode(errors="replace")
 
 
 def unescape(typed, escaped):
@@ -135,6 +138,13 @@ def unescape(typed, escaped):
         elif byte in b"hH?":
             os.write(sys.stdout.fileno(), f"\r\n{HELP}\r\n".encode())
     return escaped, data, False
+
+
+def add_disk_arguments(parser):
+    """What tells of an image of one's own."""
+    parser.add_argument("--disk", help="image to boot with instead of the demonstration")
+    parser.add_argument("--format", help="raw, qcow2 ...; by the image's name if not given")
+    parser.add_argument("--write", action="store_true", help="let the guest change the image")
 
 
 def own_disk(options):
@@ -160,9 +170,7 @@ def prepare(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--disk", help="image to boot with instead of the demonstration")
-    parser.add_argument("--format", help="raw, qcow2 ...; by the image's name if not given")
-    parser.add_argument("--write", action="store_true", help="let the guest change the image")
+    add_disk_arguments(parser)
     options = parser.parse_args()
     terminal = sys.stdin.isatty()
     disks, commands = prepare(options)

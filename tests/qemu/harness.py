@@ -35,7 +35,7 @@ PROMPT = "vstor> "
 DEADLINE_S = float(os.environ.get("VSTOR_DEADLINE", "180"))
 # What malloc's callers may hold more of as time goes on: the shell keeps the last 32 lines typed.
 HISTORY_BYTES = 32 * 64
-ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[()][A-Za-z0-9]|[=>78cDEHM])")
+ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?=]*[ -/]*[@-~]|[()][A-Za-z0-9]|[=>78cDEHM])")
 
 
 class MachineError(AssertionError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make run`: the demonstration without and with a terminal, and a disk image of one's own."""
+"""`make run` and `make run-efi`: the demonstration without and with a terminal, and a disk image of one's own."""
 import os
 import pty
 import re
@@ -15,6 +15,7 @@ import images
 from harness import ROOT
 
 RUN = [sys.executable, "-B", str(ROOT / "tests/demo/run.py")]
+RUN_EFI = [sys.executable, "-B", str(ROOT / "tests/demo/run_efi.py")]
 
 
 @pytest.mark.timeout(200)
@@ -62,8 +63,8 @@ class Terminal:
 def terminal():
     opened = []
 
-    def start(*arguments):
-        opened.append(Terminal([*RUN, *arguments]))
+    def start(*arguments, program=RUN):
+        opened.append(Terminal([*program, *arguments]))
         return opened[-1]
     yield start
     for one in opened:
@@ -102,3 +103,31 @@ def test_missing_image_is_said():
     """A name that leads nowhere is an error at once."""
     done = subprocess.run([*RUN, "--disk", "/nowhere.img"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0 and "no such image" in done.stderr
+
+
+# ---------------------------------------------------------------- by UEFI firmware
+
+
+def test_efi_demonstration_without_terminal_ends_with_status_0():
+    """Debian, from a disk that the firmware does not find, reads what the host reads."""
+    done = subprocess.run(RUN_EFI, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=390, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "booting Debian checks the disks\nsda:/debian/vmlinuz" in done.stdout
+    assert re.findall(r"^OK +(\S+) ", done.stdout, re.M) == ["vda", "sda", "sr0"], done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_efi_demonstration_at_a_terminal(terminal):
+    """The menu with all that it shall offer; the console; Ctrl-A X leaves."""
+    screen = terminal(program=RUN_EFI)
+    screen.wait_for("? more keys")
+    for title in ("Debian checks the disks", "Debian with a shell", "vstor's kernel", "Debian 12 in one piece", "Shell"):
+        assert title in screen.seen, screen.seen
+    screen.type("c")
+    screen.wait_for("vstor> ")
+    screen.type("lsscsi\r")
+    screen.wait_for("0:0:5:300")
+    screen.type("\x01x")
+    assert screen.process.wait(20) == 0, screen.seen
+    assert termios.tcgetattr(screen.slave) == screen.before, "the terminal was not restored"
