@@ -204,12 +204,60 @@ static void json_identity(struct json *json, const struct vst_block_identity *id
     json_text(json, "hctl", identity->hctl);
 }
 
+/* What it is, and what has been negotiated with it. */
+static void json_nature(struct json *json, const struct vst_block_device *device)
+{
+    const struct vst_scsi_medium *medium = vst_scsi_cd_medium(device);
+    char pci[PCI_ADDRESS_CHARS + 1];
+
+    json_text(json, "dev", device->name);
+    json_text(json, "type", medium != NULL ? "rom" : "disk");
+    json_u64(json, "bytes", shell_device_bytes(device));
+    json_u64(json, "logical_block", device->limits.logical_block_bytes);
+    json_u64(json, "physical_block", device->limits.physical_block_bytes);
+    json_bool(json, "ro", device->read_only);
+    json_bool(json, "removable", device->removable);
+    json_medium(json, device, medium);
+    json_text(json, "cache", shell_cache_name(device->write_cache));
+    json_text(json, "serial", device->serial);
+    json_identity(json, device->identity);
+    json_text(json, "driver", text_or(device->driver_name, ""));
+    json_text(json, "transport", text_or(device->transport_name, ""));
+    if (pci_address_of(device, pci))
+        json_text(json, "pci", pci);
+    json_text(json, "path", device->path);
+    json_u64(json, "queues", device->n_queues);
+    json_text(json, "ring", text_or(device->ring_name, ""));
+    json_array_open(json, "features");
+    for (const char *const *name = device->features; name != NULL && *name != NULL; name++)
+        json_text(json, NULL, *name);
+    json_array_close(json);
+}
+
+/* What a request may be. */
+static void json_limits(struct json *json, const struct vst_block_device *device)
+{
+    const struct vst_block_limits *limits = &device->limits;
+
+    json_u64(json, "depth", limits->depth);
+    json_u64(json, "max_segments", limits->max_segments);
+    json_u64(json, "max_segment_bytes", limits->max_segment_bytes);
+    json_u64(json, "max_bytes", (uint64_t)limits->max_sectors * VST_SECTOR_BYTES);
+    json_bool(json, "cache_settable", device->write_cache_settable);
+    json_u64(json, "min_io", limits->min_io_bytes);
+    json_u64(json, "opt_io", limits->opt_io_bytes);
+    json_u64(json, "alignment_offset", (uint64_t)limits->first_physical_sector * VST_SECTOR_BYTES);
+    json_range_limits(json, "discard", &limits->discard);
+    json_range_limits(json, "write_zeroes", &limits->zeroes);
+    json_bool(json, "zeroes_may_unmap", limits->zeroes_may_unmap);
+    json_range_limits(json, "secure_erase", &limits->erase);
+    json_zones(json, limits);
+    json_geometry(json, &limits->geometry);
+}
+
 /* Keys of what is not known (rotational, wwn, vendor ...) are left out rather than invented. */
 static void lsblk_json(const struct shell_context *context, struct vst_block_device *device)
 {
-    const struct vst_block_limits *limits = &device->limits;
-    const struct vst_scsi_medium *medium = vst_scsi_cd_medium(device);
-    char pci[PCI_ADDRESS_CHARS + 1];
     /* What is told of the device is what it was before it was asked for its table, which may be
      * logged: so not within the line. */
     struct vst_block_stats *stats = copy_stats(device);
@@ -218,42 +266,8 @@ static void lsblk_json(const struct shell_context *context, struct vst_block_dev
 
     json_open(&json);
     json_text(&json, "cmd", context->typed[0]);
-    json_text(&json, "dev", device->name);
-    json_text(&json, "type", medium != NULL ? "rom" : "disk");
-    json_u64(&json, "bytes", shell_device_bytes(device));
-    json_u64(&json, "logical_block", limits->logical_block_bytes);
-    json_u64(&json, "physical_block", limits->physical_block_bytes);
-    json_bool(&json, "ro", device->read_only);
-    json_bool(&json, "removable", device->removable);
-    json_medium(&json, device, medium);
-    json_text(&json, "cache", shell_cache_name(device->write_cache));
-    json_text(&json, "serial", device->serial);
-    json_identity(&json, device->identity);
-    json_text(&json, "driver", text_or(device->driver_name, ""));
-    json_text(&json, "transport", text_or(device->transport_name, ""));
-    if (pci_address_of(device, pci))
-        json_text(&json, "pci", pci);
-    json_text(&json, "path", device->path);
-    json_u64(&json, "queues", device->n_queues);
-    json_text(&json, "ring", text_or(device->ring_name, ""));
-    json_array_open(&json, "features");
-    for (const char *const *name = device->features; name != NULL && *name != NULL; name++)
-        json_text(&json, NULL, *name);
-    json_array_close(&json);
-    json_u64(&json, "depth", limits->depth);
-    json_u64(&json, "max_segments", limits->max_segments);
-    json_u64(&json, "max_segment_bytes", limits->max_segment_bytes);
-    json_u64(&json, "max_bytes", (uint64_t)limits->max_sectors * VST_SECTOR_BYTES);
-    json_bool(&json, "cache_settable", device->write_cache_settable);
-    json_u64(&json, "min_io", limits->min_io_bytes);
-    json_u64(&json, "opt_io", limits->opt_io_bytes);
-    json_u64(&json, "alignment_offset", (uint64_t)limits->first_physical_sector * VST_SECTOR_BYTES);
-    json_range_limits(&json, "discard", &limits->discard);
-    json_range_limits(&json, "write_zeroes", &limits->zeroes);
-    json_bool(&json, "zeroes_may_unmap", limits->zeroes_may_unmap);
-    json_range_limits(&json, "secure_erase", &limits->erase);
-    json_zones(&json, limits);
-    json_geometry(&json, &limits->geometry);
+    json_nature(&json, device);
+    json_limits(&json, device);
     json_lifetime(&json, device);
     json_bool(&json, "broken", device->broken);
     if (device->multipath) {
@@ -386,26 +400,12 @@ static void print_partitions(const struct shell_host *host, struct vst_block_dev
         printf("  %-16s %s\n", "", complaint);
 }
 
-static void lsblk_details(const struct shell_host *host, struct vst_block_device *device)
+/* What a request may be. */
+static void print_limits(const struct vst_block_device *device)
 {
     const struct vst_block_limits *limits = &device->limits;
-    uint64_t bytes = shell_device_bytes(device);
-    char size[SIZE_TEXT_BYTES], segment[SIZE_TEXT_BYTES], serial[sizeof(device->serial)];
+    char size[SIZE_TEXT_BYTES], segment[SIZE_TEXT_BYTES];
 
-    snprintf(serial, sizeof(serial), "%s", device->serial);
-    printf("%s: %s (%" PRIu64 " bytes), %s\n", device->name, size_text(bytes, size), bytes,
-           device->read_only ? "read-only" : "read-write");
-    if (device->broken)
-        printf("  %-16s %s\n", "out of service", text_or(device->broken_why, "reason unknown"));
-    printf("  %-16s %s\n", "path", device->path);
-    if (device->multipath)
-        printf("  %-16s %u serve, of %u\n", "paths", device->n_paths, device->n_known_paths);
-    printf("  %-16s %s\n", "serial", text_or(printable(serial), "none"));
-    print_identity(device->identity);
-    printf("  %-16s %s by %s, %s ring, %u queue%s of %u commands, %s\n", "driver",
-           text_or(device->driver_name, "unknown"), text_or(device->transport_name, "unknown"),
-           text_or(device->ring_name, "unknown"), device->n_queues,
-           device->n_queues == 1 ? "" : "s", limits->depth, text_or(device->irq_mode, "poll"));
     printf("  %-16s logical %u, physical %u bytes\n", "blocks",
            (unsigned)limits->logical_block_bytes, (unsigned)limits->physical_block_bytes);
     if (limits->min_io_bytes != 0 || limits->opt_io_bytes != 0 ||
@@ -424,6 +424,29 @@ static void lsblk_details(const struct shell_host *host, struct vst_block_device
     print_range_limits("secure erase", &limits->erase, "");
     print_zones(limits);
     print_geometry(&limits->geometry);
+}
+
+static void lsblk_details(const struct shell_host *host, struct vst_block_device *device)
+{
+    uint64_t bytes = shell_device_bytes(device);
+    char size[SIZE_TEXT_BYTES], segment[SIZE_TEXT_BYTES], serial[sizeof(device->serial)];
+
+    snprintf(serial, sizeof(serial), "%s", device->serial);
+    printf("%s: %s (%" PRIu64 " bytes), %s\n", device->name, size_text(bytes, size), bytes,
+           device->read_only ? "read-only" : "read-write");
+    if (device->broken)
+        printf("  %-16s %s\n", "out of service", text_or(device->broken_why, "reason unknown"));
+    printf("  %-16s %s\n", "path", device->path);
+    if (device->multipath)
+        printf("  %-16s %u serve, of %u\n", "paths", device->n_paths, device->n_known_paths);
+    printf("  %-16s %s\n", "serial", text_or(printable(serial), "none"));
+    print_identity(device->identity);
+    printf("  %-16s %s by %s, %s ring, %u queue%s of %u commands, %s\n", "driver",
+           text_or(device->driver_name, "unknown"), text_or(device->transport_name, "unknown"),
+           text_or(device->ring_name, "unknown"), device->n_queues,
+           device->n_queues == 1 ? "" : "s", device->limits.depth,
+           text_or(device->irq_mode, "poll"));
+    print_limits(device);
     print_lifetime(device);
     printf("  %-16s %s, of that %s for each queue\n", "memory",
            size_text(device->memory_bytes, size), size_text(device->queue_memory_bytes, segment));

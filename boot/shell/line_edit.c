@@ -353,13 +353,9 @@ static void feed_escape(struct line_edit *edit, unsigned char byte)
         move_to(edit, word_end(edit));
 }
 
-static enum line_edit_event feed_control(struct line_edit *edit, unsigned char byte)
+static void feed_editing(struct line_edit *edit, unsigned char byte)
 {
     switch (byte) {
-    case '\r':
-    case '\n':
-        put_text(edit, "\r\n");
-        return LINE_EDIT_DONE;
     case '\t':
         complete(edit);
         break;
@@ -367,25 +363,11 @@ static enum line_edit_event feed_control(struct line_edit *edit, unsigned char b
     case DELETE:
         key_backspace(edit);
         break;
-    case ESCAPE:
-        edit->escape_state = ESCAPE_SEEN;
-        edit->escape_number = edit->escape_modifier = 0;
-        break;
     case CTRL('a'):
         move_to(edit, 0);
         break;
     case CTRL('b'):
         key_left(edit);
-        break;
-    case CTRL('c'):
-        put_text(edit, "^C\r\n");
-        return LINE_EDIT_CANCEL;
-    case CTRL('d'):
-        if (edit->length == 0) {
-            put_text(edit, "\r\n");
-            return LINE_EDIT_END;
-        }
-        key_delete(edit);
         break;
     case CTRL('e'):
         move_to(edit, edit->length);
@@ -395,10 +377,6 @@ static enum line_edit_event feed_control(struct line_edit *edit, unsigned char b
         break;
     case CTRL('k'):
         cut(edit, edit->cursor, edit->length);
-        break;
-    case CTRL('l'):
-        put_text(edit, "\x1b[H\x1b[2J");
-        redraw(edit);
         break;
     case CTRL('n'):
         go_in_history(edit, false);
@@ -414,7 +392,36 @@ static enum line_edit_event feed_control(struct line_edit *edit, unsigned char b
         break;
     default:
         ring_bell(edit);
+    }
+}
+
+static enum line_edit_event feed_control(struct line_edit *edit, unsigned char byte)
+{
+    switch (byte) {
+    case '\r':
+    case '\n':
+        put_text(edit, "\r\n");
+        return LINE_EDIT_DONE;
+    case CTRL('c'):
+        put_text(edit, "^C\r\n");
+        return LINE_EDIT_CANCEL;
+    case CTRL('d'):
+        if (edit->length == 0) {
+            put_text(edit, "\r\n");
+            return LINE_EDIT_END;
+        }
+        key_delete(edit);
         break;
+    case CTRL('l'):
+        put_text(edit, "\x1b[H\x1b[2J");
+        redraw(edit);
+        break;
+    case ESCAPE:
+        edit->escape_state = ESCAPE_SEEN;
+        edit->escape_number = edit->escape_modifier = 0;
+        break;
+    default:
+        feed_editing(edit, byte);
     }
     return LINE_EDIT_MORE;
 }
