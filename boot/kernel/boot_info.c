@@ -4,9 +4,9 @@
 
 #include "boot/kernel/boot_info.h"
 #include "boot/loader/range_set.h"
+#include "boot/loader/start.h"
+#include "boot/loader/start_info.h"
 
-#define MEMORY_USABLE         1u
-#define MEMORY_RESERVED       2u
 #define BIOS_EBDA_SEGMENT     0x40eu
 #define BIOS_VIDEO_MODE       0x449u /* then the columns, 16 bits */
 #define BIOS_DISK_VECTOR      0x4cu  /* offset, segment */
@@ -62,7 +62,7 @@ static void add_memory(struct boot_info *info, uint64_t first, uint64_t bytes, u
         return;
     }
     info->memory_ranges[info->n_memory_ranges++] =
-        (struct boot_range){first, bytes, type == MEMORY_USABLE, type};
+        (struct boot_range){first, bytes, type == LOADER_MEMORY_USABLE, type};
 }
 
 /* A module that can't be remembered is kept from us as a piece of reserved memory. */
@@ -72,31 +72,12 @@ static void add_module(struct boot_info *info, uint64_t first, uint64_t end)
         return;
     if (info->n_modules < BOOT_MAX_MODULES)
         info->modules[info->n_modules++] =
-            (struct boot_range){first, end - first, false, MEMORY_RESERVED};
+            (struct boot_range){first, end - first, false, LOADER_MEMORY_RESERVED};
     else
-        add_memory(info, first, end - first, MEMORY_RESERVED);
+        add_memory(info, first, end - first, LOADER_MEMORY_RESERVED);
 }
 
 /* ---------------------------------------------------------------- multiboot 1 */
-
-enum {
-    MULTIBOOT1_HAS_MEMORY = 1 << 0,
-    MULTIBOOT1_HAS_COMMAND_LINE = 1 << 2,
-    MULTIBOOT1_HAS_MODULES = 1 << 3,
-    MULTIBOOT1_HAS_MAP = 1 << 6,
-    MULTIBOOT1_HAS_LOADER_NAME = 1 << 9,
-};
-
-struct multiboot1_info {
-    uint32_t flags, lower_kib, upper_kib, boot_device, command_line, n_modules, modules, symbols[4];
-    uint32_t map_bytes, map, drives_bytes, drives, config_table, loader_name;
-};
-
-struct multiboot1_map_entry {
-    uint32_t entry_bytes; /* of what follows this field */
-    uint64_t first, bytes;
-    uint32_t type;
-} __attribute__((packed));
 
 static void read_multiboot1_map(struct boot_info *info, const struct multiboot1_info *loader)
 {
@@ -113,11 +94,11 @@ static void read_multiboot1_map(struct boot_info *info, const struct multiboot1_
 
 static void read_multiboot1_modules(struct boot_info *info, const struct multiboot1_info *loader)
 {
-    uint32_t module[4]; /* first, end, string, reserved */
+    struct multiboot1_module module;
 
     for (uint32_t i = 0; i < loader->n_modules && i < BOOT_MAX_MEMORY_RANGES; i++)
-        if (copy_in(module, (uint64_t)loader->modules + i * sizeof(module), sizeof(module)))
-            add_module(info, module[0], module[1]);
+        if (copy_in(&module, (uint64_t)loader->modules + i * sizeof(module), sizeof(module)))
+            add_module(info, module.first, module.end);
 }
 
 static bool read_multiboot1(struct boot_info *info, uint32_t physical)
@@ -136,32 +117,14 @@ static bool read_multiboot1(struct boot_info *info, uint32_t physical)
     if (loader.flags & MULTIBOOT1_HAS_MAP) {
         read_multiboot1_map(info, &loader);
     } else if (loader.flags & MULTIBOOT1_HAS_MEMORY) {
-        add_memory(info, 0, (uint64_t)loader.lower_kib * KIBIBYTE, MEMORY_USABLE);
-        add_memory(info, KIBIBYTE * KIBIBYTE, (uint64_t)loader.upper_kib * KIBIBYTE, MEMORY_USABLE);
+        add_memory(info, 0, (uint64_t)loader.lower_kib * KIBIBYTE, LOADER_MEMORY_USABLE);
+        add_memory(info, KIBIBYTE * KIBIBYTE, (uint64_t)loader.upper_kib * KIBIBYTE,
+                   LOADER_MEMORY_USABLE);
     }
     return true;
 }
 
 /* ---------------------------------------------------------------- multiboot 2 */
-
-enum {
-    MULTIBOOT2_END = 0,
-    MULTIBOOT2_COMMAND_LINE = 1,
-    MULTIBOOT2_LOADER_NAME = 2,
-    MULTIBOOT2_MODULE = 3,
-    MULTIBOOT2_MAP = 6,
-    MULTIBOOT2_RSDP_1 = 14,
-    MULTIBOOT2_RSDP_2 = 15,
-};
-
-struct multiboot2_tag {
-    uint32_t type, bytes;
-};
-
-struct multiboot2_map_entry {
-    uint64_t first, bytes;
-    uint32_t type, reserved;
-};
 
 static void read_multiboot2_map(struct boot_info *info, uint64_t body, uint32_t body_bytes)
 {
@@ -248,22 +211,6 @@ static bool read_multiboot2(struct boot_info *info, uint32_t physical)
 }
 
 /* ---------------------------------------------------------------- PVH */
-
-struct pvh_start_info {
-    uint32_t magic, version, flags, n_modules;
-    uint64_t modules, command_line, rsdp;
-    uint64_t map; /* version 1 on */
-    uint32_t n_map_entries, reserved;
-};
-
-struct pvh_module {
-    uint64_t first, bytes, command_line, reserved;
-};
-
-struct pvh_map_entry {
-    uint64_t first, bytes;
-    uint32_t type, reserved;
-};
 
 static void read_pvh_map(struct boot_info *info, const struct pvh_start_info *start)
 {

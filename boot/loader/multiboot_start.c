@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The information structures of the multiboots (0.6.96, 3.3; 2.0, 3.6) and of PVH. */
 #include "boot/loader/start.h"
+#include "boot/loader/start_info.h"
 
 enum screen_kind { SCREEN_PIXELS = 1, SCREEN_TEXT = 2 };
 
@@ -16,64 +17,36 @@ static bool all_below_4g(const struct loader_start *start)
 
 #define LOADED_BY_1 0x2badb002u
 
-enum {
-    INFO_1_MEMORY = 1 << 0,
-    INFO_1_COMMAND_LINE = 1 << 2,
-    INFO_1_MODULES = 1 << 3,
-    INFO_1_MAP = 1 << 6,
-    INFO_1_LOADER_NAME = 1 << 9,
-    INFO_1_SCREEN = 1 << 12,
-};
-
-struct info_1 {
-    uint32_t flags, lower_kib, upper_kib, boot_device, command_line, n_modules, modules, symbols[4];
-    uint32_t map_bytes, map, drives_bytes, drives, config_table, loader_name, apm_table;
-    uint32_t vbe[4];
-    uint64_t screen;
-    uint32_t line_bytes, width, height;
-    uint8_t bits, kind, red_shift, red_bits, green_shift, green_bits, blue_shift, blue_bits;
-} __attribute__((packed));
-_Static_assert(sizeof(struct info_1) == 116, "3.3");
-
-struct module_1 {
-    uint32_t first, end, text, reserved;
-};
-
-struct map_1 {
-    uint32_t bytes; /* of what follows */
-    uint64_t first, n_bytes;
-    uint32_t type;
-} __attribute__((packed));
-
-static void write_modules_1(struct info_1 *info, const struct loader_start *start,
+static void write_modules_1(struct multiboot1_info *info, const struct loader_start *start,
                             struct loader_room *room)
 {
-    struct module_1 *modules = loader_room_take(room, start->n_modules * sizeof(*modules));
+    struct multiboot1_module *modules = loader_room_take(room, start->n_modules * sizeof(*modules));
 
     for (size_t i = 0; modules != NULL && i < start->n_modules; i++)
-        modules[i] =
-            (struct module_1){.first = (uint32_t)start->modules[i].first,
-                              .end = (uint32_t)(start->modules[i].first + start->modules[i].bytes),
-                              .text = (uint32_t)loader_room_text(room, start->modules[i].text)};
+        modules[i] = (struct multiboot1_module){
+            .first = (uint32_t)start->modules[i].first,
+            .end = (uint32_t)(start->modules[i].first + start->modules[i].bytes),
+            .text = (uint32_t)loader_room_text(room, start->modules[i].text)};
     info->n_modules = (uint32_t)start->n_modules;
     info->modules = (uint32_t)loader_room_physical(room, modules);
 }
 
-static void write_map_1(struct info_1 *info, const struct loader_start *start,
+static void write_map_1(struct multiboot1_info *info, const struct loader_start *start,
                         struct loader_room *room)
 {
-    struct map_1 *map = loader_room_take(room, start->n_memory * sizeof(*map));
+    struct multiboot1_map_entry *map = loader_room_take(room, start->n_memory * sizeof(*map));
 
     for (size_t i = 0; map != NULL && i < start->n_memory; i++)
-        map[i] = (struct map_1){sizeof(*map) - sizeof(map->bytes), start->memory[i].first,
-                                start->memory[i].bytes, start->memory[i].type};
+        map[i] = (struct multiboot1_map_entry){sizeof(*map) - sizeof(map->entry_bytes),
+                                               start->memory[i].first, start->memory[i].bytes,
+                                               start->memory[i].type};
     info->map = (uint32_t)loader_room_physical(room, map);
     info->map_bytes = (uint32_t)(start->n_memory * sizeof(*map));
 }
 
-static void write_screen_1(struct info_1 *info, const struct loader_screen *screen)
+static void write_screen_1(struct multiboot1_info *info, const struct loader_screen *screen)
 {
-    info->flags |= INFO_1_SCREEN;
+    info->flags |= MULTIBOOT1_HAS_SCREEN;
     info->screen = screen->first;
     info->line_bytes = screen->line_bytes;
     info->width = screen->width;
@@ -91,14 +64,14 @@ static void write_screen_1(struct info_1 *info, const struct loader_screen *scre
 enum vst_status loader_multiboot1_write(const struct loader_start *start, struct loader_room *room,
                                         struct loader_registers *registers)
 {
-    struct info_1 *info = loader_room_take(room, sizeof(*info));
+    struct multiboot1_info *info = loader_room_take(room, sizeof(*info));
 
     if (!all_below_4g(start))
         return VST_ERR_TOO_LARGE;
     if (info == NULL)
         return VST_ERR_NO_MEMORY;
-    info->flags =
-        INFO_1_MEMORY | INFO_1_COMMAND_LINE | INFO_1_MODULES | INFO_1_MAP | INFO_1_LOADER_NAME;
+    info->flags = MULTIBOOT1_HAS_MEMORY | MULTIBOOT1_HAS_COMMAND_LINE | MULTIBOOT1_HAS_MODULES |
+                  MULTIBOOT1_HAS_MAP | MULTIBOOT1_HAS_LOADER_NAME;
     uint32_t lower_kib, upper_kib;
     loader_old_memory(start, &lower_kib, &upper_kib);
     info->lower_kib = lower_kib;
@@ -121,49 +94,14 @@ enum vst_status loader_multiboot1_write(const struct loader_start *start, struct
 #define SMBIOS_HEAD_BYTES 8u
 #define RSDP_1_TABLE      16u /* where it says where the RSDT lies */
 
-enum {
-    INFO_2_END = 0,
-    INFO_2_COMMAND_LINE = 1,
-    INFO_2_LOADER_NAME = 2,
-    INFO_2_MODULE = 3,
-    INFO_2_MEMORY = 4,
-    INFO_2_MAP = 6,
-    INFO_2_SCREEN = 8,
-    INFO_2_EFI_TABLE = 12,
-    INFO_2_SMBIOS = 13,
-    INFO_2_RSDP_1 = 14,
-    INFO_2_RSDP_2 = 15,
-    INFO_2_EFI_MAP = 17,
-    INFO_2_EFI_SERVICES = 18,
-    INFO_2_EFI_IMAGE = 20,
-    INFO_2_BASE = 21,
-};
-
-struct tag {
-    uint32_t type, bytes;
-};
-
-struct map_2 {
-    uint64_t first, bytes;
-    uint32_t type, reserved;
-};
-
-struct screen_2 {
-    uint64_t first;
-    uint32_t line_bytes, width, height;
-    uint8_t bits, kind;
-    uint16_t reserved;
-    uint8_t red_shift, red_bits, green_shift, green_bits, blue_shift, blue_bits;
-} __attribute__((packed));
-
 /* A tag with `bytes` behind its head; where they go, NULL if there is no room. */
 static void *add_tag(struct loader_room *room, uint32_t type, size_t bytes)
 {
-    struct tag *tag = loader_room_take(room, sizeof(*tag) + bytes);
+    struct multiboot2_tag *tag = loader_room_take(room, sizeof(*tag) + bytes);
 
     if (tag == NULL)
         return NULL;
-    *tag = (struct tag){type, (uint32_t)(sizeof(*tag) + bytes)};
+    *tag = (struct multiboot2_tag){type, (uint32_t)(sizeof(*tag) + bytes)};
     return tag + 1;
 }
 
@@ -182,7 +120,7 @@ static void add_modules_2(struct loader_room *room, const struct loader_start *s
         const uint32_t bounds[] = {(uint32_t)module->first,
                                    (uint32_t)(module->first + module->bytes)};
         size_t text_bytes = strlen(module->text) + 1;
-        uint8_t *body = add_tag(room, INFO_2_MODULE, sizeof(bounds) + text_bytes);
+        uint8_t *body = add_tag(room, MULTIBOOT2_MODULE, sizeof(bounds) + text_bytes);
         if (body == NULL)
             return;
         memcpy(body, bounds, sizeof(bounds));
@@ -192,23 +130,23 @@ static void add_modules_2(struct loader_room *room, const struct loader_start *s
 
 static void add_map_2(struct loader_room *room, const struct loader_start *start)
 {
-    const uint32_t head[] = {sizeof(struct map_2), 0};
-    uint8_t *body =
-        add_tag(room, INFO_2_MAP, sizeof(head) + start->n_memory * sizeof(struct map_2));
+    const uint32_t head[] = {sizeof(struct multiboot2_map_entry), 0};
+    uint8_t *body = add_tag(room, MULTIBOOT2_MAP,
+                            sizeof(head) + start->n_memory * sizeof(struct multiboot2_map_entry));
 
     if (body == NULL)
         return;
     memcpy(body, head, sizeof(head));
     for (size_t i = 0; i < start->n_memory; i++) {
         const struct loader_memory *memory = &start->memory[i];
-        struct map_2 entry = {memory->first, memory->bytes, memory->type, 0};
+        struct multiboot2_map_entry entry = {memory->first, memory->bytes, memory->type, 0};
         memcpy(body + sizeof(head) + i * sizeof(entry), &entry, sizeof(entry));
     }
 }
 
 static void add_screen_2(struct loader_room *room, const struct loader_screen *screen)
 {
-    struct screen_2 body = {
+    struct multiboot2_screen body = {
         .first = screen->first,
         .line_bytes = screen->line_bytes,
         .width = screen->width,
@@ -223,7 +161,7 @@ static void add_screen_2(struct loader_room *room, const struct loader_screen *s
         .blue_bits = screen->blue.bits,
     };
 
-    add_tag_of(room, INFO_2_SCREEN, &body, sizeof(body));
+    add_tag_of(room, MULTIBOOT2_SCREEN, &body, sizeof(body));
 }
 
 /* Old kernels look for what ends where ACPI 1 did, which a newer root pointer begins with. */
@@ -233,14 +171,14 @@ static void add_roots_2(struct loader_room *room, const struct loader_start *sta
     struct loader_bytes bytes = {root, start->root_copy_bytes};
 
     if (loader_u32(&bytes, RSDP_1_TABLE) != 0)
-        add_tag_of(room, INFO_2_RSDP_1, root, RSDP_1_BYTES);
+        add_tag_of(room, MULTIBOOT2_RSDP_1, root, RSDP_1_BYTES);
     if (start->root_copy_bytes > RSDP_1_BYTES)
-        add_tag_of(room, INFO_2_RSDP_2, root, start->root_copy_bytes);
+        add_tag_of(room, MULTIBOOT2_RSDP_2, root, start->root_copy_bytes);
 }
 
 static void add_smbios_2(struct loader_room *room, const struct loader_smbios *smbios)
 {
-    uint8_t *body = add_tag(room, INFO_2_SMBIOS, SMBIOS_HEAD_BYTES + smbios->bytes);
+    uint8_t *body = add_tag(room, MULTIBOOT2_SMBIOS, SMBIOS_HEAD_BYTES + smbios->bytes);
 
     if (body == NULL)
         return;
@@ -253,13 +191,13 @@ static void add_efi_2(struct loader_room *room, const struct loader_efi *efi)
 {
     const uint32_t head[] = {efi->descriptor_bytes, efi->descriptor_version};
 
-    add_tag_of(room, INFO_2_EFI_TABLE, &efi->system_table, sizeof(efi->system_table));
-    add_tag_of(room, INFO_2_EFI_IMAGE, &efi->image, sizeof(efi->image));
+    add_tag_of(room, MULTIBOOT2_EFI_TABLE, &efi->system_table, sizeof(efi->system_table));
+    add_tag_of(room, MULTIBOOT2_EFI_IMAGE, &efi->image, sizeof(efi->image));
     if (efi->services_left) {
-        (void)add_tag(room, INFO_2_EFI_SERVICES, 0);
+        (void)add_tag(room, MULTIBOOT2_EFI_SERVICES, 0);
         return;
     }
-    uint8_t *body = add_tag(room, INFO_2_EFI_MAP, sizeof(head) + efi->map_bytes);
+    uint8_t *body = add_tag(room, MULTIBOOT2_EFI_MAP, sizeof(head) + efi->map_bytes);
     if (body == NULL)
         return;
     memcpy(body, head, sizeof(head));
@@ -272,12 +210,12 @@ static void add_all_2(const struct loader_image *image, const struct loader_star
     uint32_t memory[2];
     uint64_t first, end;
 
-    add_tag_of(room, INFO_2_COMMAND_LINE, start->command_line, strlen(start->command_line) + 1);
-    add_tag_of(room, INFO_2_LOADER_NAME, start->loader_name, strlen(start->loader_name) + 1);
+    add_tag_of(room, MULTIBOOT2_COMMAND_LINE, start->command_line, strlen(start->command_line) + 1);
+    add_tag_of(room, MULTIBOOT2_LOADER_NAME, start->loader_name, strlen(start->loader_name) + 1);
     add_modules_2(room, start);
     if (start->efi == NULL || !start->efi->services_left) {
         loader_old_memory(start, &memory[0], &memory[1]);
-        add_tag_of(room, INFO_2_MEMORY, memory, sizeof(memory));
+        add_tag_of(room, MULTIBOOT2_MEMORY, memory, sizeof(memory));
         add_map_2(room, start);
     }
     if (start->screen != NULL)
@@ -290,9 +228,9 @@ static void add_all_2(const struct loader_image *image, const struct loader_star
         add_efi_2(room, start->efi);
     if (image->place.movable) {
         loader_image_span(image, &first, &end);
-        add_tag_of(room, INFO_2_BASE, &(uint32_t){(uint32_t)first}, sizeof(uint32_t));
+        add_tag_of(room, MULTIBOOT2_BASE, &(uint32_t){(uint32_t)first}, sizeof(uint32_t));
     }
-    (void)add_tag(room, INFO_2_END, 0);
+    (void)add_tag(room, MULTIBOOT2_END, 0);
 }
 
 enum vst_status loader_multiboot2_write(const struct loader_image *image,
@@ -317,19 +255,7 @@ enum vst_status loader_multiboot2_write(const struct loader_image *image,
 
 /* ---------------------------------------------------------------- PVH */
 
-#define PVH_MAGIC 0x336ec578u
-
-struct start_info {
-    uint32_t magic, version, flags, n_modules;
-    uint64_t modules, command_line, root_pointer, map;
-    uint32_t n_map, reserved;
-};
-
-struct pvh_module {
-    uint64_t first, bytes, text, reserved;
-};
-
-static void write_modules_pvh(struct start_info *info, const struct loader_start *start,
+static void write_modules_pvh(struct pvh_start_info *info, const struct loader_start *start,
                               struct loader_room *room)
 {
     struct pvh_module *modules = loader_room_take(room, start->n_modules * sizeof(*modules));
@@ -344,19 +270,19 @@ static void write_modules_pvh(struct start_info *info, const struct loader_start
 enum vst_status loader_pvh_write(const struct loader_start *start, struct loader_room *room,
                                  struct loader_registers *registers)
 {
-    struct start_info *info = loader_room_take(room, sizeof(*info));
-    struct map_2 *map = loader_room_take(room, start->n_memory * sizeof(*map));
+    struct pvh_start_info *info = loader_room_take(room, sizeof(*info));
+    struct pvh_map_entry *map = loader_room_take(room, start->n_memory * sizeof(*map));
 
     if (info == NULL || map == NULL)
         return VST_ERR_NO_MEMORY;
     for (size_t i = 0; i < start->n_memory; i++)
-        map[i] = (struct map_2){start->memory[i].first, start->memory[i].bytes,
-                                start->memory[i].type, 0};
-    *info = (struct start_info){.magic = PVH_MAGIC,
-                                .version = 1,
-                                .root_pointer = start->root_pointer,
-                                .map = loader_room_physical(room, map),
-                                .n_map = (uint32_t)start->n_memory};
+        map[i] = (struct pvh_map_entry){start->memory[i].first, start->memory[i].bytes,
+                                        start->memory[i].type, 0};
+    *info = (struct pvh_start_info){.magic = PVH_MAGIC,
+                                    .version = 1,
+                                    .rsdp = start->root_pointer,
+                                    .map = loader_room_physical(room, map),
+                                    .n_map_entries = (uint32_t)start->n_memory};
     info->command_line = loader_room_text(room, start->command_line);
     write_modules_pvh(info, start, room);
     registers->ebx = (uint32_t)loader_room_physical(room, info);
