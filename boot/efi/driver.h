@@ -22,8 +22,11 @@ EFI_STATUS driver_install(EFI_HANDLE image);
  */
 void driver_take_over_all(bool for_loader);
 
-/** Has all that is on the driver's functions found; `deep`: and connected, file systems too. */
-void driver_connect_children(bool deep);
+/** Looks for units that have come to its adapters since. */
+void driver_find_units(void);
+
+/** Has firmware connect all that is on the driver's functions, partitions and file systems too. */
+void driver_connect_children(void);
 
 /**
  * Lets go of all functions, uninstalls the driver, and has the firmware connect others in its place. An

@@ -112,45 +112,94 @@ static void disconnect_others(EFI_HANDLE handle)
 }
 
 /*
+ * Alone on the handle, which ConnectController can't be told: drivers that are named to it only come
+ * before all others, which follow, and a virtio-blk function is the very handle that firmware's
+ * partition driver looks for. (UEFI 2.9, 7.3.12; to call Start is allowed behind Supported: 11.1)
+ */
+static EFI_STATUS start_alone(EFI_HANDLE handle)
+{
+    EFI_STATUS status = driver_binding.Supported(&driver_binding, handle, NULL);
+
+    return EFI_ERROR(status) ? status : driver_binding.Start(&driver_binding, handle, NULL);
+}
+
+static EFI_STATUS connect_us(EFI_HANDLE handle)
+{
+    EFI_HANDLE us_first[] = {driver_binding.DriverBindingHandle, NULL};
+
+    return firmware->ConnectController(handle, us_first, NULL, TRUE);
+}
+
+/*
  * Loaded late, other drivers have the disks already, and no Version makes them give way. One that does
  * not let go, for somebody uses the disk, keeps it.
  */
 static void take_over(EFI_HANDLE handle, bool for_loader)
 {
-    EFI_HANDLE only_us[] = {driver_binding.DriverBindingHandle, NULL};
     EFI_HANDLE other = driver_of(handle);
 
     if (other == driver_binding.DriverBindingHandle || (other == NULL && !for_loader))
         return;
     if (other != NULL)
         disconnect_others(handle);
-    if (EFI_ERROR(firmware->ConnectController(handle, only_us, NULL, !for_loader)))
+    if (EFI_ERROR(for_loader ? start_alone(handle) : connect_us(handle)))
         (void)firmware->ConnectController(handle, NULL, NULL, TRUE);
+}
+
+/* Visits all that it can drive, or those of n handles: the driver's own option ROM drives but one. */
+static void visit(const EFI_HANDLE *handles, UINTN n, void (*each)(EFI_HANDLE handle))
+{
+    for (UINTN i = 0; i < n; i++)
+        if ((driver_only_handle == NULL || handles[i] == driver_only_handle) &&
+            driver_is_for(handles[i]))
+            each(handles[i]);
+}
+
+static void visit_all(void (*each)(EFI_HANDLE handle))
+{
+    UINTN n;
+    EFI_HANDLE *handles = driver_pci_handles(&n);
+
+    if (handles == NULL)
+        return;
+    visit(handles, n, each);
+    (void)firmware->FreePool(handles);
+}
+
+static void take_over_for_firmware(EFI_HANDLE handle)
+{
+    take_over(handle, false);
+}
+
+static void take_over_for_loader(EFI_HANDLE handle)
+{
+    take_over(handle, true);
 }
 
 void driver_take_over_all(bool for_loader)
 {
-    UINTN n;
-    EFI_HANDLE *handles = driver_pci_handles(&n);
-
-    for (UINTN i = 0; handles != NULL && i < n; i++)
-        if ((driver_only_handle == NULL || handles[i] == driver_only_handle) &&
-            driver_is_for(handles[i]))
-            take_over(handles[i], for_loader);
-    if (handles != NULL)
-        (void)firmware->FreePool(handles);
+    visit_all(for_loader ? take_over_for_loader : take_over_for_firmware);
 }
 
-void driver_connect_children(bool deep)
+static void find_units(EFI_HANDLE handle)
 {
-    UINTN n;
-    EFI_HANDLE *handles = driver_pci_handles(&n);
+    if (driver_of(handle) == driver_binding.DriverBindingHandle)
+        (void)start_alone(handle);
+}
 
-    for (UINTN i = 0; handles != NULL && i < n; i++)
-        if (driver_is_for(handles[i]))
-            (void)firmware->ConnectController(handles[i], NULL, NULL, deep);
-    if (handles != NULL)
-        (void)firmware->FreePool(handles);
+void driver_find_units(void)
+{
+    visit_all(find_units);
+}
+
+static void connect_whole(EFI_HANDLE handle)
+{
+    (void)firmware->ConnectController(handle, NULL, NULL, TRUE);
+}
+
+void driver_connect_children(void)
+{
+    visit_all(connect_whole);
 }
 
 /* ---------------------------------------------------------------- unloading */
@@ -173,11 +222,10 @@ static EFI_STATUS let_go_of_all(EFI_HANDLE *handles, UINTN n, UINTN *n_let_go)
     return EFI_SUCCESS;
 }
 
-static void connect_again(const EFI_HANDLE *handles, UINTN n)
+static void connect_others(EFI_HANDLE handle)
 {
-    for (UINTN i = 0; i < n; i++)
-        if (driver_is_for(handles[i]) && driver_of(handles[i]) == NULL)
-            (void)firmware->ConnectController(handles[i], NULL, NULL, TRUE);
+    if (driver_of(handle) == NULL)
+        connect_whole(handle);
 }
 
 EFI_STATUS driver_uninstall(void)
@@ -189,7 +237,7 @@ EFI_STATUS driver_uninstall(void)
     if (!EFI_ERROR(status))
         status = uninstall();
     /* With our protocols gone it is others that come. */
-    connect_again(handles, n_let_go);
+    visit(handles, n_let_go, connect_others);
     if (handles != NULL)
         (void)firmware->FreePool(handles);
     return status;

@@ -34,6 +34,7 @@ static struct {
     EFI_EVENT tick, exit;
     uint64_t n, seed;
     UINTN n_wanted;
+    bool alone; /* no driver of the firmware's stands on a disk that the loader has */
 } timer;
 
 /* ---------------------------------------------------------------- reading */
@@ -161,6 +162,20 @@ static void look_for_disks(void)
 
 /* ---------------------------------------------------------------- the timer */
 
+/* Such as a partition driver. */
+static bool has_driver_on_top(EFI_HANDLE handle)
+{
+    EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *entries;
+    bool has = false;
+    UINTN n;
+
+    EXPECT_OK(firmware->OpenProtocolInformation(handle, &guid_block_io, &entries, &n));
+    for (UINTN i = 0; i < n; i++)
+        has |= (entries[i].Attributes & EFI_OPEN_PROTOCOL_BY_DRIVER) != 0;
+    release(entries);
+    return has;
+}
+
 static VOID EFIAPI tick(EFI_EVENT event, VOID *context)
 {
     (void)event;
@@ -172,6 +187,7 @@ static VOID EFIAPI tick(EFI_EVENT event, VOID *context)
         EFI_HANDLE handle = handle_of(&known[i]);
         if (handle == NULL)
             continue;
+        CHECK(!timer.alone || !has_driver_on_top(handle));
         read_now(&known[i], protocol(handle, &guid_block_io));
         take_off(&known[i], protocol(handle, &guid_block_io2));
     }
@@ -238,6 +254,7 @@ static void meanwhile(void)
     CHECK(option_text("options", options, sizeof(options)));
     timer.n_wanted = option("disks", 1);
     CHECK(timer.n_wanted <= MAX_DISKS);
+    timer.alone = option("alone", 0) != 0;
     connect_all();
     start_timer();
     UINTN status = run_loader(options);

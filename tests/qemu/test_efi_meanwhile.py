@@ -32,7 +32,7 @@ flush B; events; sleep 100; rescan; sum A 1M 1M json=1"""
 
 @pytest.mark.parametrize("adapter", ["blk", "scsi"])
 def test_commands(adapter, tmp_path):
-    """Commands of the console, long and short, read and write what is right."""
+    """Commands of the console, long and short, read and write what is right; no driver of the firmware's is there but ours."""
     devices, names, before = [BLK] * 3, ("vda", "vdb", "vdc"), []
     if adapter == "scsi":
         devices = [f"scsi-hd,bus=a0.0,scsi-id=0,lun={lun}" for lun in range(3)]
@@ -43,7 +43,7 @@ def test_commands(adapter, tmp_path):
     line = COMMANDS.replace("\n", "; ")
     for letter, name in zip("ABC", names):
         line = re.sub(f" {letter}(?=[ ;1])", f" {name}", line)
-    result = efi.run("meanwhile", {"vstor.efi": efi.LOADER}, {"options": f"-c {line}", "disks": 2},
+    result = efi.run("meanwhile", {"vstor.efi": efi.LOADER}, {"options": f"-c {line}", "disks": 2, "alone": 1},
                      disks=[Disk(source, device=devices[0], before=before), *targets])
     assert "status 0" in result.lines
     read_meanwhile(result, source, targets[0].path)

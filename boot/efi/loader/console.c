@@ -186,7 +186,7 @@ static void connect_all(void)
 {
     watch_begin("virtio disks");
     driver_take_over_all(true);
-    driver_connect_children(false);
+    driver_find_units();
     watch_end();
 }
 

@@ -168,7 +168,7 @@ static EFI_STATUS start(const struct program *program, EFI_HANDLE image)
     CHAR16 *words = NULL;
     UINTN n = 0;
 
-    driver_connect_children(true); /* it may look for file systems */
+    driver_connect_children(); /* it may look for file systems */
     EFI_STATUS status = firmware->StartImage(image, &n, &words);
 
     /* What it says besides (ExitData; UEFI 2.9, 7.4.2) is ours to free. */
