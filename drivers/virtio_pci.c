@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/virtio_pci.h"
 
+#include <arch/port_io.h>
+
 /* ------------------------------------------------------------------ the transport's operations */
 
 static struct virtio_pci_device *pci_of(struct virtio_device *device)
@@ -267,7 +269,7 @@ static bool name_ports(const struct virtio_pci_device *pci,
 
     registers->kind = VIRTIO_REGISTERS_PORT;
     registers->first_port = (uint16_t)first;
-    return first <= 0x10000u && s->length_bytes <= 0x10000u - first;
+    return ARCH_HAS_PORT_IO && first <= 0x10000u && s->length_bytes <= 0x10000u - first;
 }
 
 static bool point_behind(const struct virtio_pci_device *pci,

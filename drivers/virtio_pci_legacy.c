@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/virtio_pci_legacy.h"
 
+#include <arch/port_io.h>
+
 /* 4.1.4.10: the registers, and what follows them if MSI-X is enabled. */
 enum {
     DEVICE_FEATURES = 0, /* 32 bits */
@@ -209,6 +211,8 @@ static const char *reach_bar_0(struct virtio_pci_legacy_device *device)
     if (bar->bytes < CONFIG_WITH_MSIX)
         return "BAR 0 is too short";
     registers->bytes = bar->bytes > PAGE_BYTES ? PAGE_BYTES : (uint32_t)bar->bytes;
+    if (bar->kind == VST_PCI_BAR_IO && !ARCH_HAS_PORT_IO)
+        return "BAR 0 is of ports, which this machine has not";
     if (bar->kind == VST_PCI_BAR_IO) {
         registers->kind = VIRTIO_REGISTERS_PORT;
         registers->first_port = (uint16_t)bar->address;

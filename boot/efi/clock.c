@@ -6,6 +6,7 @@
 #include "boot/efi/firmware.h"
 
 #define NS_PER_US      1000ull
+#define NS_PER_S       1000000000ull
 #define WINDOW_US      2000u
 #define N_WINDOWS      3
 #define NS_PER_TICK_1G (1ull << 32) /* of a counter of 1 GHz */
@@ -19,27 +20,32 @@ static struct {
 /* Stall waits that long or longer; a host that stops us meanwhile makes it longer. */
 static uint64_t window_ticks(void)
 {
-    uint64_t before = arch_tsc();
+    uint64_t before = arch_counter();
 
     firmware->Stall(WINDOW_US);
-    return arch_tsc() - before;
+    return arch_counter() - before;
 }
 
-void clock_start(void)
+/* Times 2^32. A counter that stands still is no clock; waits then end by the firmware's patience alone. */
+static uint64_t measured_ns_per_tick(void)
 {
     uint64_t shortest = UINT64_MAX;
 
-    if (counter.running)
-        return;
     for (int i = 0; i < N_WINDOWS; i++) {
         uint64_t ticks = window_ticks();
         if (ticks < shortest)
             shortest = ticks;
     }
-    /* A counter that stands still is no clock; waits then end by the firmware's patience alone. */
-    counter.ns_per_tick_32 =
-        shortest == 0 ? NS_PER_TICK_1G : (WINDOW_US * NS_PER_US << 32) / shortest;
-    counter.base_ticks = arch_tsc();
+    return shortest == 0 ? NS_PER_TICK_1G : (WINDOW_US * NS_PER_US << 32) / shortest;
+}
+
+void clock_start(void)
+{
+    if (counter.running)
+        return;
+    uint64_t hz = arch_counter_hz();
+    counter.ns_per_tick_32 = hz != 0 ? (NS_PER_S << 32) / hz : measured_ns_per_tick();
+    counter.base_ticks = arch_counter();
     counter.running = true;
 }
 
@@ -50,7 +56,7 @@ static uint64_t ns_of(uint64_t ticks)
 
 uint64_t clock_ns(void)
 {
-    uint64_t ticks = arch_tsc();
+    uint64_t ticks = arch_counter();
 
     /* A counter set back (migration, a hostile hypervisor) must not become the far future. */
     return ticks < counter.base_ticks ? 0 : ns_of(ticks - counter.base_ticks);
@@ -58,7 +64,7 @@ uint64_t clock_ns(void)
 
 uint64_t clock_since_power_ns(void)
 {
-    return ns_of(arch_tsc());
+    return ns_of(arch_counter());
 }
 
 uint64_t clock_ticks(uint64_t ns)

@@ -72,7 +72,7 @@ void disk_look_again(struct disk *disk)
 {
     EFI_TPL before = lock();
 
-    disk->looked_at = arch_tsc();
+    disk->looked_at = arch_counter();
     if (disk->device != NULL)
         (void)!vst_block_refresh(disk->device);
     bool changed = take_over(disk);
@@ -102,7 +102,7 @@ struct disk *disk_new(struct controller *controller, struct vst_block_device *de
     disk->waiting_end = &disk->waiting;
     disk_set_device(disk, device);
     disk->media.MediaId = 0;
-    disk->looked_at = arch_tsc();
+    disk->looked_at = arch_counter();
     disk->look_ticks = clock_ticks(LOOK_NS);
     block_io_fill(disk);
     disk_info_fill(disk);

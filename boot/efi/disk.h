@@ -53,7 +53,7 @@ void disk_look_again(struct disk *disk);
 /** It was long ago; a counter set back is a reason, too. */
 static inline bool disk_look_is_due(const struct disk *disk)
 {
-    return arch_tsc() - disk->looked_at >= disk->look_ticks;
+    return arch_counter() - disk->looked_at >= disk->look_ticks;
 }
 
 /** The same now and then: before each use. */

@@ -4,6 +4,8 @@
  * the processor's own ABI); they are moved to where firmware has put the image. Nothing may be used
  * before that is an address in data.
  */
+#include <arch/elf.h>
+
 #include "boot/efi/firmware.h"
 
 /* ELF-64, "Dynamic section" and "Relocation". */
@@ -16,11 +18,6 @@ struct elf_dynamic {
 struct elf_rela {
     uint64_t offset, info, addend;
 };
-#if defined(__x86_64__)
-#define R_RELATIVE 8u
-#elif defined(__aarch64__)
-#define R_RELATIVE 1027u
-#endif
 
 /* From the linker. */
 extern char ImageBase[] __attribute__((visibility("hidden")));
@@ -48,7 +45,7 @@ static bool relocate(void)
     }
     for (size_t at = 0; at < bytes; at += sizeof(struct elf_rela)) {
         const struct elf_rela *place = (const struct elf_rela *)(const void *)(table + at);
-        if ((uint32_t)place->info != R_RELATIVE)
+        if ((uint32_t)place->info != ARCH_ELF_RELATIVE)
             return false;
         *(uint64_t *)(void *)(ImageBase + place->offset) = (uintptr_t)ImageBase + place->addend;
     }

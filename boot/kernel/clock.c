@@ -108,9 +108,9 @@ static struct sample take_sample(const struct reference *reference)
     uint64_t best_width = UINT64_MAX;
 
     for (int i = 0; i < N_SAMPLE_TRIES; i++) {
-        uint64_t before = arch_tsc();
+        uint64_t before = arch_counter();
         uint32_t value = reference->read(reference);
-        uint64_t width = arch_tsc() - before;
+        uint64_t width = arch_counter() - before;
         if (width < best_width) {
             best_width = width;
             best = (struct sample){before + width / 2, value};
@@ -202,12 +202,12 @@ void clock_start(const struct acpi_info *acpi)
 {
     tsc_clock.ticks_per_second = find_rate(acpi);
     tsc_clock.ns_per_tick_32 = (NS_PER_SECOND << 32) / tsc_clock.ticks_per_second;
-    tsc_clock.base_ticks = arch_tsc();
+    tsc_clock.base_ticks = arch_counter();
 }
 
 uint64_t clock_ns(void)
 {
-    uint64_t ticks = arch_tsc();
+    uint64_t ticks = arch_counter();
 
     /* A counter set back (migration, a hostile hypervisor) must not become the far future. */
     if (ticks < tsc_clock.base_ticks)

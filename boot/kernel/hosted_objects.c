@@ -17,7 +17,7 @@ void hosted_objects_start(void)
 {
     /* A zero byte at the end stops runaway strings; the rest only has to differ from what an
      * overflow writes. */
-    thread_block[CANARY_WORD] = (arch_tsc() * 0x9e3779b97f4a7c15ull) << 8;
+    thread_block[CANARY_WORD] = (arch_counter() * 0x9e3779b97f4a7c15ull) << 8;
     thread_block[0] = (uintptr_t)thread_block;
     hosted_objects_start_cpu();
 }

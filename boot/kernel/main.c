@@ -52,7 +52,7 @@ static int read_console(void *ctx, uint64_t timeout_ns)
 static uint64_t read_ticks(void *ctx)
 {
     (void)ctx;
-    return arch_tsc();
+    return arch_counter();
 }
 
 static enum vst_status rescan(void *ctx, unsigned *n_added, unsigned *n_removed)

@@ -37,7 +37,7 @@ static struct {
 static void begin_turn(void)
 {
     turn.outside = disks_enter();
-    turn.began_at = arch_tsc();
+    turn.began_at = arch_counter();
 }
 
 static void end_turn(void)
@@ -49,12 +49,12 @@ static void let_others(void *ctx)
 {
     (void)ctx;
     disks_let_others();
-    turn.began_at = arch_tsc();
+    turn.began_at = arch_counter();
 }
 
 static uint64_t read_ticks(void *ctx)
 {
-    uint64_t now = arch_tsc();
+    uint64_t now = arch_counter();
 
     if (now - turn.began_at < turn.longest_ticks)
         return now;

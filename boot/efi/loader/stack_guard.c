@@ -20,7 +20,7 @@ struct stack_guard stack_guard_begin(void)
 
     /* A zero byte at the end stops runaway strings; the rest only has to differ from what an
      * overflow writes. */
-    thread_block[GUARD_WORD] = (arch_tsc() * 0x9e3779b97f4a7c15ull) << 8;
+    thread_block[GUARD_WORD] = (arch_counter() * 0x9e3779b97f4a7c15ull) << 8;
     thread_block[0] = (uintptr_t)thread_block;
     arch_msr_write(ARCH_MSR_FS_BASE, (uintptr_t)thread_block);
     return guard;

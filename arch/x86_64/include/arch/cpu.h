@@ -12,11 +12,17 @@ static inline void arch_pause(void)
 }
 
 /** The time-stamp counter. */
-static inline uint64_t arch_tsc(void)
+static inline uint64_t arch_counter(void)
 {
     uint32_t low, high;
     __asm__ __volatile__("rdtsc" : "=a"(low), "=d"(high));
     return (uint64_t)high << 32 | low;
+}
+
+/** Its ticks a second, or 0: nobody has told. What CPUID says of it is not said by every processor. */
+static inline uint64_t arch_counter_hz(void)
+{
+    return 0;
 }
 
 #endif
