@@ -8,8 +8,6 @@ PREFIX ?= /usr/local
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-AR      := ar
-OBJCOPY := objcopy
 PYTHON  := /usr/bin/python3
 Q       := $(if $(V),,@)
 SAY      = $(if $(V),@:,@printf '  %-8s %s\n')
@@ -17,9 +15,18 @@ SAY      = $(if $(V),@:,@printf '  %-8s %s\n')
 ifneq ($(words $(CURDIR)),1)
 $(error make cannot work in a folder whose path has blanks: $(CURDIR))
 endif
-ifeq ($(wildcard linker/kernel-$(ARCH).ld),)
-$(error there is no such machine: ARCH=$(ARCH); there is $(patsubst linker/kernel-%.ld,%,$(wildcard linker/kernel-*.ld)))
+ifeq ($(wildcard arch/$(ARCH)/arch.mk),)
+$(error there is no such machine: ARCH=$(ARCH); there is $(patsubst arch/%/arch.mk,%,$(wildcard arch/*/arch.mk)))
 endif
+include arch/$(ARCH)/arch.mk
+# Compilers for a machine that is not the one that builds, by Debian's names; CC stays that for programs that run here.
+TOOLS     := $(if $(filter $(ARCH),$(shell uname -m)),,$(ARCH)-linux-gnu-)
+TARGET_CC := $(if $(TOOLS),$(if $(findstring clang,$(CC)),$(CC) --target=$(TOOLS:-=),$(TOOLS)$(CC)),$(CC))
+LD        := $(TOOLS)ld
+AR        := $(TOOLS)ar
+OBJCOPY   := $(TOOLS)objcopy
+# Not every machine has the kernel, and what goes with it: programs on top of it, its shell, the tests.
+KERNEL_ARCH := $(if $(wildcard linker/kernel-$(ARCH).ld),$(ARCH))
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -27,7 +34,7 @@ endif
 
 # ---------------------------------------------------------------- what there is
 LIB_SRCS    := $(sort $(wildcard arch/common/*.c pci/*.c drivers/*.c block/*.c scsi/*.c))
-KERNEL_SRCS := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S boot/kernel/*.c boot/shell/*.c boot/loader/*.c))
+KERNEL_SRCS := $(if $(KERNEL_ARCH),$(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S boot/kernel/*.c boot/shell/*.c boot/loader/*.c)))
 UNIT_TESTS  := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_FAKES  := $(sort $(wildcard tests/unit/fake_*.c))
 SHELL_SRCS  := $(sort $(wildcard boot/shell/*.c))
@@ -51,15 +58,15 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wwrite-strings -Wcast-
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wformat=2 -Wimplicit-fallthrough
 INCLUDES := -Iinclude -I.
 COMMON   := -std=gnu11 -g $(WARNINGS) $(INCLUDES) -MMD -MP
-# No red zone: the code lives under interrupts. No vector registers in the library: firmware need not save them.
-BARE     := -ffreestanding -fno-pic -fno-pie -mno-red-zone -fno-stack-protector -fcf-protection=none \
+# No vector registers in the library: firmware need not save them.
+BARE     := -ffreestanding -fno-pic -fno-pie $(ARCH_BARE) -fno-stack-protector \
             -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -fno-common -Iarch/$(ARCH)/include
 # clang's -Os is less about size than gcc's.
 SMALL    := $(if $(findstring clang,$(CC)),-Oz,-Os)
 LIB_CFLAGS    := $(COMMON) $(BARE) -Wconversion -Wno-sign-conversion -mgeneral-regs-only -fvisibility=hidden
 # The kernel's headers are newlib's, BearSSL's and the compiler's own, never those of the machine that builds.
 KERNEL_CFLAGS := $(COMMON) $(BARE) $(SMALL) -nostdinc -isystem $(B)/newlib/include -isystem $(B)/bearssl \
-                 -isystem $(shell $(CC) -print-file-name=include)
+                 -isystem $(shell $(TARGET_CC) -print-file-name=include)
 # Only the shell calculates with floating point; below it a trap must find the program's vector registers untouched.
 NO_VECTORS    := -mgeneral-regs-only
 SANITIZE      := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -70,36 +77,34 @@ HOT_SRCS      := drivers/virtio_blk_io.c drivers/virtio_scsi_io.c scsi/disk_io.c
                  block/cache_lines.c block/cache_fill.c block/cache_miss.c block/cache_request.c block/latency.c
 HOT_SHELL_SRCS := boot/shell/bench.c boot/shell/bench_cache.c
 UNALIGNED     := $(if $(findstring clang,$(CC)),,-fno-align-functions -fno-align-loops -fno-align-jumps)
-# A line is copied by one string instruction: fewer instructions than any loop, and as fast.
-COPYING       := $(if $(findstring clang,$(CC)),,$(if $(filter x86_64,$(ARCH)),-mstringop-strategy=rep_8byte))
 # Programs' headers come first: some add to newlib's of the same name.
 APP_INCLUDES := -isystem boot/app/include
 cflags_for = $(if $(filter boot/app/%,$(1)),$(APP_INCLUDES)) \
              $(if $(filter boot/shell/%,$(1)),$(KERNEL_CFLAGS) $(if $(filter $(HOT_SHELL_SRCS),$(1)),-O2 $(UNALIGNED)), \
              $(if $(filter boot/% arch/$(ARCH)/%,$(1)),$(KERNEL_CFLAGS) $(NO_VECTORS), \
-             $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL)) $(if $(filter block/cache%,$(1)),$(COPYING))))
+             $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL)) $(if $(filter block/cache%,$(1)),$(ARCH_COPYING))))
 
 .PHONY: all
-all: $(LIB) $(EMBED_LIB) $(KERNEL) $(KERNEL_PVH) sdk $(B)/vstordxe.efi $(B)/vstor.rom $(B)/vstor.efi $(B)/compile_commands.json ## build every artefact of ARCH
+all: $(LIB) $(EMBED_LIB) $(if $(KERNEL_ARCH),$(KERNEL) $(KERNEL_PVH) sdk $(B)/vstor.efi) $(B)/vstordxe.efi $(B)/vstor.rom $(B)/compile_commands.json ## build every artefact of ARCH
 
 # What is built depends on how: a changed compiler, flag or list of sources builds anew what it concerns.
 .PHONY: FORCE
 FORCE:
 remember = @mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' >$@
 $(B)/how-built: FORCE
-	$(call remember,$(CC) $(LIB_CFLAGS) $(HOT_SRCS) $(UNALIGNED) $(COPYING) $(HOT_SHELL_SRCS) $(KERNEL_CFLAGS) $(NO_VECTORS) $(LIB_SRCS) $(KERNEL_SRCS))
+	$(call remember,$(TARGET_CC) $(LIB_CFLAGS) $(HOT_SRCS) $(UNALIGNED) $(ARCH_COPYING) $(HOT_SHELL_SRCS) $(KERNEL_CFLAGS) $(NO_VECTORS) $(LIB_SRCS) $(KERNEL_SRCS))
 $(HOST_B)/how-built: FORCE
 	$(call remember,$(CC) $(HOST_CFLAGS) $(LIB_SRCS) $(SHELL_SRCS) $(LOADER_SRCS) $(UNIT_FAKES))
 
 $(B)/obj/%.o: %.c $(B)/how-built
 	$(SAY) CC $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(call cflags_for,$<) -c -o $@ $<
+	$(Q)$(TARGET_CC) $(call cflags_for,$<) -c -o $@ $<
 
 $(B)/obj/%.o: %.S $(B)/how-built
 	$(SAY) AS $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(INCLUDES) $(BARE) -g -MMD -MP -c -o $@ $<
+	$(Q)$(TARGET_CC) $(INCLUDES) $(BARE) -g -MMD -MP -c -o $@ $<
 
 # Programs see newlib's headers and BearSSL's, so these come first.
 $(KERNEL_OBJS): | $(NEWLIB) $(B)/bearssl/bearssl.h
@@ -179,13 +184,15 @@ $(B)/bearssl/bearssl.h: | deps-build
 	$(Q)for h in /usr/include/bearssl/bearssl*.h; do ln -sf $$h $(@D)/; done
 	$(Q)test -e $@
 
+ifneq ($(KERNEL_ARCH),)
 include boot/app/app.mk
+endif
 
 # For editors and clang-tidy.
 PROGRAM_SRCS := $(filter %.c,$(LIB_SRCS) $(KERNEL_SRCS) $(APP_SRCS))
 # In parts, each short enough for a command line.
 compile_commands = $(foreach s,$(1),echo '{"directory": "$(CURDIR)", "file": "$s", "output": "$(call object,$s)", \
-  "command": "$(CC) $(call cflags_for,$s) -c -o $(call object,$s) $s"}' | tr -d '\n'; echo;) :
+  "command": "$(TARGET_CC) $(call cflags_for,$s) -c -o $(call object,$s) $s"}' | tr -d '\n'; echo;) :
 $(B)/compile_commands.json: Makefile $(PROGRAM_SRCS)
 	$(Q)mkdir -p $(@D)
 	$(Q){ $(call compile_commands,$(wordlist 1,60,$(PROGRAM_SRCS))); } >$@.new
@@ -234,8 +241,12 @@ check-layers: ## fail on an include that points up or sideways
 	$(Q)$(PYTHON) tests/check_layers.py
 
 include boot/efi/efi.mk
+ifneq ($(KERNEL_ARCH),)
 include tests/tests.mk
 include tests/fuzz/fuzz.mk
+else
+include tests/firmware.mk
+endif
 
 .PHONY: clean
 clean: ## remove everything built
@@ -243,7 +254,7 @@ clean: ## remove everything built
 
 .PHONY: help
 help: ## this text
-	@echo "Usage: make [TARGET] [ARCH=x86_64] [CC=gcc|clang] [V=1]"; echo
+	@echo "Usage: make [TARGET] [ARCH=x86_64|aarch64] [CC=gcc|clang] [V=1]"; echo
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | sort | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
 -include $(shell find $(B)/obj $(HOST_B)/obj -name '*.d' 2>/dev/null)

@@ -12,7 +12,7 @@ EMBED := $(B)/embed
 # The functions that the public headers speak of: all that is followed by a parenthesis.
 $(EMBED)/names: $(HEADERS) $(B)/how-built
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -E -P -Iinclude $(addprefix -include ,$(HEADERS)) -x c /dev/null | grep -oE '\<vst_[a-z0-9_]+ *\(' \
+	$(Q)$(TARGET_CC) -E -P -ffreestanding -Iinclude $(addprefix -include ,$(HEADERS)) -x c /dev/null | grep -oE '\<vst_[a-z0-9_]+ *\(' \
 	  | tr -d ' (' | sort -u >$@
 
 $(EMBED)/vstor.o: $(LIB_OBJS) $(EMBED)/names linker/install.mk
@@ -32,7 +32,7 @@ check-archive: $(EMBED_LIB) ## fail if the archive exports, needs or keeps what 
 LIBDIR      = $(PREFIX)/lib
 INCLUDEDIR  = $(PREFIX)/include
 PROGRAMDIR  = $(LIBDIR)/vstor
-PROGRAMS   := $(KERNEL) $(KERNEL_PVH) $(B)/vstordxe.efi $(B)/vstor.rom $(B)/vstor.efi
+PROGRAMS   := $(if $(KERNEL_ARCH),$(KERNEL) $(KERNEL_PVH) $(B)/vstor.efi) $(B)/vstordxe.efi $(B)/vstor.rom
 # All that install makes, and uninstall takes away again.
 INSTALLED   = $(LIBDIR)/libvstor.a $(LIBDIR)/pkgconfig/vstor.pc $(patsubst include/%,$(INCLUDEDIR)/%,$(HEADERS)) \
               $(addprefix $(PROGRAMDIR)/,$(notdir $(PROGRAMS)))

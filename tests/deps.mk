@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What the build and the tests need from Debian, and why. `make deps` installs what is missing.
 
-DEPS_BUILD := gcc:compiler binutils:linker xz-utils:unpacks-newlib newlib-source:C-library-of-the-kernel \
+# A compiler for another machine than this one, and what its tests need.
+DEPS_ARCH  := $(if $(TOOLS),$(ARCH_DEPS))
+DEPS_BUILD := $(DEPS_ARCH) gcc:compiler binutils:linker xz-utils:unpacks-newlib newlib-source:C-library-of-the-kernel \
               libbearssl-dev:SHA-256-of-the-shell gnu-efi:headers-of-the-EFI-driver python3:checks-of-images-and-tests libc6-dev:programs-of-the-tests
 DEPS_RUN   := qemu-system-x86:the-machine qemu-utils:disk-images qemu-block-extra:iSCSI-disks
 DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python3-pytest-timeout:tests-end \

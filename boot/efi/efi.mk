@@ -14,10 +14,8 @@ EFI_LOADER_OBJS := $(patsubst %,$(EFI_B)/obj/%.o,$(basename $(filter-out boot/ef
 EFI_LOADER      := $(B)/vstor.efi
 GNU_EFI    := /usr/include/efi
 
-# Loaded anywhere, so the code is independent of its place; firmware calls by its own convention. Headers are gnu-efi's
-# and the compiler's alone.
-EFI_ONLY   := -fpie -fvisibility=hidden -fshort-wchar -DGNU_EFI_USE_MS_ABI -mgeneral-regs-only \
-              -isystem $(GNU_EFI) -isystem $(GNU_EFI)/$(ARCH)
+# Loaded anywhere, so the code is independent of its place. Headers are gnu-efi's and the compiler's alone.
+EFI_ONLY   := -fpie -fvisibility=hidden -fshort-wchar -mgeneral-regs-only -isystem $(GNU_EFI) $(ARCH_EFI)
 EFI_CFLAGS := $(COMMON) $(filter-out -fno-pic -fno-pie,$(BARE)) $(EFI_ONLY)
 HOT_EFI_SRCS := boot/efi/transfer.c boot/efi/block_io.c boot/efi/platform_dma.c boot/efi/packed/inflate.c
 # The cache serves the loader alone, and there what is looked up, not what is read.
@@ -25,23 +23,23 @@ EFI_HOT      := $(filter-out block/cache%,$(HOT_SRCS)) $(HOT_EFI_SRCS)
 # The loader's own files see newlib's headers as well; the shell, a program on newlib, nothing of the firmware.
 EFI_SHELL_CFLAGS := $(COMMON) $(filter-out -fno-pic -fno-pie,$(BARE)) -fpie -fvisibility=hidden \
                     -isystem $(EFI_B)/newlib/include -isystem $(B)/bearssl
-COMPILERS_OWN := -nostdinc -isystem $(shell $(CC) -print-file-name=include)
+COMPILERS_OWN := -nostdinc -isystem $(shell $(TARGET_CC) -print-file-name=include)
 efi_cflags_for = $(if $(filter boot/shell/%,$(1)),$(EFI_SHELL_CFLAGS),$(EFI_CFLAGS)) \
-                 $(if $(filter $(EFI_LOADER_OWN),$(1)),-isystem $(EFI_B)/newlib/include) $(COMPILERS_OWN) \
+                 $(if $(filter tests/%,$(1)),-Itests/efi/$(ARCH)) $(if $(filter $(EFI_LOADER_OWN),$(1)),-isystem $(EFI_B)/newlib/include) $(COMPILERS_OWN) \
                  $(if $(filter $(EFI_HOT),$(1)),-O2 $(UNALIGNED),$(SMALL))
 
 $(EFI_B)/how-built: FORCE
-	$(call remember,$(CC) $(EFI_CFLAGS) $(EFI_SHELL_CFLAGS) $(EFI_HOT) $(UNALIGNED) $(SMALL) $(EFI_SRCS) $(EFI_LOADER_OWN) $(SHELL_SRCS))
+	$(call remember,$(TARGET_CC) $(EFI_CFLAGS) $(EFI_SHELL_CFLAGS) $(EFI_HOT) $(UNALIGNED) $(SMALL) $(EFI_SRCS) $(EFI_LOADER_OWN) $(SHELL_SRCS))
 
 $(EFI_B)/obj/%.o: %.c $(EFI_B)/how-built | deps-build
 	$(SAY) EFICC $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(call efi_cflags_for,$<) -c -o $@ $<
+	$(Q)$(TARGET_CC) $(call efi_cflags_for,$<) -c -o $@ $<
 
 $(EFI_B)/obj/%.o: %.S $(EFI_B)/how-built | deps-build
 	$(SAY) EFIAS $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(EFI_CFLAGS) $(COMPILERS_OWN) -c -o $@ $<
+	$(Q)$(TARGET_CC) $(EFI_CFLAGS) $(COMPILERS_OWN) -c -o $@ $<
 
 # newlib for the loader's console: independent of its place. Formatting and malloc, the larger part of it, are not from
 # there (boot/kernel/printf.c, boot/efi/loader/heap.c).
@@ -52,7 +50,7 @@ $(EFI_NEWLIB): | deps-build
 	$(Q)$(call newlib_library,$(EFI_B)/newlib,$@)
 	$(Q)rm -rf $(EFI_B)/newlib-build
 
-$(EFI_LOADER_OBJS): | $(EFI_NEWLIB) $(B)/bearssl/bearssl.h
+$(filter-out $(EFI_OBJS),$(EFI_LOADER_OBJS)): | $(EFI_NEWLIB) $(B)/bearssl/bearssl.h
 
 EFI_LDFLAGS := -pie --no-dynamic-linker -nostdlib -Bsymbolic --gc-sections --fatal-warnings --no-warn-rwx-segments \
                -z noexecstack -z norelro --build-id=none --no-undefined
@@ -80,7 +78,7 @@ $(EFI_B)/vstor.packed: $(EFI_B)/vstor.debug linker/pack_efi.py
 	$(Q)$(PYTHON) linker/pack_efi.py $< $@
 
 $(EFI_B)/packed.o: boot/efi/packed/image.S $(EFI_B)/vstor.packed
-	$(Q)$(CC) -c -DPACKED_IMAGE='"$(EFI_B)/vstor.packed"' -o $@ $<
+	$(Q)$(TARGET_CC) -c -DPACKED_IMAGE='"$(EFI_B)/vstor.packed"' -o $@ $<
 
 $(EFI_B)/vstor-packed.debug: $(EFI_PACKED_OBJS) $(EFI_B)/packed.o linker/efi.ld
 	$(SAY) LD $@
@@ -96,7 +94,7 @@ $(EFI_ROM): $(EFI_DRIVER) boot/efi/make_rom.py
 	$(Q)$(PYTHON) -B boot/efi/make_rom.py $< $@
 
 .PHONY: efi
-efi: $(EFI_DRIVER) $(EFI_ROM) $(EFI_LOADER) ## build the EFI programs: the driver vstordxe.efi, its option ROM vstor.rom, the boot loader vstor.efi
+efi: $(EFI_DRIVER) $(EFI_ROM) $(if $(KERNEL_ARCH),$(EFI_LOADER)) ## build the EFI programs: the driver vstordxe.efi, its option ROM vstor.rom, the boot loader vstor.efi
 
 -include $(shell find $(EFI_B)/obj -name '*.d' 2>/dev/null)
 

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Testing on a machine that has no kernel of ours: the EFI programs in its firmware. Included by the Makefile.
+
+PYTEST := VSTOR_ARCH=$(ARCH) VSTOR_BUILD=$(B) $(PYTHON) -B -m pytest -c tests/pytest.ini --rootdir tests
+DEPS   += $(ARCH_FIRMWARE_DEPS)
+
+.PHONY: check
+check: all $(EFI_TEST) check-layers check-archive | deps ## layers, archive, a boot of the EFI driver in firmware
+	$(Q)$(PYTEST) -m smoke -n 2 tests/qemu/test_efi.py
+
+.PHONY: test
+test: all $(EFI_TEST) check-layers check-archive | deps ## the EFI programs in firmware of ARCH; ARGS='-k statuses'
+	$(Q)$(PYTEST) -n 3 tests/qemu/test_efi.py $(ARGS)
