@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a read costs, between the marks of tests/icount. */
+#include <machine.h>
+
 #include "boot/shell/marks.h"
 #include "tests/efi/support.h"
 
@@ -67,24 +69,18 @@ static void take_off(EFI_BLOCK_IO2_PROTOCOL *io, struct flight *f, EFI_LBA lba)
 
 static uint64_t n_looks;
 
-/*
- * Looks until it has landed, three instructions a look: all else that happens meanwhile, events of the
- * firmware and what they do, is part of the count.
- */
+/* All else that happens meanwhile, events of the firmware and what they do, is part of the count. */
 static void wait_for(struct flight *f)
 {
-    __asm__ __volatile__("1: addq $1, %0\n\tcmpb $0, %1\n\tje 1b"
-                         : "+r"(n_looks)
-                         : "m"(f->landed)
-                         : "cc", "memory");
+    machine_wait_for(&f->landed, &n_looks);
 }
 
-/* Nothing lands: so many looks, three instructions each. */
+/* Nothing lands. */
 static void wait_idly(uint64_t n)
 {
     n_looks = n;
     MARK(MARK_BENCH);
-    __asm__ __volatile__("1: subq $1, %0\n\ttestq %0, %0\n\tjne 1b" : "+r"(n) : : "cc");
+    machine_wait_idly(n);
     MARK(MARK_BENCH | MARK_END);
     say("looks %lu", (unsigned long)n_looks);
 }

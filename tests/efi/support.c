@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/efi/support.h"
 
-#include <arch/port_io.h>
+#include <machine.h>
 
-#define SERIAL      0x3f8
-#define DEBUG_EXIT  0xf4
-#define FW_CFG      0x510
-#define FW_CFG_DATA 0x511
 #define FW_CFG_DIR  0x19
 #define MAX_HANDLES 64u
 
@@ -29,17 +25,10 @@ static EFI_GUID guid_file_system = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
 
 /* ---------------------------------------------------------------- words */
 
-static void put(char c)
-{
-    while ((port_read8(SERIAL + 5) & 0x20) == 0)
-        ;
-    port_write8(SERIAL, (uint8_t)c);
-}
-
 static void put_text(const char *text)
 {
     for (; *text != '\0'; text++)
-        put(*text);
+        machine_put(*text);
 }
 
 void say(const char *format, ...)
@@ -68,7 +57,7 @@ void fail(const char *file, int line, const char *format, ...)
 
 void finish(unsigned status)
 {
-    port_write32(DEBUG_EXIT, status);
+    machine_end(status);
     for (;;)
         ;
 }
@@ -87,7 +76,7 @@ bool text_equal(const char *a, const char *b)
 static void fw_cfg_read(void *into, size_t bytes)
 {
     for (uint8_t *p = into; bytes > 0; bytes--)
-        *p++ = port_read8(FW_CFG_DATA);
+        *p++ = machine_fw_cfg_byte();
 }
 
 static uint32_t fw_cfg_be32(void)
@@ -104,14 +93,14 @@ bool option_text(const char *name, char *text, size_t bytes)
     uint32_t n;
 
     (void)vst_format(wanted, sizeof(wanted), "opt/vstor/%s", name);
-    port_write16(FW_CFG, FW_CFG_DIR);
+    machine_fw_cfg_select(FW_CFG_DIR);
     for (n = fw_cfg_be32(); n > 0; n--) {
         uint32_t size = fw_cfg_be32();
         uint16_t select = (uint16_t)(fw_cfg_be32() >> 16);
         fw_cfg_read(found, sizeof(found));
         if (!text_equal(found, wanted))
             continue;
-        port_write16(FW_CFG, select);
+        machine_fw_cfg_select(select);
         size = size < bytes - 1 ? size : (uint32_t)bytes - 1;
         fw_cfg_read(text, size);
         text[size] = '\0';

@@ -28,7 +28,7 @@ void fail(const char *file, int line, const char *format, ...) VST_PRINTF(3, 4)
     } while (0)
 #define EXPECT_OK(call) EXPECT(EFI_SUCCESS, call)
 
-/** Ends the machine: QEMU's isa-debug-exit. */
+/** Ends the machine: QEMU's status is twice that, and 1. */
 void finish(unsigned status) __attribute__((noreturn));
 
 /** A number that the host gave by `-fw_cfg name=opt/vstor/NAME,string=...`; else `otherwise`. */

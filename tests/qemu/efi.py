@@ -21,7 +21,13 @@ DRIVER = harness.BUILD / "vstordxe.efi"
 ROM = harness.BUILD / "vstor.rom"
 LOADER = harness.BUILD / "vstor.efi"
 PROGRAM = harness.BUILD / "efi/tests.efi"
-FIRMWARE = pathlib.Path("/usr/share/OVMF")
+FIRMWARE, CODE, VARIABLES, BOOT_FILE = {
+    "x86_64": (pathlib.Path("/usr/share/OVMF"), "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "EFI/BOOT/BOOTX64.EFI"),
+    "aarch64": (pathlib.Path("/usr/share/AAVMF"), "AAVMF_CODE.fd", "AAVMF_VARS.fd", "EFI/BOOT/BOOTAA64.EFI"),
+}[harness.ARCH]
+# A disk that is no virtio disk.
+OTHER_DISK = {"x86_64": ["-device", "ide-hd,drive=esp,bus=ide.0,bootindex=0"],
+              "aarch64": ["-device", "nvme,drive=esp,serial=esp,bootindex=0"]}[harness.ARCH]
 LZMA, SHELL = uuid.UUID("ee4e5898-3914-4259-9d6e-dc7bd79403cf"), uuid.UUID("7c04a583-9e3e-4f1c-ad65-e05268d0b4d1")
 SECTION_PE32 = 0x10
 VOLUME_MIB = 4
@@ -55,23 +61,22 @@ def uefi_shell():
 
 
 def firmware_arguments():
-    """OVMF, whose variables are gone with the machine."""
-    code, variables = FIRMWARE / "OVMF_CODE_4M.fd", FIRMWARE / "OVMF_VARS_4M.fd"
+    """OVMF or AAVMF, whose variables are gone with the machine."""
+    code, variables = FIRMWARE / CODE, FIRMWARE / VARIABLES
     if not code.exists():
-        pytest.skip("ovmf is not installed")
+        pytest.skip(f"{code} is not installed")
     return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
             "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={variables}"]
 
 
 def standard_volume(folder, files=None):
     """Our test program in the place of an operating system, and the driver."""
-    return volume(folder, {"EFI/BOOT/BOOTX64.EFI": PROGRAM, "vstordxe.efi": DRIVER, **(files or {})})
+    return volume(folder, {BOOT_FILE: PROGRAM, "vstordxe.efi": DRIVER, **(files or {})})
 
 
 def boot_arguments(image):
-    """QEMU's, for harness.Machine's `boot`: firmware, and the volume on an AHCI port as the first boot device."""
-    return firmware_arguments() + ["-drive", f"if=none,id=esp,format=raw,snapshot=on,file={image}",
-                                   "-device", "ide-hd,drive=esp,bus=ide.0,bootindex=0"]
+    """QEMU's, for harness.Machine's `boot`: firmware, and the volume on an AHCI port or NVMe as the first boot device."""
+    return firmware_arguments() + ["-drive", f"if=none,id=esp,format=raw,snapshot=on,file={image}", *OTHER_DISK]
 
 
 def arguments(image, test, options=None):

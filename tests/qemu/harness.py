@@ -26,10 +26,15 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / os.environ.get("VSTOR_BUILD", "build/x86_64")
+ARCH = os.environ.get("VSTOR_ARCH", "x86_64")
+BUILD = ROOT / os.environ.get("VSTOR_BUILD", f"build/{ARCH}")
 KERNEL = BUILD / "vstor.elf"
 KERNEL_PVH = BUILD / "vstor-pvh.elf"
-QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
+QEMU = os.environ.get("QEMU", f"qemu-system-{ARCH}")
+# The machine if a test names none; by what a guest ends QEMU with a status of its own.
+MACHINE = {"x86_64": ["-machine", "q35"], "aarch64": ["-machine", "virt", "-cpu", "cortex-a57"]}[ARCH]
+EXIT = {"x86_64": ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
+        "aarch64": ["-semihosting-config", "enable=on,target=native"]}[ARCH]
 PROMPT = "vstor> "
 # Deadlines are there to end a test that hangs, not to measure: they allow for a slow machine under full load.
 DEADLINE_S = float(os.environ.get("VSTOR_DEADLINE", "180"))
@@ -143,16 +148,16 @@ class Result:
 class Machine:
     """See the head of this file. The arguments are those of QEMU, in the words of the tests."""
 
-    def __init__(self, append="", *, disks=(), machine="q35", memory_mib=128, kernel=None, cpu=None,
+    def __init__(self, append="", *, disks=(), machine=None, memory_mib=128, kernel=None, cpu=None,
                  bridges=(), objects=(), extra=(), smp="1,maxcpus=2", boot=None, debug_exit=True, reboot=False,
                  pipe_bytes=1 << 20):
         # maxcpus=2: with one CPU for good, TCG leaves out the fences of a correct driver (platform-notes.md).
         self.append = append
         self.boot = boot  # arguments that start the kernel some other way than -kernel
-        self.arguments = [QEMU, "-machine", machine, "-accel", "tcg", "-smp", smp, "-m", str(memory_mib),
+        self.arguments = [QEMU, *(["-machine", machine] if machine else MACHINE), "-accel", "tcg", "-smp", smp, "-m", str(memory_mib),
                           "-nodefaults", "-no-user-config", "-display", "none"]
         self.arguments += [] if reboot else ["-no-reboot"]
-        self.arguments += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"] if debug_exit else []
+        self.arguments += EXIT if debug_exit else []
         if cpu:
             self.arguments += ["-cpu", cpu]
         if boot is not None:
@@ -239,7 +244,7 @@ class Machine:
         complaint = self.qemu_output()
         if "qemu-system" in complaint and not self.transcript:
             raise MachineError(f"QEMU did not start\n{self.describe()}")
-        # isa-debug-exit ends QEMU with (N << 1) | 1; an even status means that the guest powered off, or reset.
+        # isa-debug-exit (elsewhere, the test program) ends QEMU with (N << 1) | 1; an even status means that the guest powered off, or reset.
         status = code >> 1 if code > 0 and code & 1 else None
         return Result(plain(self.transcript), status, self.describe, code)
 
