@@ -84,7 +84,7 @@ def test_xen_by_multiboot_1(tmp_path):
 @pytest.mark.parametrize("firmware", ["bios", "efi"])
 def test_linux_by_pvh(tmp_path, firmware):
     """Debian's Linux as an ELF file with a PVH note comes up to user space, on all CPUs, with its initrd."""
-    disk, digest = linux_disk(tmp_path, {"vmlinux": foreign.vmlinux(tmp_path / "vmlinux")})
+    disk, digest = linux_disk(tmp_path, {"vmlinux": linux_guest.vmlinux()})
     with prompt(firmware, disks=[disk]) as machine:
         machine.send("boot vda /vmlinux initrd=/initrd.img console=ttyS0 quiet panic=-1 no_timer_check\r")
         machine.wait_for(r"pvh, \S+ read")

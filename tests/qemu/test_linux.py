@@ -10,10 +10,11 @@ import images
 import linux_guest
 import pattern
 from harness import Disk
-from images import MiB
+from images import KiB
 
-DISK_BYTES = 24 * MiB
-# What vstor does, and then Linux: offsets in MiB.
+UNIT = 128 * KiB
+DISK_BYTES = 24 * UNIT
+# What vstor does, and then Linux: offsets and lengths in units.
 FILLED, DISCARDED, ZEROED = (1, 4), (8, 2), (12, 1)
 LINUX_WROTE, LINUX_DISCARDED = (16, 3), (20, 2)
 SEED = 5
@@ -25,8 +26,10 @@ KINDS = [("plain", 512, 512, "raw", "on"), ("4kn", 4096, 4096, "raw", "on"), ("5
 # Letters before the disks' names: virtio-blk's, and those of disks on one virtio-scsi adapter.
 PREFIXES = {"blk": "vd", "scsi": "sd"}
 
-REPORT = """
+REPORT = f"""
 set -e
+unit={UNIT}
+""" + """
 report() {
     cd /sys/block/$2
     adapter=device
@@ -47,9 +50,14 @@ block_name() {  # Linux names SCSI disks in the order in which they answer
     done
 }
 part() {
-    dd if=/dev/$1 bs=64k iflag=skip_bytes,count_bytes skip=$(($2 << 20)) count=$(($3 << 20)) 2>/dev/null
+    dd if=/dev/$1 bs=64k iflag=skip_bytes,count_bytes skip=$(($2 * unit)) count=$(($3 * unit)) 2>/dev/null
 }
 """
+
+
+def place(piece):
+    """A piece in the words of vstor's commands."""
+    return f"{piece[0] * UNIT} {piece[1] * UNIT}"
 
 
 def sha256(data):
@@ -57,7 +65,7 @@ def sha256(data):
 
 
 def zeroes(piece):
-    return sha256(bytes(piece[1] * MiB))
+    return sha256(bytes(piece[1] * UNIT))
 
 
 def disks_of(folder, driver, ring):
@@ -100,12 +108,12 @@ def by_linux(disks, names, folder):
     job = REPORT
     for i, name in enumerate(names):
         job += f"disk=$(block_name {name} {i})\nreport {name} $disk\necho sums"
-        for place in (FILLED, DISCARDED, ZEROED):
-            job += f" $(part $disk {place[0]} {place[1]} | sha256sum | cut -c 1-64)"
+        for at, n in (FILLED, DISCARDED, ZEROED):
+            job += f" $(part $disk {at} {n} | sha256sum | cut -c 1-64)"
         job += f"""
 echo before=$(sha256sum </dev/$disk | cut -c 1-64)
-dd if=/data of=/dev/$disk bs=64k oflag=seek_bytes seek=$(({LINUX_WROTE[0]} << 20)) conv=notrunc 2>/dev/null
-blkdiscard -o $(({LINUX_DISCARDED[0]} << 20)) -l $(({LINUX_DISCARDED[1]} << 20)) /dev/$disk
+dd if=/data of=/dev/$disk bs=64k oflag=seek_bytes seek=$(({LINUX_WROTE[0]} * unit)) conv=notrunc 2>/dev/null
+blkdiscard -o $(({LINUX_DISCARDED[0]} * unit)) -l $(({LINUX_DISCARDED[1]} * unit)) /dev/$disk
 sync
 echo 3 >/proc/sys/vm/drop_caches
 echo after=$(sha256sum </dev/$disk | cut -c 1-64)
@@ -118,7 +126,7 @@ echo after=$(sha256sum </dev/$disk | cut -c 1-64)
 
 
 def linux_data():
-    return images.random_bytes(LINUX_WROTE[1] * MiB, seed=99)
+    return images.random_bytes(LINUX_WROTE[1] * UNIT, seed=99)
 
 
 def check_same_description(listed, linux):
@@ -136,17 +144,16 @@ def test_each_reads_what_the_other_wrote(run, tmp_path, ring, driver):
     """Checksums of the host's, Linux's and vstor's are the same at each step."""
     disks = disks_of(tmp_path, driver, ring)
     names = names_of(disks, driver)
-    first = by_vstor(run, disks, names, [f"fill {{}} {FILLED[0]}M {FILLED[1]}M seed={SEED}",
-                                  f"discard {{}} {DISCARDED[0]}M {DISCARDED[1]}M",
-                                  f"zero {{}} {ZEROED[0]}M {ZEROED[1]}M", "flush {}"])
-    filled = sha256(pattern.pattern(FILLED[0] * MiB, FILLED[1] * MiB, SEED))
+    first = by_vstor(run, disks, names, [f"fill {{}} {place(FILLED)} seed={SEED}", f"discard {{}} {place(DISCARDED)}",
+                                         f"zero {{}} {place(ZEROED)}", "flush {}"])
+    filled = sha256(pattern.pattern(FILLED[0] * UNIT, FILLED[1] * UNIT, SEED))
     seen = by_linux(disks, names, tmp_path / "linux")
     for record, listed, linux in zip(first.of("sum"), first.of("lsblk"), seen):
         assert record["dev"] == listed["dev"] == linux["disk"]
         assert linux["before"] == record["sha256"]
         assert linux["sums"] == [filled, zeroes(DISCARDED), zeroes(ZEROED)]
         check_same_description(listed, linux)
-    pieces = [f"sum {{}} {at}M {n}M" for at, n in (LINUX_WROTE, LINUX_DISCARDED, FILLED)]
+    pieces = [f"sum {{}} {place(piece)}" for piece in (LINUX_WROTE, LINUX_DISCARDED, FILLED)]
     second = by_vstor(run, disks, names, pieces)
     expected = [sha256(linux_data()), zeroes(LINUX_DISCARDED), filled]
     for disk, linux in zip(disks, seen):
