@@ -5,6 +5,8 @@
     result = efi.run("life", options={"loops": 100}, ...)   # with numbers or texts that it asks for
 """
 import contextlib
+import functools
+import hashlib
 import lzma
 import pathlib
 import re
@@ -25,6 +27,8 @@ FIRMWARE, CODE, VARIABLES, BOOT_FILE = {
     "x86_64": (pathlib.Path("/usr/share/OVMF"), "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "EFI/BOOT/BOOTX64.EFI"),
     "aarch64": (pathlib.Path("/usr/share/AAVMF"), "AAVMF_CODE.fd", "AAVMF_VARS.fd", "EFI/BOOT/BOOTAA64.EFI"),
 }[harness.ARCH]
+CODE, VARIABLES = FIRMWARE / CODE, FIRMWARE / VARIABLES
+MEMORY_MIB = {"x86_64": 128, "aarch64": 256}[harness.ARCH]  # firmware clears much of it
 # A disk that is no virtio disk.
 OTHER_DISK = {"x86_64": ["-device", "ide-hd,drive=esp,bus=ide.0,bootindex=0"],
               "aarch64": ["-device", "nvme,drive=esp,serial=esp,bootindex=0"]}[harness.ARCH]
@@ -48,7 +52,7 @@ def volume(folder, files):
 
 def uefi_shell():
     """The UEFI Shell as a program: that of the firmware, where it lies compressed. (UEFI PI 1.7, volume 3)"""
-    packed = (FIRMWARE / "OVMF_CODE_4M.fd").read_bytes()
+    packed = CODE.read_bytes()
     at = packed.index(LZMA.bytes_le)
     first, = struct.unpack_from("<H", packed, at + 16)
     files = lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(packed[at - 4 + first:])
@@ -60,13 +64,43 @@ def uefi_shell():
     raise harness.MachineError("there is no UEFI Shell in the firmware")
 
 
+def flash_arguments(variables, snapshot="on"):
+    """Firmware, with such variables."""
+    return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}",
+            "-drive", f"if=pflash,unit=1,format=raw,snapshot={snapshot},file={variables}"]
+
+
+def start_once(variables):
+    """Lets firmware write the variables of its first start. Our test program ends that: it knows no such test."""
+    with tempfile.TemporaryDirectory(prefix="vstor-efi-") as folder:
+        boot = arguments(standard_volume(folder), "none", firmware=flash_arguments(variables, "off"))
+        with harness.Machine(boot=boot, memory_mib=MEMORY_MIB) as machine:
+            machine.wait_for("there is no test")
+            machine.wait()
+
+
+@functools.lru_cache
+def used_variables():
+    """Variables as of a machine that has been started before: writing them by the byte, as firmware writes to flash, would
+    take a third of each start. Firmware's first start is in test_boot.py. Each work tree has its own, made when it is
+    asked for."""
+    new = VARIABLES.read_bytes()
+    path = images.CACHE / f"ovmf-{hashlib.sha256(CODE.read_bytes() + new).hexdigest()[:12]}.fd"
+    with images.locked("ovmf"):
+        if not path.exists():
+            unfinished = path.with_suffix(".new")
+            unfinished.write_bytes(new)
+            start_once(unfinished)
+            unfinished.chmod(0o444)
+            unfinished.rename(path)
+    return path
+
+
 def firmware_arguments():
-    """OVMF or AAVMF, whose variables are gone with the machine."""
-    code, variables = FIRMWARE / CODE, FIRMWARE / VARIABLES
-    if not code.exists():
-        pytest.skip(f"{code} is not installed")
-    return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
-            "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={variables}"]
+    """OVMF or AAVMF on a machine that was started before; what it does to its variables is gone with the machine."""
+    if not CODE.exists():
+        pytest.skip(f"{CODE} is not installed")
+    return flash_arguments(used_variables() if harness.ARCH == "x86_64" else VARIABLES)
 
 
 def standard_volume(folder, files=None):
@@ -74,15 +108,15 @@ def standard_volume(folder, files=None):
     return volume(folder, {BOOT_FILE: PROGRAM, "vstordxe.efi": DRIVER, **(files or {})})
 
 
-def boot_arguments(image):
+def boot_arguments(image, firmware=None):
     """QEMU's, for harness.Machine's `boot`: firmware, and the volume on an AHCI port or NVMe as the first boot device."""
-    return firmware_arguments() + ["-drive", f"if=none,id=esp,format=raw,snapshot=on,file={image}", *OTHER_DISK]
+    return (firmware or firmware_arguments()) + ["-drive", f"if=none,id=esp,format=raw,snapshot=on,file={image}", *OTHER_DISK]
 
 
-def arguments(image, test, options=None):
+def arguments(image, test, options=None, firmware=None):
     """QEMU's, for harness.Machine's `boot`: what starts our test program with a test and its options."""
     words = {"test": test, **(options or {})}
-    boot = boot_arguments(image)
+    boot = boot_arguments(image, firmware)
     for name, value in words.items():
         boot += ["-fw_cfg", f"name=opt/vstor/{name},string={value}"]
     return boot
@@ -103,7 +137,7 @@ def console_from_menu(machine):
 @contextlib.contextmanager
 def machine(test, files=None, options=None, **described):
     """A machine that runs one test; expect_passed() is for its end."""
-    described.setdefault("memory_mib", 256)
+    described.setdefault("memory_mib", MEMORY_MIB)
     with tempfile.TemporaryDirectory(prefix="vstor-efi-") as folder:
         boot = arguments(standard_volume(folder, files), test, options)
         with harness.Machine(boot=boot, **described) as started:

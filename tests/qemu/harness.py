@@ -25,6 +25,8 @@ import subprocess
 import tempfile
 import time
 
+import images
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ARCH = os.environ.get("VSTOR_ARCH", "x86_64")
 BUILD = ROOT / os.environ.get("VSTOR_BUILD", f"build/{ARCH}")
@@ -40,6 +42,12 @@ PROMPT = "vstor> "
 DEADLINE_S = float(os.environ.get("VSTOR_DEADLINE", "180"))
 # What malloc's callers may hold more of as time goes on: the shell keeps the last 32 lines typed.
 HISTORY_BYTES = 32 * 64
+# Where firmware looks for a TPM. Where nothing is, QEMU answers zeroes, not ones as hardware does, and OVMF takes these
+# for a TPM that gets ready soon: it asks three times for 0.75 s, as fast as it can. So ones are put there before it
+# starts: the ROM of q35's SMBus, which nobody uses, until firmware gives that a place of its own.
+TPM_ADDRESS = 0xFED40000
+SMBUS = 0x1F << 11 | 3 << 8
+PCI_COMMAND, PCI_ROM = 0x04, 0x30
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?=]*[ -/]*[@-~]|[()][A-Za-z0-9]|[=>78cDEHM])")
 
 
@@ -202,13 +210,32 @@ class Machine:
         self.stderr = tempfile.TemporaryFile()
         plumbing = ["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
                     "-chardev", f"socket,id=monitor,fd={monitor_of_qemu.fileno()}", "-mon", "monitor,mode=control"]
+        waits = self._waits_for_a_tpm()
+        if waits:
+            plumbing += ["-S", "-global", f"ICH9-SMB.romfile={images.image('ones.rom')}"]
         self.process = subprocess.Popen(self.arguments + plumbing, stdin=input_of_qemu, stdout=output_of_qemu,
                                         stderr=self.stderr, pass_fds=[monitor_of_qemu.fileno()],
                                         preexec_fn=die_with_parent)
         monitor_of_qemu.close()
         os.close(input_of_qemu)
         os.close(output_of_qemu)
+        if waits:
+            self._answer_for_no_tpm()
         return self
+
+    def _waits_for_a_tpm(self):
+        """Whether this is OVMF on a machine that has none."""
+        return "q35" in self.arguments and "-tpmdev" not in self.arguments and \
+            any(word.startswith("if=pflash") for word in self.arguments)
+
+    def _answer_for_no_tpm(self):
+        try:
+            for register, value in ((PCI_ROM, TPM_ADDRESS | 1), (PCI_COMMAND, 2)):
+                for port, written in ((0xCF8, 1 << 31 | SMBUS | register), (0xCFC, value)):
+                    self.qmp("human-monitor-command", command_line=f"o /w {port:#x} {written:#x}")
+            self.qmp("cont")
+        except OSError:
+            pass  # it did not start: why is for wait() to tell
 
     def kill(self):
         if self.process:

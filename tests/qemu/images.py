@@ -176,7 +176,11 @@ def make_random_16m(path):
     path.write_bytes(random_bytes(16 * MiB, 3))
 
 
-MAKERS = {"gpt-fat.raw": make_gpt_fat, "gpt-fat.qcow2": make_qcow2, "1m.raw": make_1m, "64m.raw": make_64m,
+def make_ones(path):
+    path.write_bytes(b"\xff" * 4 * KiB)
+
+
+MAKERS = {"ones.rom": make_ones, "gpt-fat.raw": make_gpt_fat, "gpt-fat.qcow2": make_qcow2, "1m.raw": make_1m, "64m.raw": make_64m,
           "256m.raw": make_256m, "3t.raw": make_3t, "empty-16m.raw": make_empty_16m, "random-16m.raw": make_random_16m}
 
 

@@ -49,7 +49,7 @@ def variables(key, to):
     records = b"".join([variable("PK", GLOBAL, attributes, signatures), variable("KEK", GLOBAL, attributes, signatures),
                         variable("db", DATABASE, attributes, signatures), variable("SecureBootEnable", ENABLE, KEPT | BOOT,
                                                                                    b"\1")])
-    content = bytearray((efi.FIRMWARE / "OVMF_VARS_4M.fd").read_bytes())
+    content = bytearray(efi.VARIABLES.read_bytes())
     at = struct.unpack_from("<H", content, FIRMWARE_HEADER_BYTES_AT)[0] + STORE_HEADER_BYTES
     assert content[at:at + len(records)] == b"\xff" * len(records), "OVMF's variables are not empty"
     content[at:at + len(records)] = records
@@ -59,4 +59,4 @@ def variables(key, to):
 
 def boot_arguments(esp, variables_file):
     """QEMU's: as efi.boot_arguments, with these variables."""
-    return [word.replace(str(efi.FIRMWARE / "OVMF_VARS_4M.fd"), str(variables_file)) for word in efi.boot_arguments(esp)]
+    return efi.boot_arguments(esp, efi.flash_arguments(variables_file))
