@@ -413,7 +413,7 @@ def cd(folder):
 @pytest.mark.parametrize("drive,titles", [("virtio", ["On the CD", "In the image"]), ("ahci", ["In the image"])])
 def test_started_from_a_cd(drive, titles, tmp_path):
     """From a drive of ours, and from one that only the firmware can read: there it is the image that is seen."""
-    disk = Disk(cd(tmp_path), readonly=True, device="scsi-cd,bus=a0.0,bootindex=0" if drive == "virtio" else "ide-cd,bus=ide.0",
+    disk = Disk(cd(tmp_path), readonly=True, device="scsi-cd,bus=a0.0,bootindex=0" if drive == "virtio" else "ide-cd,bus=ide.0,bootindex=0",
                 before=["-device", f"{SCSI},id=a0"])
     with Machine(boot=efi.firmware_arguments(), disks=[disk], memory_mib=256) as machine:
         efi.wait_for_menu(machine)
