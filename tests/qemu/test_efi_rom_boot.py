@@ -86,7 +86,7 @@ def disk(where, tree, folder, rom=ROM):
                                            ("systemd-boot", "scsi 5:300"), ("systemd-boot", "4Kn behind bridges")])
 def test_debian_boots_by_option_rom(program, where, trees, tmp_path):
     described = disk(where, trees(program), tmp_path)
-    with Machine(boot=efi.firmware_arguments(), disks=[described], bridges=BRIDGES if "bridges" in where else [],
+    with Machine(boot=efi.flash_arguments(efi.VARIABLES), disks=[described], bridges=BRIDGES if "bridges" in where else [],
                  memory_mib=512, debug_exit=False) as machine:
         machine.wait_for(r"BdsDxe: starting Boot")
         if "scsi" not in described.device:
@@ -99,7 +99,7 @@ def test_debian_boots_by_option_rom(program, where, trees, tmp_path):
 
 def test_firmware_alone_finds_no_disk_there(trees, tmp_path):
     """So what the tests above show is our driver's doing."""
-    with Machine(boot=efi.firmware_arguments(), disks=[disk("scsi 5:300", trees("firmware"), tmp_path, rom="")],
+    with Machine(boot=efi.flash_arguments(efi.VARIABLES), disks=[disk("scsi 5:300", trees("firmware"), tmp_path, rom="")],
                  memory_mib=512) as machine:
         machine.wait_for(r"EFI Internal Shell")
         assert "Scsi(" not in machine.transcript
