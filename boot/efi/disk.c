@@ -40,23 +40,32 @@ static void describe_medium(EFI_BLOCK_IO_MEDIA *media, const struct vst_block_de
     media->OptimalTransferLengthGranularity = blocks_of(limits, limits->opt_io_bytes);
 }
 
-/* True if it is another medium by now, or of another size, or there is none any more. */
-static bool take_over(struct disk *disk)
+static bool is_same(const struct medium_seen *a, const struct medium_seen *b)
+{
+    return a->is_present == b->is_present && a->read_only == b->read_only &&
+           a->last_block == b->last_block && a->id == b->id;
+}
+
+/*
+ * Whether it is another medium by now, or of another size, or there is none any more. While the device
+ * starts again it is not there, and that is no change.
+ */
+static void take_over(struct disk *disk)
 {
     const struct vst_block_device *device = disk->device;
     EFI_BLOCK_IO_MEDIA *media = &disk->media;
-    const EFI_BLOCK_IO_MEDIA before = *media;
 
     media->MediaPresent = is_present(device);
     if (device == NULL)
-        return before.MediaPresent;
+        return;
     describe_medium(media, device);
-    bool changed = before.MediaPresent != media->MediaPresent ||
-                   before.LastBlock != media->LastBlock || before.ReadOnly != media->ReadOnly ||
-                   device->media_id != disk->media_id_seen;
-    disk->media_id_seen = device->media_id;
-    media->MediaId += changed;
-    return changed;
+    struct medium_seen now = {media->MediaPresent, media->ReadOnly, device->media_id,
+                              media->LastBlock};
+    if (is_same(&now, &disk->seen))
+        return;
+    disk->seen = now;
+    disk->is_to_be_told = true;
+    media->MediaId++;
 }
 
 /* Those that use the disk are stopped, and look at it anew. (UEFI 2.9, 13.9.1) */
@@ -75,9 +84,11 @@ void disk_look_again(struct disk *disk)
     disk->looked_at = arch_counter();
     if (disk->device != NULL)
         (void)!vst_block_refresh(disk->device);
-    bool changed = take_over(disk);
+    take_over(disk);
+    bool is_to_be_told = disk->is_to_be_told;
+    disk->is_to_be_told = false;
     unlock(before);
-    if (changed)
+    if (is_to_be_told)
         tell_firmware(disk);
 }
 
@@ -88,7 +99,7 @@ void disk_set_device(struct disk *disk, struct vst_block_device *device)
     disk->device = device;
     disk->queue = device == NULL ? NULL : device->queues[0];
     disk->poll_at = 0;
-    (void)take_over(disk);
+    take_over(disk);
 }
 
 struct disk *disk_new(struct controller *controller, struct vst_block_device *device)
@@ -102,6 +113,7 @@ struct disk *disk_new(struct controller *controller, struct vst_block_device *de
     disk->waiting_end = &disk->waiting;
     disk_set_device(disk, device);
     disk->media.MediaId = 0;
+    disk->is_to_be_told = false;
     disk->looked_at = arch_counter();
     disk->look_ticks = clock_ticks(LOOK_NS);
     block_io_fill(disk);
@@ -159,6 +171,9 @@ void disk_free(struct disk *disk)
 /*
  * A disk that has nothing to do needs no reset unless one is asked for. Else what is in flight ends
  * with EFI_ABORTED. (UEFI 2.9, 13.10.1)
+ *
+ * What has changed is looked for by who uses the disk next: firmware's drivers reset it as they let go
+ * of it, and protocols that are installed anew in between would bring them back.
  */
 EFI_STATUS disk_reset(struct disk *disk, bool extended)
 {
@@ -166,6 +181,6 @@ EFI_STATUS disk_reset(struct disk *disk, bool extended)
         return EFI_SUCCESS;
     EFI_STATUS status =
         disk->unit != NULL ? scsi_reset_disk(disk) : controller_restart(disk->controller);
-    disk_look_again(disk);
+    disk->looked_at = arch_counter() - disk->look_ticks;
     return status;
 }

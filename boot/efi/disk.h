@@ -9,6 +9,13 @@
 
 struct transfer;
 
+/** What firmware is told about, if it changes. */
+struct medium_seen {
+    bool is_present, read_only;
+    uint32_t id; /**< the library's */
+    EFI_LBA last_block;
+};
+
 struct disk {
     struct disk *next; /**< of the controller */
     struct controller *controller;
@@ -22,8 +29,9 @@ struct disk {
     EFI_BLOCK_IO2_PROTOCOL block_io2;
     EFI_DISK_INFO_PROTOCOL disk_info;
     EFI_ERASE_BLOCK_PROTOCOL erase_block; /**< Revision 0: it can't */
-    uint32_t media_id_seen;               /**< the library's */
-    uint64_t looked_at, look_ticks;       /**< when it was last asked what has changed; how often */
+    struct medium_seen seen;
+    bool is_to_be_told;             /**< what has changed, to the firmware */
+    uint64_t looked_at, look_ticks; /**< when it was last asked what has changed; how often */
     struct transfer *waiting, **waiting_end; /**< not yet given to the device */
     struct transfer *unused;                 /**< memory for more of them */
     uint32_t n_in_device;

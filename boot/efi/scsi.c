@@ -10,7 +10,8 @@
 
 #define POLL_BATCH 64u
 /* What the library may take to bring a unit back, with the time-out of a command before. */
-#define MOST_NS 100000000000ull
+#define MOST_NS     100000000000ull
+#define PATIENCE_NS 10000000000ull
 
 /* ---------------------------------------------------------------- units */
 
@@ -219,22 +220,49 @@ EFI_STATUS scsi_make_disks(struct controller *controller, EFI_HANDLE binding,
 
 /* ---------------------------------------------------------------- resets */
 
+/*
+ * As vst_scsi_manage does, but at the caller's TPL: a function may take seconds, and timers run on
+ * meanwhile.
+ */
+static enum vst_status run_function(struct controller *controller,
+                                    struct vst_scsi_function *function)
+{
+    const struct vst_platform *platform = &controller->platform.base;
+    struct vst_scsi_hba *hba = controller->hba;
+    enum vst_status status = VST_ERR_FULL;
+    uint64_t start_ns = clock_ns();
+
+    do {
+        EFI_TPL before = lock();
+        if (status == VST_ERR_FULL)
+            status = hba->ops->manage(hba, function);
+        hba->ops->look(hba);
+        unlock(before);
+        platform->relax(platform->ctx);
+        if (status == VST_ERR_FULL && clock_ns() - start_ns > PATIENCE_NS)
+            return VST_ERR_TIMEOUT;
+        /* The adapter ends it by its deadline. */
+    } while (status == VST_ERR_FULL || (status == VST_OK && !vst_scsi_function_ended(function)));
+    return status;
+}
+
 EFI_STATUS scsi_manage(struct controller *controller, enum vst_scsi_function_kind kind,
                        struct vst_scsi_nexus nexus)
 {
     struct vst_scsi_function function = {.kind = kind, .nexus = nexus};
-    EFI_TPL before = lock();
-    enum vst_status status = vst_scsi_manage(controller->hba, &function);
 
-    unlock(before);
-    if (status != VST_OK)
+    if (run_function(controller, &function) != VST_OK)
         return EFI_DEVICE_ERROR;
-    if (function.response == VST_SCSI_FUNCTION_TIMEOUT)
+    switch (function.response) {
+    case VST_SCSI_FUNCTION_COMPLETE:
+    case VST_SCSI_FUNCTION_SUCCEEDED:
+    case VST_SCSI_FUNCTION_RESET: /* of the adapter, and so of all behind it */
+        return EFI_SUCCESS;
+    case VST_SCSI_FUNCTION_TIMEOUT:
         return EFI_TIMEOUT;
-    return function.response == VST_SCSI_FUNCTION_COMPLETE ||
-                   function.response == VST_SCSI_FUNCTION_SUCCEEDED
-               ? EFI_SUCCESS
-               : EFI_DEVICE_ERROR;
+    default:
+        return EFI_DEVICE_ERROR;
+    }
 }
 
 /* The library brings every command back, if need be by resets, and each within its time. */
@@ -259,14 +287,23 @@ static void abort_transfers(struct disk *disk)
     unlock(before);
 }
 
+/* Others' commands are given to it again. */
+static void reset_adapter(struct vst_scsi_hba *hba)
+{
+    EFI_TPL before = lock();
+
+    hba->ops->reset(hba->queues[0], "a unit can't be reset");
+    unlock(before);
+}
+
 EFI_STATUS scsi_reset_disk(struct disk *disk)
 {
     abort_transfers(disk);
     EFI_STATUS status =
         scsi_manage(disk->controller, VST_SCSI_LOGICAL_UNIT_RESET, disk->unit->nexus);
-    if (!bring_back(disk))
-        return EFI_DEVICE_ERROR;
-    return EFI_ERROR(status) ? EFI_DEVICE_ERROR : EFI_SUCCESS;
+    if (EFI_ERROR(status))
+        reset_adapter(disk->controller->hba);
+    return bring_back(disk) && !disk->controller->hba->broken ? EFI_SUCCESS : EFI_DEVICE_ERROR;
 }
 
 EFI_STATUS scsi_unmake_disk(struct controller *controller, EFI_HANDLE binding, EFI_HANDLE child)

@@ -378,6 +378,7 @@ static void reset_in_flight(void)
     EFI_BLOCK_IO2_PROTOCOL *io2 = protocol(disk(0), &guid_block_io2);
     UINTN n = 200, n_aborted = 0, bytes = 8 * io->Media->BlockSize;
     struct flight *f = allocate(n * sizeof(*f));
+    UINT32 id = io->Media->MediaId;
 
     for (UINTN i = 0; i < n; i++)
         f[i].buffer = allocate(bytes);
@@ -392,7 +393,8 @@ static void reset_in_flight(void)
     }
     say("aborted %lu", (unsigned long)n_aborted);
     CHECK(n_aborted > 0);
-    EXPECT_OK(io->ReadBlocks(io, io->Media->MediaId, 0, bytes, f[0].buffer));
+    CHECK(io->Media->MediaId == id); /* it is the same medium for all that */
+    EXPECT_OK(io->ReadBlocks(io, id, 0, bytes, f[0].buffer));
 }
 
 /* ---------------------------------------------------------------- erasing (13.12) */
