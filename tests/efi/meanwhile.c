@@ -266,6 +266,39 @@ static void meanwhile(void)
     CHECK(!is_flying());
 }
 
+/* ---------------------------------------------------------------- memory that changes at the end */
+
+static struct {
+    EFI_EXIT_BOOT_SERVICES exit;
+    uint64_t n_left, n_calls;
+} changes;
+
+/* Somebody takes memory behind the loader's last look at the map, so often. */
+static EFI_STATUS EFIAPI change_and_exit(EFI_HANDLE image, UINTN key)
+{
+    EFI_PHYSICAL_ADDRESS page;
+
+    changes.n_calls++;
+    if (changes.n_left > 0) {
+        changes.n_left--;
+        EXPECT_OK(firmware->AllocatePages(AllocateAnyPages, EfiBootServicesData, 1, &page));
+    }
+    EFI_STATUS status = changes.exit(image, key);
+    say("call %lu: status %lx", (unsigned long)changes.n_calls, (unsigned long)status);
+    return status;
+}
+
+static void late_changes(void)
+{
+    char options[MAX_OPTIONS];
+
+    CHECK(option_text("options", options, sizeof(options)));
+    changes.n_left = option("changes", 1);
+    changes.exit = firmware->ExitBootServices;
+    firmware->ExitBootServices = change_and_exit;
+    FAIL("it has come back with status %lu", (unsigned long)run_loader(options));
+}
+
 /* Whoever has loaded this one has told from which disk. */
 static void has_device(void)
 {
@@ -277,6 +310,7 @@ static void has_device(void)
 
 const struct test tests_meanwhile[] = {
     {"has_device", has_device},
+    {"late_changes", late_changes},
     {"meanwhile", meanwhile},
     {NULL, NULL},
 };

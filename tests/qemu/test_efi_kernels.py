@@ -65,6 +65,23 @@ def test_ourselves(tmp_path, small_disk, kind, protocol, place):
                     boot.path.stat().st_size: images.sha256(boot.path)}
 
 
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("changes", [3, 100])
+def test_memory_that_changes_as_boot_services_end(tmp_path, changes):
+    """The key is void then: the loader looks at the map anew and asks again, so often; in the end the machine starts anew."""
+    options = {"options": "-c boot vda /vstor.elf 'exit 7'", "changes": changes}
+    with efi.machine("late_changes", {"vstor.efi": efi.LOADER}, options,
+                     disks=[fat_disk(tmp_path, {"vstor.elf": KERNEL}, **BLK)]) as machine:
+        result = machine.wait(DEADLINE_S)
+    calls = re.findall(r"^call \d+: status (\w+)$", result.text, re.M)
+    if changes < 8:
+        result.expect_status(7)
+        assert calls == ["8000000000000002"] * changes + ["0"]
+    else:
+        result.expect("boot: the firmware does not end its boot services; the machine starts again")
+        assert result.process_status == 0 and calls == ["8000000000000002"] * 8
+
+
 # ---------------------------------------------------------------- what it is told
 
 def check_memory(lines, memory_mib):
