@@ -226,7 +226,7 @@ $(HOST_B)/unit/%: $(HOST_B)/obj/tests/unit/%.o $(HOST_LIB)
 
 # What only that machine has.
 $(HOST_B)/obj/tests/unit/test_handover.o: HOST_CFLAGS += -Iarch/x86_64/include
-$(HOST_B)/obj/tests/unit/test_efi_platform.o: HOST_CFLAGS += -Iarch/x86_64/include -fno-builtin -fshort-wchar -DGNU_EFI_USE_MS_ABI \
+$(addprefix $(HOST_B)/obj/tests/unit/test_efi_,platform.o watch.o): HOST_CFLAGS += -Iarch/x86_64/include -fno-builtin -fshort-wchar -DGNU_EFI_USE_MS_ABI \
   -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(HOST_B)/unit/%,$(UNIT_TESTS))
 $(call host_object,$(UNIT_TESTS) $(SHELL_SRCS)): | deps

@@ -119,7 +119,7 @@ bool input_key(struct loader_key *key, uint64_t timeout_ns)
 
     while (!take_key(key)) {
         if (timeout_ns != INPUT_FOREVER)
-            elapsed_ns = clock_ns() - start_ns;
+            elapsed_ns = clock_ns() - start_ns; /* a counter set back ends the wait */
         if (elapsed_ns >= timeout_ns)
             return false;
         if (!wait_for_key(timeout_ns == INPUT_FOREVER ? timeout_ns : timeout_ns - elapsed_ns))

@@ -33,7 +33,8 @@ static bool tell(void *ctx, uint64_t done_bytes)
     struct progress *progress = ctx;
     uint64_t now_ns = clock_ns();
 
-    if (now_ns >= progress->tell_ns) {
+    /* A counter that was set back must not put Esc off for as long. */
+    if (now_ns >= progress->tell_ns || now_ns + TELL_NS < progress->tell_ns) {
         progress->tell_ns = now_ns + TELL_NS;
         progress->told = true;
         say("\r  %llu of %llu MiB, Esc stops it ", (unsigned long long)(done_bytes / MIB),

@@ -342,6 +342,8 @@ static enum menu_event next_event(uint64_t *second_ns)
         (void)firmware->Stall(NO_KEYBOARD_US);
         return MENU_STAY;
     }
+    if (now + NS_PER_S < *second_ns) /* the counter was set back */
+        *second_ns = now + NS_PER_S;
     if (input_key(&key, now < *second_ns ? *second_ns - now : 0))
         return menu_state_key(&menu.state, &key);
     *second_ns += NS_PER_S;

@@ -53,7 +53,10 @@ void watch_look(void)
 
     if (watch.name == NULL)
         return;
-    uint64_t silent_s = (clock_ns() - watch.since_ns) / NS_PER_S;
+    uint64_t now_ns = clock_ns();
+    if (now_ns < watch.since_ns) /* the counter was set back: it counts from here */
+        watch.since_ns = now_ns;
+    uint64_t silent_s = (now_ns - watch.since_ns) / NS_PER_S;
     if (silent_s < SILENT_S || silent_s == watch.said_s)
         return;
     watch.said_s = (unsigned)silent_s;
