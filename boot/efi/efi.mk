@@ -55,7 +55,7 @@ $(filter-out $(EFI_OBJS),$(EFI_LOADER_OBJS)): | $(EFI_NEWLIB) $(B)/bearssl/bears
 EFI_LDFLAGS := -pie --no-dynamic-linker -nostdlib -Bsymbolic --gc-sections --fatal-warnings --no-warn-rwx-segments \
                -z noexecstack -z norelro --build-id=none --no-undefined
 link_efi = $(LD) $(EFI_LDFLAGS) -Map=$@.map -T linker/efi.ld -o $@ $(1)
-EFI_SECTIONS := $(addprefix -j ,.text .reloc .data .dynamic .rela)
+EFI_SECTIONS := $(addprefix -j ,.text .reloc .data .sdmagic .dynamic .rela)
 
 $(EFI_B)/vstordxe.debug: $(EFI_OBJS) $(EFI_B)/how-built linker/efi.ld
 	$(SAY) LD $@

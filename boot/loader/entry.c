@@ -198,6 +198,27 @@ enum vst_status loader_unified_read(struct loader_text name, struct loader_text 
     return entry->title.bytes > 0 && entry->sort_key.bytes > 0 ? VST_OK : VST_ERR_MALFORMED;
 }
 
+/* What stands behind an '@' in names and variables. */
+static bool is_profile_id(struct loader_text id)
+{
+    size_t i = 0;
+
+    while (i < id.bytes && id.at[i] > ' ' && id.at[i] < 0x7f && id.at[i] != '@')
+        i++;
+    return i == id.bytes;
+}
+
+void loader_unified_profile(struct loader_entry *entry, unsigned number, struct loader_text profile)
+{
+    static const char *const ids[] = {"ID"}, *const titles[] = {"TITLE"};
+
+    entry->profile = number;
+    entry->profile_id = first_of(profile, ids, 1);
+    entry->profile_title = first_of(profile, titles, 1);
+    if (!is_profile_id(entry->profile_id))
+        entry->profile_id = (struct loader_text){NULL, 0};
+}
+
 bool loader_entry_options(const struct loader_entry *entry, char *to, size_t room)
 {
     size_t used = 0;
@@ -260,6 +281,8 @@ int loader_entry_compare(const struct loader_entry *a, const struct loader_entry
     }
     if (order == 0)
         order = loader_version_compare(b->id, a->id);
+    if (order == 0)
+        order = (a->profile > b->profile) - (a->profile < b->profile);
     return order != 0 ? order : compare_tries(&a->tries, &b->tries);
 }
 

@@ -25,6 +25,9 @@ struct loader_tries {
 struct loader_entry {
     struct loader_text id; /**< the file's name without tries and ".conf", or ".efi" */
     bool unified;          /**< it is a unified kernel image: loader_unified_read */
+    unsigned
+        profile; /**< of such an image: its number, 0 unless loader_unified_profile is called */
+    struct loader_text profile_id, profile_title;
     struct loader_tries tries;
     struct loader_text title, version, machine_id, sort_key, architecture;
     struct loader_text kernel; /**< key "linux" */
@@ -58,6 +61,13 @@ enum vst_status loader_entry_read(struct loader_text name, struct loader_text te
 enum vst_status loader_unified_read(struct loader_text name, struct loader_text osrel,
                                     struct loader_text uname,
                                     struct loader_entry *entry) VST_MUST_USE;
+
+/**
+ * Which one it is of several profiles of such an image: its number from 0 on, and the text of its section
+ * .profile, empty if there is none. An id that others would read as something else is left out.
+ */
+void loader_unified_profile(struct loader_entry *entry, unsigned number,
+                            struct loader_text profile);
 
 /** All options, one blank between, with a NUL; false if there is not room for all. */
 bool loader_entry_options(const struct loader_entry *entry, char *to, size_t room) VST_MUST_USE;

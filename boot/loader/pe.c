@@ -13,6 +13,7 @@
 #define SECTION_BYTES       40u
 #define SECTION_NAME_BYTES  8u
 #define MAX_SECTIONS        96u
+#define PROFILE             ".profile"
 
 enum vst_status loader_pe_read(const struct loader_bytes *file, struct loader_pe *pe)
 {
@@ -45,19 +46,31 @@ static bool has_name(const struct loader_bytes *file, uint64_t at, const char *n
     return strcmp(found, name) == 0;
 }
 
-bool loader_pe_place(const struct loader_bytes *head, const struct loader_pe *pe, const char *name,
-                     uint64_t *offset, uint64_t *bytes)
+unsigned loader_pe_profiles(const struct loader_bytes *head, const struct loader_pe *pe)
 {
-    unsigned n_profiles = 0, profile = 0;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < pe->n_sections; i++)
+        n += has_name(head, pe->sections + i * SECTION_BYTES, PROFILE);
+    return n > 0 ? n : 1;
+}
+
+/* The first one of the profile, else the first one before all profiles. */
+bool loader_pe_place(const struct loader_bytes *head, const struct loader_pe *pe, unsigned profile,
+                     const char *name, uint64_t *offset, uint64_t *bytes)
+{
+    unsigned n_begun = 0;
     uint64_t found = 0;
 
-    for (unsigned i = 0; i < pe->n_sections && n_profiles < 2; i++) {
+    for (unsigned i = 0; i < pe->n_sections; i++) {
         uint64_t at = pe->sections + i * SECTION_BYTES;
-        n_profiles += has_name(head, at, ".profile");
-        if (has_name(head, at, name) && (found == 0 || n_profiles > profile)) {
+        n_begun += has_name(head, at, PROFILE);
+        if (!has_name(head, at, name) || (n_begun == 0 && found != 0))
+            continue;
+        if (n_begun == 0 || n_begun == profile + 1)
             found = at;
-            profile = n_profiles;
-        }
+        if (n_begun == profile + 1)
+            break;
     }
     if (found == 0)
         return false;
@@ -81,11 +94,11 @@ bool loader_pe_can_begin(const struct loader_bytes *file, const struct loader_pe
 }
 
 bool loader_pe_section(const struct loader_bytes *file, const struct loader_pe *pe,
-                       const char *name, struct loader_bytes *section)
+                       unsigned profile, const char *name, struct loader_bytes *section)
 {
     uint64_t offset, bytes;
 
-    if (!loader_pe_place(file, pe, name, &offset, &bytes))
+    if (!loader_pe_place(file, pe, profile, name, &offset, &bytes))
         return false;
     *section = loader_part_of(file, offset, bytes);
     return section->at != NULL;
@@ -95,6 +108,6 @@ bool loader_pe_is_unified(const struct loader_bytes *file, const struct loader_p
 {
     struct loader_bytes section;
 
-    return loader_pe_section(file, pe, ".linux", &section) &&
-           loader_pe_section(file, pe, ".osrel", &section);
+    return loader_pe_section(file, pe, 0, ".linux", &section) &&
+           loader_pe_section(file, pe, 0, ".osrel", &section);
 }

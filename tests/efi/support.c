@@ -344,5 +344,6 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
     run(tests_bench, name);
     run(tests_rom, name);
     run(tests_meanwhile, name);
+    run(tests_started, name);
     FAIL("there is no test %s", name);
 }

@@ -83,6 +83,6 @@ struct test {
     void (*run)(void);
 };
 extern const struct test tests_life[], tests_block[], tests_scsi[], tests_bench[], tests_rom[],
-    tests_meanwhile[];
+    tests_meanwhile[], tests_started[];
 
 #endif

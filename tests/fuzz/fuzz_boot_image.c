@@ -91,7 +91,7 @@ static void read_pe(const struct loader_bytes *file)
         return;
     (void)loader_pe_can_begin(file, &pe);
     for (size_t i = 0; i < VST_ARRAY_LENGTH(names); i++)
-        if (loader_pe_section(file, &pe, names[i], &section))
+        if (loader_pe_section(file, &pe, (unsigned)i % 2, names[i], &section))
             FUZZ_CHECK(section.at >= file->at && section.bytes <= file->bytes &&
                        section.at + section.bytes <= file->at + file->bytes);
 }

@@ -2,6 +2,7 @@
 """Media that a boot loader boots from: trees of files as FAT, as ISO 9660, on a partition."""
 import os
 import shutil
+import struct
 import subprocess
 
 import images
@@ -87,10 +88,17 @@ STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 OSREL = 'NAME="Debian"\nPRETTY_NAME="Debian 12 in one piece"\nID=debian\nVERSION_ID=12\n'
 
 
-def unified(path, initramfs, options, stub=STUB, osrel=OSREL):
-    """Debian's kernel as a unified kernel image, by systemd's stub."""
+def unified(path, initramfs, options, stub=STUB, osrel=OSREL, profiles=()):
+    """Debian's kernel as a unified kernel image, by systemd's stub; with profiles, each a text and a command line of its
+    own, which objcopy adds by names that it can tell apart."""
     parts = {".osrel": (osrel, 0x20000), ".cmdline": (options, 0x30000), ".linux": (linux_guest.LINUX / "vmlinuz", 0x2000000),
              ".initrd": (initramfs, 0x3000000)}
+    names = {}
+    for number, (profile, line) in enumerate(profiles):
+        for name, text, at in ((".profile", profile, 0x0), (".cmdline", line, 0x10000)):
+            alias = f"{name[:6]}_{number}"
+            parts[alias] = (text, 0x8000000 + number * 0x20000 + at)
+            names[alias] = name
     words = []
     for name, (content, address) in parts.items():
         file = content
@@ -99,4 +107,27 @@ def unified(path, initramfs, options, stub=STUB, osrel=OSREL):
             file.write_text(content)
         words += ["--add-section", f"{name}={file}", "--change-section-vma", f"{name}={address:#x}"]
     images.run_tool("objcopy", *words, stub, path)
+    for alias, name in names.items():
+        path.write_bytes(path.read_bytes().replace(alias.encode(), name.encode(), 1))
     return path
+
+
+def with_sections(program, added):
+    """An EFI program with a few sections more; what stands between its DOS and PE headers makes room for their heads."""
+    pe, = struct.unpack_from("<I", program, 0x3C)
+    n, = struct.unpack_from("<H", program, pe + 6)
+    table = pe + 24 + struct.unpack_from("<H", program, pe + 20)[0]
+    head = bytearray(program[pe:table + 40 * n])
+    place, data = 0x200000, bytearray()
+    for name, content in added:
+        head += struct.pack("<8sIIIIIIHHI", name.encode(), len(content), place, len(content), len(program) + len(data),
+                            0, 0, 0, 0, 0x40000040)
+        place += 0x1000
+        data += content.encode()
+    struct.pack_into("<H", head, 6, n + len(added))
+    struct.pack_into("<I", head, 24 + 56, place)  # all of it in memory
+    first = min(struct.unpack_from("<I", program, table + 40 * i + 20)[0] for i in range(n))
+    assert 0x40 + len(head) <= first
+    start = bytearray(program[:0x40])
+    struct.pack_into("<I", start, 0x3C, 0x40)
+    return bytes(start + head + bytes(first - 0x40 - len(head))) + program[first:] + bytes(data)

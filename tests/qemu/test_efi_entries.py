@@ -129,6 +129,20 @@ def test_other_loaders_are_entries(shell, tmp_path):
         boot(machine, "Words", r"\nthe words that were given\r")
 
 
+def test_only_programs(shell):
+    """Where nobody has made an entry, what was found first boots by itself, but not at once; no copy of ours is among it."""
+    said = b"echo -off\r\necho started by itself\r\nexit\r\n"
+    with tempfile.TemporaryDirectory(prefix="vstor-programs-") as folder:
+        files = {name: write(pathlib.Path(folder) / str(i), content) for i, (name, content) in enumerate({
+            "EFI/tool/tool.efi": shell, "startup.nsh": said, "loader/loader.conf": "timeout 0\n"}.items())}
+        with loader({**files, "EFI/vstor/vstorx64.efi": efi.LOADER, "EFI/tool/copy.efi": efi.LOADER}) as machine:
+            assert shown(machine) == ["tool (tool.efi)", "Reboot Into Firmware Interface"]
+            assert "Boots in 10 s, unless a key is typed: tool (tool.efi)" in machine.transcript
+            machine.wait_for(r"\nstarted by itself\r")
+            efi.wait_for_menu(machine)
+            assert "Boots in" not in machine.transcript[machine.transcript.rindex("started by itself"):]
+
+
 # ---------------------------------------------------------------- choosing
 
 class Choosing:

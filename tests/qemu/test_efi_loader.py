@@ -15,6 +15,8 @@ import icount
 import images
 import linux_guest
 from harness import Disk, Machine, plain
+from test_efi_entries import shown
+from test_shell import HOME
 
 BLK, SCSI = "virtio-blk-pci,disable-legacy=on", "virtio-scsi-pci,disable-legacy=on"
 
@@ -166,6 +168,48 @@ def test_unified_image_counted_and_an_entry_for_once(tmp_path):
     result.expect(r"^console=ttyS0 quiet panic=-1 second$")
     names = images.run_tool("mdir", "-b", "-i", f"{image}@@{at}", "::EFI/Linux").decode().split()
     assert names == ["::/EFI/Linux/one+2-1.efi"]
+
+
+RESCUE = "console=ttyS0 quiet panic=-1 rescue"
+
+
+def tool():
+    """The tests' program as an image of two profiles."""
+    return boot_media.with_sections(efi.PROGRAM.read_bytes(), [
+        (".osrel", "NAME=Tool\nID=tool\n"), (".profile", "ID=none"), (".profile", "ID=other\n"), (".cmdline", "implied")])
+
+
+@pytest.mark.parametrize("default,options", [("x.efi", "'', 0 units"), ("x.efi@other", "'@1', 3 units")])
+def test_profiles_are_started_by_their_number(default, options, tmp_path):
+    """And what the image brings along anyway is not handed to it."""
+    conf, image = tmp_path / "conf", tmp_path / "x.efi"
+    conf.write_text(f"timeout 0\ndefault {default}\n")
+    image.write_bytes(tool())
+    boot = efi.boot_arguments(efi.volume(tmp_path, {"EFI/BOOT/BOOTX64.EFI": efi.LOADER, "EFI/Linux/x.efi": image,
+                                                    "loader/loader.conf": conf}))
+    result = harness.run("", boot=[*boot, "-fw_cfg", "name=opt/vstor/test,string=load_options"], memory_mib=256)
+    efi.expect_passed(result, "load_options").expect(f"load options {options}")
+
+
+def test_profiles_of_unified_images(tmp_path):
+    """Each is an entry, of which the command line can be edited that stands in the image. (Debian's stub is older than
+    profiles, and hands on as it is what newer ones take as their number.)"""
+    initramfs = linux_guest.initramfs("cat /proc/cmdline", {}, tmp_path)
+    tree = boot_media.tree(tmp_path / "tree", {"loader/loader.conf": "timeout menu-force\n", "EFI/Linux/x.efi": tool()})
+    boot_media.unified(tree / "EFI/Linux/linux.efi", initramfs, "for nobody", profiles=[
+        ("ID=main\n", "console=ttyS0 main"), ('ID=rescue\nTITLE="In need"\n', f" {RESCUE}\n"), ("TITLE=Third", "third")])
+    disk = Disk(boot_media.fat(tmp_path / "disk.raw", tree), device=BLK)
+    with loader(disks=[disk], memory_mib=768, debug_exit=False) as machine:
+        efi.wait_for_menu(machine)
+        assert shown(machine) == [f"Debian 12 in one piece{more}" for more in ("", " (In need)", " (Third)")] + [
+            "Tool", "Tool (other)", "Reboot Into Firmware Interface"]
+        machine.send(HOME + "j")
+        machine.wait_for("linux.efi@rescue")
+        machine.send("e")
+        machine.wait_for(f"> {RESCUE}")
+        machine.send(" indeed\r")
+        result = machine.wait(linux_guest.DEADLINE_S)
+    result.expect(f"^@1 {RESCUE} indeed$")
 
 
 # ---------------------------------------------------------------- what makes no sense

@@ -193,7 +193,8 @@ def test_secure_boot(tmp_path):
                            "boot vda /altered": r"/altered: can't be loaded: .*\(Secure Boot\)",
                            "boot vda /signed as=linux": NOT_VERIFIABLE, "boot vda /vstor.elf": NOT_VERIFIABLE,
                            "boot vda /vstor.elf as=pvh": NOT_VERIFIABLE,
-                           "boot vda /unified.efi other words": "it has the command line that it was signed with"}.items():
+                           "boot vda /unified.efi other words": "it has the command line that it was signed with",
+                           "boot vda /unified.efi @1 other words": "it has the command line that it was signed with"}.items():
             text = machine.command(line).text
             assert re.search(said, text), f"{line}: {text}"
         machine.send(f"boot vda /signed initrd=/initrd {LINE}\r")

@@ -353,6 +353,31 @@ static void unified_kernel_images(void **state)
     release(uname);
 }
 
+static void profiles_of_unified_kernel_images(void **state)
+{
+    struct loader_text osrel = own("NAME=Debian\nID=debian\nVERSION_ID=12\n"), none = {NULL, 0};
+    struct loader_text profile = own("TITLE=\"Factory Reset\"\nID=factory-reset\n");
+    struct loader_text bad = own("ID=a b\n");
+    struct loader_entry first, second;
+
+    (void)state;
+    assert_int_equal(loader_unified_read(loader_text_of("a+1.efi"), osrel, none, &first), VST_OK);
+    assert_int_equal(loader_unified_read(loader_text_of("a+3.efi"), osrel, none, &second), VST_OK);
+    assert_true(loader_entry_compare(&first, &second) > 0);
+    loader_unified_profile(&first, 0, none);
+    loader_unified_profile(&second, 1, profile);
+    assert_int_equal(first.profile_id.bytes + first.profile_title.bytes, 0);
+    assert_int_equal(second.profile, 1);
+    assert_text(second.profile_id, "factory-reset");
+    assert_text(second.profile_title, "Factory Reset");
+    assert_true(loader_entry_compare(&first, &second) < 0);
+    loader_unified_profile(&second, 1, bad);
+    assert_int_equal(second.profile_id.bytes, 0);
+    release(osrel);
+    release(profile);
+    release(bad);
+}
+
 static void loader_conf(void **state)
 {
     struct loader_text text = own("#timeout 9\ntimeout 5\ndefault debian-*\nconsole-mode max\n"
@@ -446,6 +471,7 @@ int main(void)
         cmocka_unit_test(patterns_take_no_time),
         cmocka_unit_test(entries_by_pattern),
         cmocka_unit_test(unified_kernel_images),
+        cmocka_unit_test(profiles_of_unified_kernel_images),
         cmocka_unit_test(loader_conf),
         cmocka_unit_test(loader_conf_of_nothing_and_of_nonsense),
         cmocka_unit_test(modules_are_initrds_with_words),

@@ -567,12 +567,13 @@ static void efi_programs(void **state)
     make_pe();
     assert_int_equal(read_pe(&pe, &file), VST_OK);
     assert_int_equal(pe.machine, LOADER_PE_X86_64);
-    assert_true(loader_pe_section(&file, &pe, ".osrel", &section));
+    assert_int_equal(loader_pe_profiles(&file, &pe), 1);
+    assert_true(loader_pe_section(&file, &pe, 0, ".osrel", &section));
     assert_int_equal(section.bytes, 5);
     assert_memory_equal(section.at, "ID=x\n", 5);
-    assert_true(loader_pe_section(&file, &pe, ".linux", &section));
+    assert_true(loader_pe_section(&file, &pe, 0, ".linux", &section));
     assert_int_equal(section.bytes, 512);
-    assert_false(loader_pe_section(&file, &pe, ".initrd", &section));
+    assert_false(loader_pe_section(&file, &pe, 0, ".initrd", &section));
     assert_true(loader_pe_is_unified(&file, &pe));
     assert_int_equal(loader_kinds(&file), 1u << LOADER_EFI);
     assert_int_equal(loader_image_read(&file, LOADER_EFI, &image), VST_ERR_UNSUPPORTED);
@@ -609,7 +610,7 @@ static void efi_programs_begin_in_a_section(void **state)
     assert_false(can_begin(0x3000));
 }
 
-/* Of two profiles and what they have in common: the first one's, else the common one's. */
+/* Of two profiles and what they have in common: its own, else the common one. */
 static void efi_programs_with_profiles(void **state)
 {
     static const char *const names[] = {".osrel",   ".uname", ".profile", ".osrel",
@@ -629,11 +630,24 @@ static void efi_programs_with_profiles(void **state)
         put(sections + 40 * i + 20, 1024 + 16 * i, 4);
     }
     assert_int_equal(read_pe(&pe, &file), VST_OK);
-    assert_true(loader_pe_place(&file, &pe, ".osrel", &offset, &bytes));
+    assert_int_equal(loader_pe_profiles(&file, &pe), 2);
+    assert_true(loader_pe_place(&file, &pe, 0, ".osrel", &offset, &bytes));
     assert_int_equal(offset, 1024 + 16 * 3);
-    assert_true(loader_pe_place(&file, &pe, ".uname", &offset, &bytes));
-    assert_int_equal(offset, 1024 + 16 * 1);
-    assert_false(loader_pe_place(&file, &pe, ".cmdline", &offset, &bytes));
+    assert_true(loader_pe_place(&file, &pe, 0, ".profile", &offset, &bytes));
+    assert_int_equal(offset, 1024 + 16 * 2);
+    assert_false(loader_pe_place(&file, &pe, 0, ".cmdline", &offset, &bytes));
+    assert_true(loader_pe_place(&file, &pe, 1, ".osrel", &offset, &bytes));
+    assert_int_equal(offset, 1024 + 16 * 5);
+    assert_true(loader_pe_place(&file, &pe, 1, ".profile", &offset, &bytes));
+    assert_int_equal(offset, 1024 + 16 * 4);
+    assert_true(loader_pe_place(&file, &pe, 1, ".cmdline", &offset, &bytes));
+    assert_int_equal(offset, 1024 + 16 * 6);
+    assert_true(loader_pe_place(&file, &pe, 2, ".osrel", &offset, &bytes)); /* there is none */
+    assert_int_equal(offset, 1024);
+    for (unsigned profile = 0; profile < 3; profile++) {
+        assert_true(loader_pe_place(&file, &pe, profile, ".uname", &offset, &bytes));
+        assert_int_equal(offset, 1024 + 16 * 1);
+    }
     free((void *)(uintptr_t)file.at);
 }
 
@@ -646,7 +660,7 @@ static void efi_programs_malformed(void **state)
     make_pe();
     put(152 + 112 + 60, 1900, 4); /* .linux leaves the file */
     assert_int_equal(read_pe(&pe, &file), VST_OK);
-    assert_false(loader_pe_section(&file, &pe, ".linux", &section));
+    assert_false(loader_pe_section(&file, &pe, 0, ".linux", &section));
     free((void *)(uintptr_t)file.at);
     make_pe();
     put(134, 97, 2);

@@ -18,8 +18,9 @@
 #include "boot/loader/image.h"
 #include "boot/loader/pe.h"
 
-#define NS_PER_US  1000u
-#define HEAD_BYTES 4096u
+#define NS_PER_US   1000u
+#define HEAD_BYTES  4096u
+#define WORDS_BYTES (BOOT_MAX_OPTIONS + 16) /* with the number of a profile */
 
 struct booting {
     const struct boot_entry *entry;
@@ -28,11 +29,29 @@ struct booting {
     size_t n_files;
     char *words[LOADER_MAX_INITRDS]; /* of modules, with their paths */
     struct load_pages pages;         /* the kernel's, if it is a program */
+    char words_of_profile[WORDS_BYTES];
 };
 
 bool boot_options(const struct boot_entry *entry, char text[BOOT_MAX_OPTIONS])
 {
     return loader_entry_options(&entry->entry, text, BOOT_MAX_OPTIONS);
+}
+
+/* In the program's own words: what a unified image brings along it is not told, but which profile is
+ * wanted. (systemd-stub(7)) */
+static const char *words_for(const struct boot_entry *entry, const char *options,
+                             char text[WORDS_BYTES])
+{
+    unsigned profile = entry->entry.profile;
+
+    if (entry->kind != ENTRY_UNIFIED)
+        return options;
+    if (boot_options(entry, text) && strcmp(text, options) == 0)
+        options = "";
+    if (profile == 0)
+        return options;
+    vst_format(text, WORDS_BYTES, "@%u%s%s", profile, options[0] != '\0' ? " " : "", options);
+    return text;
 }
 
 /* ---------------------------------------------------------------- its files */
@@ -268,7 +287,7 @@ void boot_entry(struct boot_entry *entry, const char *options)
     entry_count(entry);
     variable_set(L"LoaderEntrySelected", entry->id, false);
     booting->entry = entry;
-    booting->options = options;
+    booting->options = words_for(entry, options, booting->words_of_profile);
     if (entry->kind == ENTRY_SET_UP)
         enter_set_up();
     else if (entry->kind == ENTRY_RESTART)

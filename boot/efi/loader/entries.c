@@ -14,6 +14,7 @@
 #include "boot/efi/loader/variables.h"
 
 #define TIMEOUT_WITHOUT_CONF_S 5u
+#define TIMEOUT_OF_GUESS_S     10u /* as systemd-boot's */
 #define VARIABLE_BYTES         200u
 #define SAVED                  "@saved"
 
@@ -107,6 +108,32 @@ static void add_ends(const struct loader_conf *conf)
 
 /* ---------------------------------------------------------------- titles */
 
+static void add_to_title(struct boot_entry *entry, struct loader_text text)
+{
+    size_t used = strlen(entry->title);
+    char copy[ENTRY_NAME_BYTES];
+
+    (void)loader_text_copy(text, copy, sizeof(copy));
+    if (text.bytes > 0)
+        vst_format(entry->title + used, sizeof(entry->title) - used, " (%s)", copy);
+}
+
+/* Of an image of several; the first one need not be named. */
+static void take_profile(struct boot_entry *entry)
+{
+    const struct loader_entry *about = &entry->entry;
+    char number[32];
+
+    if (about->profile_title.bytes > 0) {
+        add_to_title(entry, about->profile_title);
+    } else if (about->profile > 0 && about->profile_id.bytes > 0) {
+        add_to_title(entry, about->profile_id);
+    } else if (about->profile > 0) {
+        vst_format(number, sizeof(number), "Profile #%u", about->profile + 1);
+        add_to_title(entry, loader_text_of(number));
+    }
+}
+
 static void take_title(struct boot_entry *entry)
 {
     struct loader_text title = entry->entry.title;
@@ -116,6 +143,7 @@ static void take_title(struct boot_entry *entry)
     (void)loader_text_copy(title, entry->title, sizeof(entry->title));
     if (entry->title[0] == '\0') /* it begins with a NUL */
         (void)loader_text_copy(loader_text_of(entry->id), entry->title, sizeof(entry->title));
+    take_profile(entry);
 }
 
 /* So that few of many titles need be compared. */
@@ -151,16 +179,6 @@ static bool find_doubles(void)
     return any;
 }
 
-static void add_to_title(struct boot_entry *entry, struct loader_text text)
-{
-    size_t used = strlen(entry->title);
-    char copy[ENTRY_NAME_BYTES];
-
-    (void)loader_text_copy(text, copy, sizeof(copy));
-    if (text.bytes > 0)
-        vst_format(entry->title + used, sizeof(entry->title) - used, " (%s)", copy);
-}
-
 /* What tells two of one title apart: version, machine, name, volume. (UAPI.1) */
 static void add_distinction(struct boot_entry *entry, unsigned step)
 {
@@ -191,8 +209,10 @@ static void make_titles(void)
 
 static bool fits(const struct boot_entry *entry, struct loader_text pattern)
 {
-    return entry->kind <= ENTRY_UNIFIED ? loader_entry_fits(&entry->entry, pattern)
-                                        : loader_fits(loader_text_of(entry->id), pattern);
+    /* The name of an image alone means its first profile. */
+    return entry->kind <= ENTRY_UNIFIED && entry->entry.profile == 0
+               ? loader_entry_fits(&entry->entry, pattern)
+               : loader_fits(loader_text_of(entry->id), pattern);
 }
 
 static bool is_bad(const struct boot_entry *entry)
@@ -241,8 +261,11 @@ static struct boot_entry *choose(struct boot_choice *choice)
         entry = by_variable(L"LoaderEntryDefault", false);
     if (entry == NULL)
         entry = by_wish(conf->default_entry, false);
-    /* Not by itself what may be this loader again, or ends what has only begun. */
-    return entry != NULL ? entry : first != NULL && !is_automatic(first) ? first : NULL;
+    if (entry != NULL)
+        return entry;
+    choice->is_guess = first != NULL && is_automatic(first);
+    /* Not by itself what ends that which has only begun. */
+    return first != NULL && first->kind < ENTRY_SET_UP ? first : NULL;
 }
 
 /* "menu-force", "menu-hidden", "menu-disabled", or seconds. */
@@ -270,6 +293,11 @@ static void find_timeout(struct boot_choice *choice)
         choice->menu = LOADER_MENU_SHOWN;
     }
     (void)timeout_of(L"LoaderConfigTimeout", choice);
+    /* Who has made no entry has hardly meant "at once" for what is merely there. */
+    if (choice->is_guess && choice->menu == LOADER_MENU_HIDDEN) {
+        choice->timeout_s = TIMEOUT_OF_GUESS_S;
+        choice->menu = LOADER_MENU_SHOWN;
+    }
     bool once = timeout_of(L"LoaderConfigTimeoutOneShot", choice);
     if (once)
         variable_delete(L"LoaderConfigTimeoutOneShot");

@@ -49,6 +49,7 @@ struct boot_choice {
     uint32_t timeout_s;        /**< LOADER_TIMEOUT_FOREVER: until somebody chooses */
     struct boot_entry *chosen; /**< what is booted unless somebody chooses other; NULL: nothing */
     struct boot_entry *once;   /**< what LoaderEntryOneShot names; or NULL */
+    bool is_guess; /**< `chosen` is the first program found, for want of anything else */
     char *conf_text;
 };
 

@@ -16,7 +16,7 @@
 #define EFI_PATH      "/EFI"
 #define MAX_ENTRIES   512u /* of a directory; so many nobody chooses from */
 #define HEAD_BYTES    4096u
-#define SECTION_BYTES 4096u
+#define SECTION_BYTES 4096u /* no more than HEAD_BYTES */
 #define ARCHITECTURE  "x64"
 #define SHIM          "shimx64.efi"
 
@@ -232,45 +232,125 @@ static bool read_head(struct volume *volume, struct vst_file *file, uint8_t head
     return loader_pe_read(bytes, pe) == VST_OK && pe->machine == LOADER_PE_X86_64;
 }
 
-static struct loader_text read_section(struct volume *volume, struct vst_file *file,
-                                       const struct loader_bytes *head, const struct loader_pe *pe,
-                                       const char *name, char *to)
+/* A program of which the head has been read, and room for sections. */
+struct program_file {
+    struct volume *volume;
+    struct vst_file *file;
+    const char *name;
+    struct loader_bytes head;
+    struct loader_pe pe;
+    unsigned profile;
+};
+
+/* The first SECTION_BYTES of a section. */
+static struct loader_text read_section(const struct program_file *program, const char *name,
+                                       char to[SECTION_BYTES])
 {
     uint64_t offset, bytes;
 
-    if (!loader_pe_place(head, pe, name, &offset, &bytes))
+    if (!loader_pe_place(&program->head, &program->pe, program->profile, name, &offset, &bytes))
         return (struct loader_text){NULL, 0};
     bytes = bytes < SECTION_BYTES ? bytes : SECTION_BYTES;
-    return (struct loader_text){to, volume_read_part(volume, file, offset, to, bytes)};
+    return (struct loader_text){
+        to, volume_read_part(program->volume, program->file, offset, to, bytes)};
 }
 
 /* ---------------------------------------------------------------- type 2 */
 
-static void take_unified(struct volume *volume, struct vst_file *file, const char *name,
-                         uint8_t *head, void (*found)(struct boot_entry *entry))
+enum { OSREL, UNAME, CMDLINE, PROFILE, N_TEXTS };
+
+/* All of one entry, in the entry's own memory, and no more of that than they need. */
+static bool read_texts(const struct program_file *program, struct boot_entry *entry,
+                       struct loader_text texts_of[N_TEXTS])
 {
-    struct boot_entry *entry = new_entry(ENTRY_UNIFIED, volume, UNIFIED_PATH, name);
-    struct loader_bytes bytes;
-    struct loader_pe pe;
+    static const char *const names[] = {".osrel", ".uname", ".cmdline", ".profile"};
+    char *read = pool_take(N_TEXTS * SECTION_BYTES), *to;
+    size_t bytes = 0;
+
+    if (read == NULL)
+        return false;
+    for (size_t i = 0; i < N_TEXTS; i++) {
+        texts_of[i] = read_section(program, names[i], read + i * SECTION_BYTES);
+        bytes += texts_of[i].bytes;
+    }
+    entry->text = to = pool_take(bytes + 1);
+    for (size_t i = 0; to != NULL && i < N_TEXTS; to += texts_of[i++].bytes)
+        texts_of[i].at = memcpy(to, read + i * SECTION_BYTES, texts_of[i].bytes);
+    pool_give(read);
+    return entry->text != NULL;
+}
+
+/* One line, as the image's own stub makes it one; what may have been cut is not to be shown. */
+static void take_cmdline(struct boot_entry *entry, struct loader_text text)
+{
+    char *at = entry->text + (text.at - entry->text);
+
+    if (text.bytes == SECTION_BYTES)
+        return;
+    for (size_t i = 0; i < text.bytes; i++)
+        if ((unsigned char)at[i] < ' ')
+            at[i] = ' ';
+    while (text.bytes > 0 && text.at[text.bytes - 1] == ' ')
+        text.bytes--;
+    for (; text.bytes > 0 && text.at[0] == ' '; text.bytes--)
+        text.at++;
+    if (text.bytes > 0)
+        entry->entry.options[entry->entry.n_options++] = text;
+}
+
+/* "name.efi", of profiles but the first "name.efi@ID" or "name.efi@1", as systemd-boot has it. */
+static void take_unified_id(struct boot_entry *entry)
+{
+    const struct loader_entry *about = &entry->entry;
+    char suffix[ENTRY_NAME_BYTES] = ".efi";
+
+    if (about->profile > 0 && about->profile_id.bytes > 0)
+        vst_format(suffix, sizeof(suffix), ".efi@%.*s", (int)about->profile_id.bytes,
+                   about->profile_id.at);
+    else if (about->profile > 0)
+        vst_format(suffix, sizeof(suffix), ".efi@%u", about->profile);
+    take_id(entry, suffix);
+}
+
+/* An entry of one profile. */
+static void take_profile(const struct program_file *program,
+                         void (*found)(struct boot_entry *entry))
+{
+    struct boot_entry *entry =
+        new_entry(ENTRY_UNIFIED, program->volume, UNIFIED_PATH, program->name);
+    struct loader_text read[N_TEXTS];
 
     if (entry == NULL)
         return;
-    entry->text = pool_take(2 * SECTION_BYTES);
-    if (entry->text == NULL || !read_head(volume, file, head, &bytes, &pe)) {
-        tell(volume, UNIFIED_PATH, name, "it is no program for this machine");
+    if (!read_texts(program, entry, read)) {
+        tell(program->volume, UNIFIED_PATH, program->name, "not enough memory");
         entry_files_drop(entry);
         return;
     }
-    struct loader_text osrel = read_section(volume, file, &bytes, &pe, ".osrel", entry->text);
-    struct loader_text uname =
-        read_section(volume, file, &bytes, &pe, ".uname", entry->text + SECTION_BYTES);
-    if (loader_unified_read(loader_text_of(entry->file), osrel, uname, &entry->entry) != VST_OK) {
-        tell(volume, UNIFIED_PATH, name, "its .osrel does not say what it is");
+    if (loader_unified_read(loader_text_of(entry->file), read[OSREL], read[UNAME], &entry->entry) !=
+        VST_OK) {
+        tell(program->volume, UNIFIED_PATH, program->name, "its .osrel does not say what it is");
         entry_files_drop(entry);
         return;
     }
-    take_id(entry, ".efi");
+    loader_unified_profile(&entry->entry, program->profile, read[PROFILE]);
+    take_cmdline(entry, read[CMDLINE]);
+    take_unified_id(entry);
     found(entry);
+}
+
+static void take_unified(struct volume *volume, struct vst_file *file, const char *name,
+                         uint8_t *head, void (*found)(struct boot_entry *entry))
+{
+    struct program_file program = {volume, file, name, {0}, {0}, 0};
+
+    if (!read_head(volume, file, head, &program.head, &program.pe)) {
+        tell(volume, UNIFIED_PATH, name, "it is no program for this machine");
+        return;
+    }
+    unsigned n = loader_pe_profiles(&program.head, &program.pe);
+    for (; program.profile < n; program.profile++)
+        take_profile(&program, found);
 }
 
 static void find_unified(struct volume *volume, void (*found)(struct boot_entry *entry))
@@ -310,17 +390,21 @@ static void add_program(struct volume *volume, const char *directory, const char
     found(entry);
 }
 
-/* False: there is none, or it is this loader itself. */
+/* False: there is none, or it is this loader, or one like it. */
 static bool is_program(struct volume *volume, const char *path, uint8_t *head)
 {
-    struct loader_bytes bytes;
+    static const char magic[] = LOADER_MAGIC LOADER_PRODUCT " ";
     struct vst_file file;
-    struct loader_pe pe;
+    struct program_file program = {volume, &file, path, {0}, {0}, 0};
 
-    if (volume->is_own && loader_is_own_file(path))
+    if ((volume->is_own && loader_is_own_file(path)) ||
+        volume_find(volume, path, &file) != VST_OK || file.type != VST_FILE_REGULAR ||
+        !read_head(volume, &file, head, &program.head, &program.pe) ||
+        program.pe.subsystem != LOADER_PE_APPLICATION)
         return false;
-    return volume_find(volume, path, &file) == VST_OK && file.type == VST_FILE_REGULAR &&
-           read_head(volume, &file, head, &bytes, &pe) && pe.subsystem == LOADER_PE_APPLICATION;
+    /* The head has been read, so there is room. */
+    struct loader_text told = read_section(&program, ".sdmagic", (char *)head);
+    return told.bytes < strlen(magic) || memcmp(told.at, magic, strlen(magic)) != 0;
 }
 
 static void find_known(struct volume *volume, uint8_t *head,

@@ -23,9 +23,7 @@
 #define VSTOR_EFI_LOADER_H
 
 #include "boot/efi/firmware.h"
-
-/** As the system that is started hears of us. */
-#define LOADER_NAME "vstor 0.1"
+#include "boot/efi/loader/name.h"
 
 /** Of this image. Set before anything else runs. */
 extern EFI_SYSTEM_TABLE *loader_system;

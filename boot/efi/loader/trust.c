@@ -24,6 +24,8 @@ bool trust_secure_boot(void)
            value == 1;
 }
 
+#define MAX_PROFILE 255u
+
 /* Blanks around it and NULs behind it are no difference. */
 static struct loader_text trimmed(const char *text, uint64_t bytes)
 {
@@ -37,17 +39,34 @@ static struct loader_text trimmed(const char *text, uint64_t bytes)
     return (struct loader_text){text, bytes};
 }
 
+/* "@N", which chooses a profile, is no part of what the kernel is told. (systemd-stub(7)) */
+static unsigned take_profile(struct loader_text *line)
+{
+    uint32_t profile = 0;
+    size_t n = 1;
+
+    while (n < line->bytes && line->at[n] != ' ')
+        n++;
+    struct loader_text number = {line->at + 1, n - 1};
+    if (line->bytes < 2 || line->at[0] != '@' || !loader_text_number(number, MAX_PROFILE, &profile))
+        return 0;
+    *line = trimmed(line->at + n, line->bytes - n);
+    return profile;
+}
+
 const char *loader_admit(const void *image, UINT64 bytes, const char *command_line)
 {
     struct loader_bytes file = {image, bytes}, section;
     struct loader_pe pe;
 
     if (command_line == NULL || command_line[0] == '\0' || !trust_secure_boot() ||
-        loader_pe_read(&file, &pe) != VST_OK ||
-        !loader_pe_section(&file, &pe, ".cmdline", &section))
+        loader_pe_read(&file, &pe) != VST_OK)
+        return NULL;
+    struct loader_text wanted = trimmed(command_line, strlen(command_line));
+    unsigned profile = take_profile(&wanted);
+    if (wanted.bytes == 0 || !loader_pe_section(&file, &pe, profile, ".cmdline", &section))
         return NULL;
     struct loader_text own = trimmed((const char *)section.at, section.bytes);
-    struct loader_text wanted = trimmed(command_line, strlen(command_line));
     return loader_text_compare(own, wanted) == 0
                ? NULL
                : "under Secure Boot it has the command line that it was signed with, and no other";

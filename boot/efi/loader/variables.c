@@ -25,6 +25,7 @@
 #define FEATURE_SORT_KEY         (1ull << 8)
 #define FEATURE_SAVED_ENTRY      (1ull << 9)
 #define FEATURE_MENU_DISABLED    (1ull << 13)
+#define FEATURE_PROFILES         (1ull << 14)
 #define FEATURE_UNIFIED_TYPE_1   (1ull << 16)
 
 static EFI_GUID guid_loader = {
@@ -118,7 +119,7 @@ static void set_features(void)
     static const UINT64 features = FEATURE_TIMEOUT | FEATURE_TIMEOUT_ONE_SHOT | FEATURE_DEFAULT |
                                    FEATURE_ONE_SHOT | FEATURE_BOOT_COUNTING | FEATURE_XBOOTLDR |
                                    FEATURE_SORT_KEY | FEATURE_SAVED_ENTRY | FEATURE_MENU_DISABLED |
-                                   FEATURE_UNIFIED_TYPE_1;
+                                   FEATURE_PROFILES | FEATURE_UNIFIED_TYPE_1;
 
     variable_set_bytes(L"LoaderFeatures", &features, sizeof(features));
 }

@@ -7,6 +7,7 @@
  */
 #include <efi.h>
 
+#include "boot/efi/loader/name.h"
 #include "boot/efi/packed/inflate.h"
 #include "boot/shell/marks.h"
 
@@ -35,6 +36,9 @@ EFI_STATUS EFIAPI _start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
 /* A base relocation that does nothing: an image without any could not be moved. (PE/COFF 5.6) */
 __attribute__((section(".reloc"), used)) static const UINT32 no_relocation[3] = {
     0, sizeof(no_relocation), 0};
+
+__attribute__((section(".sdmagic"), used)) static const char magic[] =
+    LOADER_MAGIC LOADER_NAME " ####";
 
 /* Strict firmware lets nobody execute what somebody can write, images included, until it is asked. */
 static void allow_execution(EFI_BOOT_SERVICES *firmware, EFI_PHYSICAL_ADDRESS address, UINTN bytes)
