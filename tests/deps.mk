@@ -15,7 +15,7 @@ DEPS_TEST  := python3-pytest:tests python3-pytest-xdist:tests-in-parallel python
               tgt:iSCSI-targets libiscsi-dev:server-of-vhost-user-scsi libglib2.0-dev:server-of-vhost-user-scsi \
               pkg-config:what-embedders-ask g++:headers-as-C++ \
               memtest86+:a-kernel-that-is-not-ours zstd:unpacks-Linux lz4:unpacks-Linux swtpm:TPM-of-the-EFI-tests sbsigntool:signs-for-Secure-Boot openssl:keys-for-Secure-Boot \
-              doxygen:API-reference gcovr:coverage-report valgrind:counts-instructions cpio:initramfs-of-the-Linux-guest \
+              tesseract-ocr:reads-screens tesseract-ocr-eng:reads-screens doxygen:API-reference gcovr:coverage-report valgrind:counts-instructions cpio:initramfs-of-the-Linux-guest \
               gnuplot-nox:plots-of-make-bench
 DEPS       := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 

@@ -10,6 +10,7 @@ import pytest
 import efi
 import harness
 import images
+import screen
 from harness import Disk, Machine
 from test_shell import BACKSPACE, CTRL_A, DOWN, END, HOME
 
@@ -86,6 +87,55 @@ def test_choices_outlive_the_machine():
         machine.wait_for("does not let command lines be changed")
         machine.send("r")
         machine.wait_for("Boots in 4 s, unless a key is typed: First")
+        result = machine.wait()
+    assert "booted first" in result.lines
+    result.expect_status(3)
+
+
+# ---------------------------------------------------------------- a graphics screen
+
+KEYS_LINE = "Enter boots, e edits, c console, p details, d default, r restart, ? more keys"
+
+
+@pytest.mark.parametrize("mode,size", [("0", (80, 25)), ("max", (100, 31))])
+def test_picture(mode, size, tmp_path):
+    """On the screen stands what is sent on the serial line, the chosen entry in reverse, in the columns and rows that were
+    asked for; the machine's own keyboard steers it, the line editor and the console, and boots."""
+    with menu(f"timeout 600\ndefault second.conf\nconsole-mode {mode}\n", extra=["-device", "VGA"]) as machine:
+        efi.wait_for_menu(machine)
+        counting = screen.wait_for(machine, tmp_path, KEYS_LINE)  # the last row
+        assert screen.like(counting.line("Boots in 599 s, unless a key is typed: Second").text[-6:], "Second")
+        assert re.search(r"Boots in [56]\d\d s", counting.text)
+        for text in ("vstor 0.1", "3 Broken", "4 Long", "5 Reboot Into Firmware Interface",
+                     "1 of 5: second.conf, version 2.1", KEYS_LINE):
+            assert counting.line(text).background == screen.BLACK
+        chosen = counting.entry("Second")
+        assert chosen.background > (64, 64, 64)
+        assert counting.n_light_rows() == 19  # those of one line
+        assert abs(counting.size()[1] - 19 * size[1]) < 19 and abs(counting.size()[0] - 8 * (size[0] - 1)) < 16
+
+        screen.press(machine, "down")
+        moved = screen.wait_for(machine, tmp_path, "2 of 5: first.conf")
+        machine.wait_for(r"2 of 5: first\.conf")
+        assert moved.entry("(2 )?First").background == chosen.background
+        assert moved.entry("Second").background == screen.BLACK and moved.n_light_rows() == 19
+        assert "Boots in" not in moved.text
+
+        screen.press(machine, "e")
+        machine.wait_for("echo booted first; exit 3")
+        screen.wait_for(machine, tmp_path, "> echo booted first; exit 3")
+        screen.press(machine, "home", "echo typed here", "esc")
+        machine.wait_for("echo typed here")
+        screen.press(machine, "c")
+        machine.wait_for_prompt()
+        screen.press(machine, "echo in the console", "ret")
+        machine.wait_for(r"\nin the console\r")
+        screen.wait_for(machine, tmp_path, "in the console")
+        machine.wait_for_prompt()
+        screen.press(machine, "exit", "ret")
+        efi.wait_for_menu(machine)
+        screen.wait_for(machine, tmp_path, "1 of 5: second.conf, version 2.1")
+        screen.press(machine, "down", "ret")
         result = machine.wait()
     assert "booted first" in result.lines
     result.expect_status(3)
