@@ -6,5 +6,6 @@ ARCH_BARE := -mno-outline-atomics
 ARCH_COPYING :=
 ARCH_EFI  := -isystem arch/aarch64/efi
 # Compiler and assembler, 40 MB to fetch; a machine and firmware for the tests, 12 MB: 470 MB on a disk.
+ARCH_DEBIAN        := arm64
 ARCH_DEPS          := gcc-aarch64-linux-gnu:compiler-for-aarch64
 ARCH_FIRMWARE_DEPS := qemu-system-arm:the-machine qemu-efi-aarch64:UEFI-firmware

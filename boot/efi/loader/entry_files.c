@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/loader/entry_files.h"
 
+#include <arch/efi.h>
 #include <string.h>
 
 #include <vstor/log.h>
@@ -17,8 +18,7 @@
 #define MAX_ENTRIES   512u /* of a directory; so many nobody chooses from */
 #define HEAD_BYTES    4096u
 #define SECTION_BYTES 4096u /* no more than HEAD_BYTES */
-#define ARCHITECTURE  "x64"
-#define SHIM          "shimx64.efi"
+#define SHIM          "shim" ARCH_EFI_NAME ".efi"
 
 static void tell(const struct volume *volume, const char *directory, const char *name,
                  const char *what)
@@ -137,7 +137,7 @@ static void take_conf(struct volume *volume, const char *name, char *text, uint6
     entry->text_bytes = bytes;
     enum vst_status status = loader_entry_read(loader_text_of(entry->file),
                                                (struct loader_text){text, bytes}, &entry->entry);
-    if (status == VST_OK && loader_entry_is_for(&entry->entry, ARCHITECTURE) &&
+    if (status == VST_OK && loader_entry_is_for(&entry->entry, ARCH_EFI_NAME) &&
         !is_ourselves(volume, entry->entry.efi)) {
         take_id(entry, ".conf");
         found(entry);
@@ -229,7 +229,7 @@ static bool read_head(struct volume *volume, struct vst_file *file, uint8_t head
                       struct loader_bytes *bytes, struct loader_pe *pe)
 {
     *bytes = (struct loader_bytes){head, volume_read_part(volume, file, 0, head, HEAD_BYTES)};
-    return loader_pe_read(bytes, pe) == VST_OK && pe->machine == LOADER_PE_X86_64;
+    return loader_pe_read(bytes, pe) == VST_OK && pe->machine == ARCH_EFI_MACHINE;
 }
 
 /* A program of which the head has been read, and room for sections. */
@@ -412,8 +412,8 @@ static void find_known(struct volume *volume, uint8_t *head,
 {
     static const struct known known[] = {
         {"/EFI/Microsoft/Boot", "bootmgfw.efi", "auto-windows", "Windows Boot Manager"},
-        {"", "shellx64.efi", "auto-efi-shell", "EFI Shell"},
-        {"/EFI/BOOT", "BOOTX64.EFI", "auto-efi-default", "EFI Default Loader"},
+        {"", "shell" ARCH_EFI_NAME ".efi", "auto-efi-shell", "EFI Shell"},
+        {"/EFI/BOOT", "BOOT" ARCH_EFI_BOOT_NAME ".EFI", "auto-efi-default", "EFI Default Loader"},
     };
     char path[ENTRY_PATH_BYTES];
 

@@ -127,6 +127,8 @@ static const char *admit(void *ctx, enum loader_kind kind, size_t number, const 
     const struct loader_wanted_file *file = &state->next.wanted->files[number];
 
     (void)ctx;
+    if (kind != LOADER_EFI && !ARCH_HAS_HANDOVER)
+        return "it is a kernel for x86 processors; this one's are EFI programs";
     if (kind != LOADER_EFI && trust_secure_boot())
         return "Secure Boot is on, and nobody can verify a kernel that is no EFI program";
     state->files[state->n_files++] = (struct kept_file){bytes, file->bytes, file->name};
@@ -426,7 +428,7 @@ _Noreturn static void enter_beside_firmware(void)
 
 void next_kernel_run_program(void)
 {
-    if (state->next.image.kind != LOADER_EFI)
+    if (ARCH_HAS_HANDOVER && state->next.image.kind != LOADER_EFI)
         enter_beside_firmware();
     struct program program = {.name = state->files[0].name,
                               .image = state->files[0].at,
@@ -449,6 +451,8 @@ bool next_kernel_start(void)
 
     if (state->next.image.kind == LOADER_EFI || state->next.services_left)
         return state->is_to_run = true;
+    if (!ARCH_HAS_HANDOVER) /* and so nothing else was admitted */
+        return false;
     state->next.answer = &state->unread;
     prepare_handover(&handover);
     measure();

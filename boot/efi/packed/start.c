@@ -5,6 +5,7 @@
  *
  * Nothing here is an address in data, so nothing has to be relocated.
  */
+#include <arch/code.h>
 #include <efi.h>
 
 #include "boot/efi/loader/name.h"
@@ -77,7 +78,7 @@ EFI_STATUS EFIAPI _start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
     status = EFI_LOAD_ERROR;
     if (expand(firmware, memory)) {
         allow_execution(firmware, address, n_pages * EFI_PAGE_SIZE);
-        __builtin___clear_cache(memory, memory + packed_image.bytes);
+        arch_code_written(memory, packed_image.bytes);
         status = ((entry_t)(uintptr_t)(memory + packed_image.entry))(image, system_table);
     }
     (void)firmware->FreePages(address, n_pages);
