@@ -50,7 +50,7 @@ EMBED_LIB  := $(B)/embed/libvstor.a
 KERNEL     := $(B)/vstor.elf
 KERNEL_PVH := $(B)/vstor-pvh.elf
 NEWLIB     := $(B)/newlib/libc.a
-BEARSSL    := /usr/lib/x86_64-linux-gnu/libbearssl.a
+BEARSSL    := $(if $(TOOLS),$(B)/packages)/usr/lib/$(ARCH)-linux-gnu/libbearssl.a
 HOST_LIB   := $(HOST_B)/libvstor.a
 
 # ---------------------------------------------------------------- how it is compiled
@@ -85,7 +85,7 @@ cflags_for = $(if $(filter boot/app/%,$(1)),$(APP_INCLUDES)) \
              $(LIB_CFLAGS) $(if $(filter $(HOT_SRCS),$(1)),-O2 $(UNALIGNED),$(SMALL)) $(if $(filter block/cache%,$(1)),$(ARCH_COPYING))))
 
 .PHONY: all
-all: $(LIB) $(EMBED_LIB) $(if $(KERNEL_ARCH),$(KERNEL) $(KERNEL_PVH) sdk $(B)/vstor.efi) $(B)/vstordxe.efi $(B)/vstor.rom $(B)/compile_commands.json ## build every artefact of ARCH
+all: $(LIB) $(EMBED_LIB) $(if $(KERNEL_ARCH),$(KERNEL) $(KERNEL_PVH) sdk) $(B)/vstordxe.efi $(B)/vstor.rom $(B)/vstor.efi $(B)/compile_commands.json ## build every artefact of ARCH
 
 # What is built depends on how: a changed compiler, flag or list of sources builds anew what it concerns.
 .PHONY: FORCE
@@ -135,8 +135,9 @@ $(B)/%.elf: $(B)/%.debug linker/check_image.py
 	$(Q)$(PYTHON) linker/check_image.py $@
 
 # newlib is a package of its own with its own make. Always gcc: it is not our code that clang should look at.
-NEWLIB_CFLAGS := -Os -ffunction-sections -fdata-sections -ffreestanding -fno-pic -fno-pie -mno-red-zone \
-                 -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -w
+# System calls have their plain names, whatever the machine is used to.
+NEWLIB_CFLAGS := -Os -ffunction-sections -fdata-sections -ffreestanding -fno-pic -fno-pie $(ARCH_BARE) \
+                 -fno-stack-protector -fno-asynchronous-unwind-tables -w -DMISSING_SYSCALL_NAMES
 NEWLIB_OPTIONS := --disable-multilib --disable-nls --disable-newlib-supplied-syscalls --disable-newlib-mb \
                   --disable-newlib-multithread --disable-newlib-wide-orient --enable-newlib-io-c99-formats \
                   --enable-newlib-io-long-long
@@ -150,16 +151,16 @@ define build_newlib
 	$(Q)rm -rf $(1)-build && mkdir -p $(1)-build/source $(1)-build/build
 	$(Q)tar -xf $$(ls /usr/src/newlib/newlib-*.tar.xz | tail -n 1) -C $(1)-build/source --strip-components=1
 	+$(Q){ cd $(1)-build/build && \
-	  ../source/newlib/configure --host=x86_64-elf --target=x86_64-elf --prefix=$(abspath $(1)-build)/installed \
-	    $(NEWLIB_OPTIONS) $(2) CC=gcc AR=ar RANLIB=ranlib AS=as CFLAGS="$(NEWLIB_CFLAGS) $(3)" && \
+	  ../source/newlib/configure --host=$(ARCH)-elf --target=$(ARCH)-elf --prefix=$(abspath $(1)-build)/installed \
+	    $(NEWLIB_OPTIONS) $(2) CC=$(TOOLS)gcc AR=$(TOOLS)ar RANLIB=$(TOOLS)ranlib AS=$(TOOLS)as CFLAGS="$(NEWLIB_CFLAGS) $(3)" && \
 	  $(MAKE) $(NEWLIB_JOBS) all && $(MAKE) install; } >$(1)-build/log 2>&1 || { tail -n 20 $(1)-build/log >&2; exit 1; }
 endef
 # 1: likewise. 2: the library, below $(1).
-newlib_library = mv $(1)-build/installed/x86_64-elf/lib/$(notdir $(2)) $(2) && touch $(2)
+newlib_library = mv $(1)-build/installed/$(ARCH)-elf/lib/$(notdir $(2)) $(2) && touch $(2)
 # 1: likewise. What else came with it.
 define newlib_folder
 	$(Q)rm -rf $(1) && mkdir -p $(1)
-	$(Q)mv $(1)-build/installed/x86_64-elf/include $(1)-build/log $(1)
+	$(Q)mv $(1)-build/installed/$(ARCH)-elf/include $(1)-build/log $(1)
 endef
 
 $(NEWLIB): | deps-build
@@ -176,6 +177,12 @@ $(LIBM): | deps-build
 	$(call build_newlib,$(B)/newlib)
 	$(Q)$(call newlib_library,$(B)/newlib,$@)
 	$(Q)rm -rf $(B)/newlib-build
+endif
+
+# The package for this machine has no code for another one.
+ifneq ($(TOOLS),)
+$(BEARSSL): | deps-build
+	$(Q)sh linker/fetch-foreign.sh $(ARCH_DEBIAN) $(B)/packages libbearssl-dev
 endif
 
 # /usr/include holds more than BearSSL, so the kernel sees a folder with BearSSL alone.

@@ -32,7 +32,7 @@ check-archive: $(EMBED_LIB) ## fail if the archive exports, needs or keeps what 
 LIBDIR      = $(PREFIX)/lib
 INCLUDEDIR  = $(PREFIX)/include
 PROGRAMDIR  = $(LIBDIR)/vstor
-PROGRAMS   := $(if $(KERNEL_ARCH),$(KERNEL) $(KERNEL_PVH) $(B)/vstor.efi) $(B)/vstordxe.efi $(B)/vstor.rom
+PROGRAMS   := $(if $(KERNEL_ARCH),$(KERNEL) $(KERNEL_PVH)) $(B)/vstordxe.efi $(B)/vstor.rom $(B)/vstor.efi
 # All that install makes, and uninstall takes away again.
 INSTALLED   = $(LIBDIR)/libvstor.a $(LIBDIR)/pkgconfig/vstor.pc $(patsubst include/%,$(INCLUDEDIR)/%,$(HEADERS)) \
               $(addprefix $(PROGRAMDIR)/,$(notdir $(PROGRAMS)))

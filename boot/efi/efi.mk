@@ -8,9 +8,9 @@ EFI_DRIVER := $(B)/vstordxe.efi
 EFI_ROM    := $(B)/vstor.rom
 # The loader is the driver and what it boots by; it starts elsewhere.
 EFI_LOADER_OWN  := $(sort $(wildcard boot/efi/loader/*.c)) $(LOADER_SRCS) boot/kernel/printf.c
-EFI_HANDOVER    := $(sort $(wildcard arch/$(ARCH)/handover*.c arch/$(ARCH)/handover*.S))
+EFI_ARCH        := $(sort $(wildcard $(addprefix arch/$(ARCH)/,handover*.c handover*.S stack_guard.c)))
 EFI_LOADER_OBJS := $(patsubst %,$(EFI_B)/obj/%.o,$(basename $(filter-out boot/efi/entry.c,$(EFI_SRCS)) $(EFI_LOADER_OWN) \
-                     $(EFI_HANDOVER) $(SHELL_SRCS)))
+                     $(EFI_ARCH) $(SHELL_SRCS)))
 EFI_LOADER      := $(B)/vstor.efi
 GNU_EFI    := /usr/include/efi
 
@@ -66,7 +66,7 @@ $(EFI_DRIVER): $(EFI_B)/vstordxe.debug linker/check_efi.py
 	$(Q)$(OBJCOPY) --strip-all $(EFI_SECTIONS) --target=efi-bsdrv-$(ARCH) $< $@
 	$(Q)$(PYTHON) linker/check_efi.py driver $@
 
-$(EFI_B)/vstor.debug: $(EFI_LOADER_OBJS) $(EFI_NEWLIB) $(EFI_B)/how-built linker/efi.ld
+$(EFI_B)/vstor.debug: $(EFI_LOADER_OBJS) $(EFI_NEWLIB) $(EFI_B)/how-built linker/efi.ld $(if $(TOOLS),| $(BEARSSL))
 	$(SAY) LD $@
 	$(Q)$(call link_efi,$(filter %.o,$^) $(EFI_NEWLIB) $(BEARSSL))
 
@@ -94,7 +94,7 @@ $(EFI_ROM): $(EFI_DRIVER) boot/efi/make_rom.py
 	$(Q)$(PYTHON) -B boot/efi/make_rom.py $< $@
 
 .PHONY: efi
-efi: $(EFI_DRIVER) $(EFI_ROM) $(if $(KERNEL_ARCH),$(EFI_LOADER)) ## build the EFI programs: the driver vstordxe.efi, its option ROM vstor.rom, the boot loader vstor.efi
+efi: $(EFI_DRIVER) $(EFI_ROM) $(EFI_LOADER) ## build the EFI programs: the driver vstordxe.efi, its option ROM vstor.rom, the boot loader vstor.efi
 
 -include $(shell find $(EFI_B)/obj -name '*.d' 2>/dev/null)
 
