@@ -4,10 +4,15 @@
 PYTEST := VSTOR_ARCH=$(ARCH) VSTOR_BUILD=$(B) $(PYTHON) -B -m pytest -c tests/pytest.ini --rootdir tests
 DEPS   += $(ARCH_FIRMWARE_DEPS)
 
+# Debian's kernel for it. Fetched, not installed.
+LINUX_GUEST := build/linux-$(ARCH)/vmlinuz
+$(LINUX_GUEST): tests/linux/fetch.sh linker/fetch-foreign.sh | deps
+	$(Q)sh $< $(@D) $(ARCH_DEBIAN)
+
 .PHONY: check
 check: all $(EFI_TEST) check-layers check-archive | deps ## layers, archive, a boot of the EFI driver in firmware
 	$(Q)$(PYTEST) -m smoke -n 2 tests/qemu/test_efi.py
 
 .PHONY: test
-test: all $(EFI_TEST) check-layers check-archive | deps ## the EFI programs in firmware of ARCH; ARGS='-k statuses'
-	$(Q)$(PYTEST) -n 3 tests/qemu/test_efi.py $(ARGS)
+test: all $(EFI_TEST) check-layers check-archive $(LINUX_GUEST) | deps ## the EFI programs in firmware of ARCH; ARGS='-k statuses'
+	$(Q)$(PYTEST) -n 3 tests/qemu/test_efi.py tests/$(ARCH) $(ARGS)

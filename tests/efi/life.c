@@ -79,6 +79,24 @@ static void take_over(void)
     CHECK(!is_ours(function));
 }
 
+/* What the driver can't reach stays with the one that has it, or goes back to that. */
+static void left_alone(void)
+{
+    EFI_HANDLE function = virtio_function(0);
+
+    connect_all();
+    EFI_HANDLE before = driver_of(function);
+    CHECK(before != NULL);
+    EFI_HANDLE driver = load_driver();
+    CHECK(driver_of(function) == before);
+    EFI_BLOCK_IO_PROTOCOL *io = protocol(disk(0), &guid_block_io);
+    char *buffer = allocate(io->Media->BlockSize);
+    EXPECT_OK(io->ReadBlocks(io, io->Media->MediaId, 0, io->Media->BlockSize, buffer));
+    release(buffer);
+    unload_driver(driver);
+    CHECK(driver_of(function) == before);
+}
+
 /* ---------------------------------------------------------------- loops */
 
 static void read_some(UINTN number)
@@ -464,6 +482,7 @@ static void exit_boot_services(void)
 
 const struct test tests_life[] = {
     {"take_over", take_over},
+    {"left_alone", left_alone},
     {"reconnects", reconnects},
     {"reloads", reloads},
     {"loads", loads},

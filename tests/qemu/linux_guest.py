@@ -13,7 +13,7 @@ import subprocess
 import harness
 import images
 
-LINUX = harness.ROOT / "build/linux"
+LINUX = harness.ROOT / ("build/linux" if harness.ARCH == "x86_64" else f"build/linux-{harness.ARCH}")
 INIT = harness.ROOT / "tests/linux/init"
 UNPACKERS = {b"\xfd7zXZ\0": ["xz", "-dc"], b"\x28\xb5\x2f\xfd": ["zstd", "-dc"], b"\x1f\x8b": ["gzip", "-dc"],
              b"\x02\x21\x4c\x18": ["lz4", "-dc"], b"\x04\x22\x4d\x18": ["lz4", "-dc"]}
