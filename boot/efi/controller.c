@@ -171,8 +171,11 @@ static EFI_STATUS attach_blk(struct controller *controller, struct vst_block_dev
         vst_virtio_blk_attach(&controller->platform.base, &controller->function, &config, device);
     if (status != VST_OK)
         return efi_status_of(status);
-    controller->attached = true;
-    return platform_allow_dma(&controller->platform);
+    EFI_STATUS allowed = platform_allow_dma(&controller->platform);
+    if (EFI_ERROR(allowed))
+        vst_virtio_blk_detach(*device);
+    controller->attached = !EFI_ERROR(allowed);
+    return allowed;
 }
 
 static EFI_STATUS open_blk(struct controller *controller)

@@ -152,9 +152,8 @@ static EFI_STATUS EFIAPI stop(EFI_DRIVER_BINDING_PROTOCOL *This, EFI_HANDLE Cont
     if (NumberOfChildren > 0)
         return stop_children(controller, This->DriverBindingHandle, NumberOfChildren,
                              ChildHandleBuffer);
-    EFI_STATUS status = uninstall(controller, This->DriverBindingHandle);
-    if (EFI_ERROR(status))
-        return status;
+    if (EFI_ERROR(uninstall(controller, This->DriverBindingHandle)))
+        return EFI_DEVICE_ERROR;
     controller_close(controller);
     close_pci(This, ControllerHandle);
     return EFI_SUCCESS;

@@ -335,6 +335,8 @@ static void stop_in_use(void)
                                      EFI_OPEN_PROTOCOL_BY_CHILD_CONTROLLER));
     CHECK(EFI_ERROR(firmware->DisconnectController(function, driver, NULL)));
     CHECK(EFI_ERROR(firmware->UnloadImage(driver)));
+    EFI_DRIVER_BINDING_PROTOCOL *binding = protocol(driver, &guid_driver_binding);
+    EXPECT(EFI_DEVICE_ERROR, binding->Stop(binding, function, is_scsi(function), &held));
     CHECK(is_ours(function));
     CHECK(disk(0) == held);
     read_some(0);
@@ -391,7 +393,7 @@ static void supported(void)
     CHECK(binding->Version > 0x10);
 }
 
-/* ---------------------------------------------------------------- the end of boot services */
+/* ---------------------------------------------------------------- Start that fails */
 
 #define STATUS_AT 0x14 /* device_status in the common configuration (VIRTIO 1.2, 4.1.4.3) */
 
@@ -412,6 +414,128 @@ static volatile UINT8 *status_register(EFI_PCI_IO_PROTOCOL *pci_io)
     return (volatile UINT8 *)(uintptr_t)(space->first + header[8] + ((UINTN)header[9] << 8) +
                                          STATUS_AT);
 }
+
+/* One of the calls that Start makes fails: the n-th. */
+static struct {
+    EFI_PCI_IO_PROTOCOL pci_io; /* as they were */
+    EFI_ALLOCATE_POOL allocate_pool;
+    EFI_CREATE_EVENT create_event;
+    uint64_t n_left;
+    bool has_come;
+} trouble;
+
+static bool comes_now(void)
+{
+    if (trouble.n_left == 0 || --trouble.n_left > 0)
+        return false;
+    trouble.has_come = true;
+    return true;
+}
+
+static EFI_STATUS EFIAPI allocate_pool(EFI_MEMORY_TYPE type, UINTN bytes, VOID **memory)
+{
+    return comes_now() ? EFI_OUT_OF_RESOURCES : trouble.allocate_pool(type, bytes, memory);
+}
+
+static EFI_STATUS EFIAPI create_event(UINT32 type, EFI_TPL tpl, EFI_EVENT_NOTIFY notify,
+                                      VOID *context, EFI_EVENT *event)
+{
+    return comes_now() ? EFI_OUT_OF_RESOURCES
+                       : trouble.create_event(type, tpl, notify, context, event);
+}
+
+static EFI_STATUS EFIAPI pci_attributes(EFI_PCI_IO_PROTOCOL *this,
+                                        EFI_PCI_IO_PROTOCOL_ATTRIBUTE_OPERATION operation,
+                                        UINT64 wanted, UINT64 *result)
+{
+    return operation != EfiPciIoAttributeOperationSet && comes_now()
+               ? EFI_UNSUPPORTED
+               : trouble.pci_io.Attributes(this, operation, wanted, result);
+}
+
+static EFI_STATUS EFIAPI pci_bar(EFI_PCI_IO_PROTOCOL *this, UINT8 bar, UINT64 *supports,
+                                 VOID **resources)
+{
+    return comes_now() ? EFI_UNSUPPORTED
+                       : trouble.pci_io.GetBarAttributes(this, bar, supports, resources);
+}
+
+static EFI_STATUS EFIAPI pci_allocate(EFI_PCI_IO_PROTOCOL *this, EFI_ALLOCATE_TYPE how,
+                                      EFI_MEMORY_TYPE type, UINTN pages, VOID **memory,
+                                      UINT64 attributes)
+{
+    return comes_now() ? EFI_OUT_OF_RESOURCES
+                       : trouble.pci_io.AllocateBuffer(this, how, type, pages, memory, attributes);
+}
+
+static EFI_STATUS EFIAPI pci_map(EFI_PCI_IO_PROTOCOL *this, EFI_PCI_IO_PROTOCOL_OPERATION operation,
+                                 VOID *memory, UINTN *bytes, EFI_PHYSICAL_ADDRESS *address,
+                                 VOID **mapping)
+{
+    return comes_now() ? EFI_OUT_OF_RESOURCES
+                       : trouble.pci_io.Map(this, operation, memory, bytes, address, mapping);
+}
+
+static void prepare_trouble(EFI_PCI_IO_PROTOCOL *pci_io)
+{
+    trouble.pci_io = *pci_io;
+    trouble.allocate_pool = firmware->AllocatePool;
+    trouble.create_event = firmware->CreateEvent;
+    firmware->AllocatePool = allocate_pool;
+    firmware->CreateEvent = create_event;
+    pci_io->Attributes = pci_attributes;
+    pci_io->GetBarAttributes = pci_bar;
+    pci_io->AllocateBuffer = pci_allocate;
+    pci_io->Map = pci_map;
+}
+
+/* Not all of them are needed. What has been begun is undone, and the device has been reset. */
+static bool start_with_trouble(EFI_DRIVER_BINDING_PROTOCOL *binding, EFI_HANDLE function,
+                               const volatile UINT8 *device_status, uint64_t number)
+{
+    UINT64 before, after;
+    EFI_PCI_IO_PROTOCOL *pci_io = protocol(function, &guid_pci_io);
+
+    EXPECT_OK(pci_io->Attributes(pci_io, EfiPciIoAttributeOperationGet, 0, &before));
+    EXPECT_OK(binding->Supported(binding, function, NULL));
+    trouble.has_come = false;
+    trouble.n_left = number;
+    EFI_STATUS status = binding->Start(binding, function, NULL);
+    trouble.n_left = 0;
+    if (!EFI_ERROR(status))
+        EXPECT_OK(firmware->DisconnectController(function, binding->DriverBindingHandle, NULL));
+    CHECK(driver_of(function) == NULL);
+    EXPECT_OK(pci_io->Attributes(pci_io, EfiPciIoAttributeOperationGet, 0, &after));
+    CHECK(before == after);
+    EXPECT_OK(pci_io->Attributes(pci_io, EfiPciIoAttributeOperationEnable,
+                                 EFI_PCI_IO_ATTRIBUTE_MEMORY, NULL));
+    CHECK(*device_status == 0);
+    EXPECT_OK(pci_io->Attributes(pci_io, EfiPciIoAttributeOperationSet, before, NULL));
+    return EFI_ERROR(status);
+}
+
+static void starts_that_fail(void)
+{
+    EFI_HANDLE function = virtio_function(0);
+    EFI_PCI_IO_PROTOCOL *pci_io = protocol(function, &guid_pci_io);
+    EFI_DRIVER_BINDING_PROTOCOL *binding = protocol(load_driver(), &guid_driver_binding);
+    uint64_t number = 1, n_failed = 0;
+
+    const volatile UINT8 *device_status = status_register(pci_io);
+    prepare_trouble(pci_io);
+    (void)start_with_trouble(binding, function, device_status, 0);
+    struct resources before = count();
+    do
+        n_failed += start_with_trouble(binding, function, device_status, number);
+    while (trouble.has_come && ++number > 0);
+    say("tried %lu, failed %lu", (unsigned long)number, (unsigned long)n_failed);
+    expect_same(before, count(), number, 0);
+    CHECK(n_failed > 10);
+    connect_all();
+    read_some(0);
+}
+
+/* ---------------------------------------------------------------- the end of boot services */
 
 static UINTN map_key(void)
 {
@@ -490,6 +614,7 @@ const struct test tests_life[] = {
     {"stop_in_use", stop_in_use},
     {"attributes", attributes},
     {"supported", supported},
+    {"starts_that_fail", starts_that_fail},
     {"exit_boot_services", exit_boot_services},
     {NULL, NULL},
 };

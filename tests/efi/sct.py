@@ -7,6 +7,9 @@ leaves in Build/UefiSct/RELEASE_GCC/SctPackageX64/X64. The report is the tests' 
 passed, by device where it is named, and each that did not. What fails is an error, but on devices of the firmware's drivers,
 which are tested along with ours. Logs stay in build/sct.
 
+All of it takes two times ten minutes or more, most of it in tests that ask the firmware's disk as well. Seen to its end with
+edk2-test 17bf62e0 and edk2 c5aa7e7d on OVMF 2022.11: see `README.md`, "Figures".
+
 EraseBlock waits for a status in a loop that compilers make endless, for nothing says that it can change (`Token` in
 EraseBlockBBTestFunction.c wants to be volatile); so it is not among the tests by default.
 """
@@ -25,7 +28,7 @@ import images  # noqa: E402
 from harness import Disk, Machine  # noqa: E402
 
 MACHINE = "q35,sata=off"  # firmware's AHCI driver has an Extended SCSI Pass Thru, too, and with nothing on it that fails
-TESTS = "BlockIo,BlockIo2,DiskIo,ComponentName2,DriverDiagnostics2"
+TESTS = "BlockIo,BlockIo2,DiskIo,DiskIo2,ComponentName2,DriverDiagnostics2"
 ADAPTER = ["-device", "virtio-scsi-pci,id=a0,disable-legacy=on,addr=10"]
 MACHINES = {"blk": (TESTS, "virtio-blk-pci,disable-legacy=on,addr=10", []),
             "scsi": (TESTS + ",ExtScsiPassThru", "scsi-hd,bus=a0.0,scsi-id=5,lun=0", ADAPTER)}
@@ -42,6 +45,9 @@ else
 endif
 echo ALL-DONE
 """
+# Calls it with four arguments where there are two (UEFI 2.9, 13.8), so that a media id is taken for a token; on a disk without a
+# write cache, as the firmware's, it is left out.
+WRONG = "EFI_DISK_IO2_PROTOCOL.FlushDiskEx "
 ASSERTION = re.compile(r"^(.*) -- (PASS|FAILURE|WARNING|NOT SUPPORTED)\n[0-9A-F-]{36}\n(.*)$", re.M)
 
 
@@ -78,6 +84,8 @@ def report(folder):
         device = re.search(r"Current Device: (.*)", text)
         device = device[1] if device else "-"
         for what, how, where in ASSERTION.findall(text):
+            if what.startswith(WRONG):
+                continue
             counts[path.parent.name, device][how] += 1
             if how != "PASS":
                 others[device, how, what, re.sub(r"\S*/", "", where)] += 1
@@ -94,7 +102,7 @@ def main():
     parser.add_argument("package", type=pathlib.Path)
     parser.add_argument("--tests", help="instead of those by default, with commas")
     parser.add_argument("--machine", choices=MACHINES, action="append")
-    parser.add_argument("--deadline", type=float, default=1800, help="seconds, for each machine")
+    parser.add_argument("--deadline", type=float, default=7200, help="seconds, for each machine")
     options = parser.parse_args()
     if not (options.package / "SCT.efi").exists():
         parser.error(f"{options.package} has no SCT.efi: see --help for how it is made")

@@ -63,9 +63,9 @@ ADAPTERS = pytest.mark.parametrize("adapter", ["blk", "scsi"])
 
 
 @ADAPTERS
-@pytest.mark.parametrize("test", ["stop_in_use", "attributes", "supported"])
+@pytest.mark.parametrize("test", ["stop_in_use", "attributes", "supported", "starts_that_fail"])
 def test_life(test, adapter):
-    """Supported without side effects; Stop that restores, or refuses."""
+    """Supported without side effects; Stop that restores, or refuses; Start undone, whichever call in it fails."""
     efi.run(test, disks=disks_on(adapter))
 
 
