@@ -14,7 +14,7 @@ static struct disk *of(EFI_DISK_INFO_PROTOCOL *this)
     return VST_CONTAINER_OF(this, struct disk, disk_info);
 }
 
-/* As much as there is room for; *bytes is what there is. */
+/* All of it or nothing; *bytes is how much there is. */
 static EFI_STATUS give(VOID *into, UINT32 *bytes, const void *data, UINT32 n)
 {
     UINT32 room = *bytes;
@@ -35,12 +35,7 @@ static EFI_STATUS inquire(struct vst_scsi_unit *unit, VOID *into, UINT32 *bytes)
         vst_scsi_unit_inquire(unit, VST_SCSI_STANDARD_INQUIRY, data, sizeof(data), &n);
 
     unlock(before);
-    if (status != VST_OK)
-        return efi_status_of(status);
-    /* Who has room for less gets the beginning, as of the command itself. */
-    if (*bytes < n)
-        n = *bytes;
-    return give(into, bytes, data, (UINT32)n);
+    return status == VST_OK ? give(into, bytes, data, (UINT32)n) : efi_status_of(status);
 }
 
 static EFI_STATUS EFIAPI inquiry(EFI_DISK_INFO_PROTOCOL *This, VOID *InquiryData,

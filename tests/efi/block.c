@@ -455,6 +455,9 @@ static void check_disk_info(EFI_HANDLE handle, bool scsi)
     EXPECT(EFI_NOT_FOUND, info->SenseData(info, data, &bytes, &n));
     bytes = sizeof(data);
     if (scsi) {
+        bytes = 35;
+        EXPECT(EFI_BUFFER_TOO_SMALL, info->Inquiry(info, data, &bytes));
+        CHECK(bytes >= 36 && bytes < sizeof(data));
         EXPECT_OK(info->Inquiry(info, data, &bytes));
         CHECK(bytes >= 36);
         data[16] = '\0';
