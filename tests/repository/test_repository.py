@@ -122,10 +122,11 @@ def test_second_build_does_nothing():
 def test_clang_builds_a_kernel_that_works():
     """All of it compiles without a warning under clang as well, passes check-hot, and the result reads a disk."""
     # newlib is built by gcc whatever CC says: one copy is enough.
-    newlib, other = ROOT / "build/x86_64/newlib", ROOT / "build/x86_64-clang/newlib"
-    if (newlib / "libc.a").exists() and not other.exists():
-        other.parent.mkdir(parents=True, exist_ok=True)
-        other.symlink_to(newlib)
+    for name in ("newlib", "efi/newlib"):
+        newlib, other = ROOT / "build/x86_64" / name, ROOT / "build/x86_64-clang" / name
+        if (newlib / "libc.a").exists() and not other.exists():
+            other.parent.mkdir(parents=True, exist_ok=True)
+            other.symlink_to(newlib)
     done = make("-j2", "CC=clang", "B=build/x86_64-clang", "all", "check-hot", timeout=590)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     import harness
