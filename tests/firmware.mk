@@ -15,4 +15,4 @@ check: all $(EFI_TEST) check-layers check-archive | deps ## layers, archive, a b
 
 .PHONY: test
 test: all $(EFI_TEST) check-layers check-archive $(LINUX_GUEST) | deps ## the EFI programs in firmware of ARCH; ARGS='-k statuses'
-	$(Q)$(PYTEST) -n 3 tests/qemu/test_efi.py tests/$(ARCH) $(ARGS)
+	$(Q)$(PYTEST) -n 3 tests/qemu/test_efi.py tests/qemu/test_efi_console.py tests/$(ARCH) $(ARGS)

@@ -18,6 +18,7 @@ from test_shell import CTRL_C, HOME, LEFT, TAB, UP
 
 BLK, SCSI = "virtio-blk-pci,disable-legacy=on", "virtio-scsi-pci,disable-legacy=on"
 ADAPTER = ["-device", f"{SCSI},id=a0"]
+ON_A_PC = pytest.mark.skipif(harness.ARCH != "x86_64", reason="it wants a PC's keyboard, or kernels for it")
 
 
 @contextlib.contextmanager
@@ -137,6 +138,7 @@ def type_on_keyboard(machine, *keys):
         machine.qmp("send-key", keys=[{"type": "qcode", "data": name} for name in key.split("-")])
 
 
+@ON_A_PC
 def test_keyboard_and_plugged_disk():
     """A keyboard types as well as the serial line, with a screen there; and `rescan` finds a disk that came later."""
     path = images.image("1m.raw")
@@ -167,6 +169,7 @@ def tray_is_open(machine):
     return {drive["device"]: drive.get("tray_open") for drive in machine.qmp("query-block")}["drive1"]
 
 
+@ON_A_PC
 def test_commands_for_media_units_and_kernels(tmp_path):
     """What the host sees of a drive's tray; what a unit or firmware can't do is said; a dry boot, a file of commands."""
     tree = boot_media.tree(tmp_path / "tree", {"vstor.elf": harness.KERNEL, "vstor.efi": efi.LOADER, "tests.efi": efi.PROGRAM,
