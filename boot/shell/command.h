@@ -47,10 +47,10 @@ struct shell_command {
     const char *help;    /* all the rest, lines ended by '\n' */
     size_t min_words, max_words;
     enum device_word device;
-    bool whole_device;          /* a partition will not do */
-    size_t n_paths;             /* words behind the device that are paths on it */
-    const char *path_option;    /* an option whose value is one; or NULL */
-    const char *const *options; /* "-v", "seed=", ended by NULL; NULL if there are none */
+    bool whole_device;               /* a partition will not do */
+    size_t n_paths;                  /* words behind the device that are paths on it */
+    const char *const *path_options; /* those whose values are such, ended by NULL; or NULL */
+    const char *const *options;      /* "-v", "seed=", ended by NULL; NULL if there are none */
     bool (*run)(struct shell_context *context);
 };
 

@@ -340,6 +340,7 @@ static bool run_boot(struct shell_context *context)
     return true;
 }
 
+static const char *const path_options_boot[] = {INITRD_OPTION, MODULE_OPTION, NULL};
 static const char *const options_boot[] = {
     INITRD_OPTION, MODULE_OPTION, "as=", "dry=", "queue=", NULL};
 
@@ -365,7 +366,7 @@ const struct shell_command command_boot = {
     .min_words = 2,
     .max_words = SIZE_MAX,
     .n_paths = 1,
-    .path_option = INITRD_OPTION,
+    .path_options = path_options_boot,
     .device = DEVICE_REQUIRED,
     .options = options_boot,
     .run = run_boot,

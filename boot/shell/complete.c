@@ -94,15 +94,15 @@ static bool offer_paths(const struct shell_host *host, const struct shell_comman
                         const char *device, size_t n, const char *word,
                         line_edit_candidate *candidate, void *taker)
 {
-    size_t prefix = command->path_option != NULL ? strlen(command->path_option) : 0;
+    size_t prefix = 0;
 
-    if (n > 0 && prefix > 0 && strncmp(word, command->path_option, prefix) == 0) {
-        complete_path(host, device, word, prefix, candidate, taker);
-        return true;
-    }
-    if (n == 0 || n > command->n_paths)
+    for (const char *const *option = command->path_options; option != NULL && *option != NULL;
+         option++)
+        if (strncmp(word, *option, strlen(*option)) == 0)
+            prefix = strlen(*option);
+    if (n == 0 || (prefix == 0 && n > command->n_paths))
         return false;
-    complete_path(host, device, word, 0, candidate, taker);
+    complete_path(host, device, word, prefix, candidate, taker);
     return true;
 }
 

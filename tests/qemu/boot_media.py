@@ -58,6 +58,17 @@ def esp_and_xbootldr(path, esp_folder, boot_folder):
     return (1 + mib[0]) * MiB
 
 
+def mbr(path, parts):
+    """An MBR with a FAT partition of each type and folder, 40 MiB each."""
+    images.sparse(path, (40 * len(parts) + 1) * MiB)
+    table = "label: dos\n" + "".join(f"start={(1 + 40 * i) * 2048}, size={40 * 2048}, type={kind}\n" for i, (kind, _) in enumerate(parts))
+    subprocess.run(["sfdisk", "--quiet", path], input=table.encode(), check=True)
+    for i, (_, folder) in enumerate(parts):
+        images.run_tool("mkfs.fat", "-F", "16", "--offset", (1 + 40 * i) * 2048, path, 40 * 1024)
+        images.run_tool("mcopy", "-Q", "-s", "-i", f"{path}@@{(1 + 40 * i) * MiB}", *sorted(folder.iterdir()), "::")
+    return path
+
+
 def iso(path, folder):
     images.run_tool("genisoimage", "-quiet", "-R", "-J", "-V", "BOOT_CD", "-o", path, folder)
     return path

@@ -143,6 +143,18 @@ def test_only_programs(shell):
             assert "Boots in" not in machine.transcript[machine.transcript.rindex("started by itself"):]
 
 
+@pytest.mark.parametrize("types,conf_of", [(["0c", "ea", "ef"], 2), (["0c", "ea", "0c"], 1), (["83", "0c", "0c"], 0)])
+def test_partitions_by_their_mbr_type(types, conf_of, tmp_path):
+    """Entries come from all of them, loader.conf from the EFI system partition (0xef), or else from the extended boot
+    loader partition (0xea), or else from the first one; the volume that we came from has none."""
+    parts = [(kind, boot_media.tree(tmp_path / str(i), {
+        "loader/loader.conf": f"timeout {500 + i}\ndefault e{i}\n",
+        f"loader/entries/e{i}.conf": entry(f"Of partition {i}", linux="/none")})) for i, kind in enumerate(types)]
+    with loader(disks=[Disk(boot_media.mbr(tmp_path / "disk.raw", parts), device=BLK)]) as machine:
+        assert set(shown(machine)[:3]) == {f"Of partition {i}" for i in range(3)}
+        assert f"Boots in {500 + conf_of} s, unless a key is typed: Of partition {conf_of}" in machine.transcript
+
+
 # ---------------------------------------------------------------- choosing
 
 class Choosing:

@@ -109,6 +109,7 @@ static void an_option_takes_a_path(void **state)
     struct fake_host *fake = *state;
 
     typed_gives(fake, "boot vda /HELP.TXT ini\t/BO\tI\t\x15\x04", "initrd=/BOOT/INITRD.IMG ");
+    typed_gives(fake, "boot vda /HELP.TXT mod\t/BO\tI\t\x15\x04", "module=/BOOT/INITRD.IMG ");
 }
 
 static void what_is_no_path_is_none(void **state)

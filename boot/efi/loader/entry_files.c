@@ -28,25 +28,39 @@ static void tell(const struct volume *volume, const char *directory, const char 
 
 /* ---------------------------------------------------------------- loader.conf */
 
+/* Text of that of a volume; NULL: there is none, or none that can be read, which is said. */
+static char *read_conf(struct volume *volume)
+{
+    struct volume_file file;
+
+    if (volume_find(volume, CONF_PATH, &file.file) != VST_OK ||
+        file.file.type != VST_FILE_REGULAR || file.file.bytes > LOADER_ENTRY_MAX_BYTES)
+        return NULL;
+    file.room = volume_room(volume, file.file.bytes);
+    char *text = pool_take(file.room + 1);
+    file.to = text;
+    if (text != NULL && volume_read(volume, &file, 1, NULL, NULL) == VST_OK) {
+        text[file.file.bytes] = '\0';
+        return text;
+    }
+    tell(volume, "/loader", "loader.conf",
+         text == NULL ? "not enough memory" : vst_status_text(file.status));
+    pool_give(text);
+    return NULL;
+}
+
+/* The volume that this program came from is the first of all; whatever else has such a file stands
+ * behind partitions that are there for it. */
 char *entry_files_conf(void)
 {
-    for (struct volume *volume = volumes_first(); volume != NULL; volume = volume->next) {
-        struct volume_file file;
-        if (volume_find(volume, CONF_PATH, &file.file) != VST_OK ||
-            file.file.type != VST_FILE_REGULAR || file.file.bytes > LOADER_ENTRY_MAX_BYTES)
-            continue;
-        file.room = volume_room(volume, file.file.bytes);
-        char *text = pool_take(file.room + 1);
-        file.to = text;
-        if (text != NULL && volume_read(volume, &file, 1, NULL, NULL) == VST_OK) {
-            text[file.file.bytes] = '\0';
-            return text;
-        }
-        tell(volume, "/loader", "loader.conf",
-             text == NULL ? "not enough memory" : vst_status_text(file.status));
-        pool_give(text);
-    }
-    return NULL;
+    char *text = NULL;
+
+    for (enum volume_role role = VOLUME_ESP; text == NULL && role <= VOLUME_OTHER; role++)
+        for (struct volume *volume = volumes_first(); text == NULL && volume != NULL;
+             volume = volume->next)
+            if ((volume->is_own ? VOLUME_ESP : volume->role) == role)
+                text = read_conf(volume);
+    return text;
 }
 
 /* ---------------------------------------------------------------- directories */

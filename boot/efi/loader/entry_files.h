@@ -5,7 +5,10 @@
 
 #include "boot/efi/loader/entries.h"
 
-/** Text of the first /loader/loader.conf, for pool_give; NULL: there is none. */
+/**
+ * Text of /loader/loader.conf, for pool_give: that of the volume that this program came from, else of an
+ * EFI system partition, of an extended boot loader partition, of any other volume. NULL: there is none.
+ */
 char *entry_files_conf(void);
 
 /** Hands each entry of the volumes to `found`, whose it is then; `programs`: also what has no entry. */
