@@ -97,10 +97,11 @@ def used_variables():
 
 
 def firmware_arguments():
-    """OVMF or AAVMF on a machine that was started before; what it does to its variables is gone with the machine."""
+    """OVMF on a machine that was started before, if our test program is there to have been started; AAVMF on a new one.
+    What it does to its variables is gone with the machine."""
     if not CODE.exists():
         pytest.skip(f"{CODE} is not installed")
-    return flash_arguments(used_variables() if harness.ARCH == "x86_64" else VARIABLES)
+    return flash_arguments(used_variables() if harness.ARCH == "x86_64" and PROGRAM.exists() else VARIABLES)
 
 
 def standard_volume(folder, files=None):
