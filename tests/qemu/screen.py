@@ -76,16 +76,24 @@ class Screen:
         return int((numpy.median(self.pixels[:, self.pixels.any(axis=(0, 2))], axis=1).min(axis=1) > LIGHT).sum())
 
 
-def wait_for(machine, folder, text, deadline_s=DEADLINE_S):
-    """The first screen that shows that; what is drawn there may be behind the serial line, or before it."""
+def wait_until(machine, folder, check, deadline_s=DEADLINE_S):
+    """The first screen of which check(screen) asserts nothing wrong: others may be half drawn, or misread."""
     end = time.monotonic() + deadline_s
     while True:
         machine.qmp("screendump", filename=str(folder / "screen.ppm"))
         screen = Screen(folder / "screen.ppm")
-        if any(like(line.text, text) for line in screen.lines):
+        try:
+            check(screen)
             return screen
-        assert time.monotonic() < end, f"{text!r} is not on the screen:\n{screen.text}"
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
         time.sleep(0.3)
+
+
+def wait_for(machine, folder, text):
+    """The first screen that shows that; what is drawn there may be behind the serial line, or before it."""
+    return wait_until(machine, folder, lambda screen: screen.line(text))
 
 
 def press(machine, *keys):
