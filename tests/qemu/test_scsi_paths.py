@@ -198,7 +198,8 @@ def test_all_paths_are_lost_and_one_comes_back(prompt, shared):
     paths.start("bench sda rw=randread iodepth=32 runtime=600 json=1")
     paths.machine.qmp("device_del", id="disk1-0")
     ended = paths.machine.wait_for(r'"error":"(\w+)"')
-    assert ended[1] == "gone", ended[0]
+    # A request that was on its way hears that its unit has gone, one that came later that no path serves: either ends first.
+    assert ended[1] in ("gone", "not_ready"), ended[0]
     paths.machine.wait_for_prompt()
     deadline = time.monotonic() + DEADLINE_S
     while paths.machine.command("lsblk json=1").of("lsblk"):
